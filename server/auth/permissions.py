@@ -1,0 +1,42 @@
+"""What each role may do: one table. Pure but for `require`, which reads the request's principal."""
+
+from aiohttp import web
+
+from server.auth.principal import ROLES, Principal
+from server.http.errors import ApiError
+
+_ALL = frozenset(ROLES)
+_VIEWER = frozenset({"viewer"})
+_HOST = frozenset({"host"})
+_MONITOR = frozenset({"monitor"})
+_CHECKER = frozenset({"checker"})
+
+# The rows name who may try; who exactly (the maker, the owner, the assigned monitor) is the resource's own rule.
+PERMISSIONS: dict[str, frozenset[str]] = {
+    "account.read": _ALL,
+    "broadcast.list": _ALL,
+    "broadcast.read": _ALL,
+    "broadcast.create": _HOST,
+    "broadcast.edit": _HOST,
+    "broadcast.move": _HOST | _MONITOR | _CHECKER,
+    "broadcast.readiness": _HOST | _MONITOR,
+    "encoder_token.issue": _HOST,
+    "encoder_token.revoke": _HOST,
+    "media.publish": _HOST,
+    "media.view": _ALL,
+}
+
+
+def allowed(role: str, permission: str) -> bool:
+    """Say whether the role may try this; an unknown permission is a programming error and raises KeyError."""
+    return role in PERMISSIONS[permission]
+
+
+def require(request: web.Request, permission: str) -> Principal:
+    """Return who asks, or raise ApiError 401 `unauthenticated` or 403 `forbidden`."""
+    principal: Principal | None = request.get("principal")
+    if principal is None:
+        raise ApiError(401, "unauthenticated", "send a session's token as 'Authorization: Bearer …'")
+    if not allowed(principal.role, permission):
+        raise ApiError(403, "forbidden", f"the role '{principal.role}' may not do this ({permission})")
+    return principal

@@ -1,0 +1,1 @@
+"""Real Valkey and PostgreSQL servers started beside the program, for the demo and the tests."""
