@@ -18,9 +18,7 @@ def migrate(database_url: str, *, timeout_s: float = 120) -> None:
     env = {"PATH": os.environ.get("PATH", ""), "DATABASE_URL": dbmate_url(database_url)}
     argv = [_dbmate(), "--no-dump-schema", "--migration-lock", "--migrations-dir", str(MIGRATIONS), "up"]
     try:
-        done = subprocess.run(
-            argv, env=env, capture_output=True, text=True, timeout=timeout_s, check=False, cwd="/"
-        )
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=timeout_s, check=False, cwd="/")
     except subprocess.TimeoutExpired:
         raise MigrationError(f"migrations did not finish in {timeout_s:.0f} s") from None
     if done.returncode != 0:

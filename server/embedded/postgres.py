@@ -99,13 +99,9 @@ def _initdb(binaries: Path, cluster: Path, password_file: Path, user: str | None
 
 def _check_version(binaries: Path, cluster: Path) -> None:
     found = (cluster / "PG_VERSION").read_text().strip()
-    ours = subprocess.run(
-        [binaries / "postgres", "--version"], capture_output=True, text=True, check=True, timeout=10
-    )
+    ours = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=True, timeout=10)
     if ours.stdout.split()[-1].split(".")[0] != found:
-        raise EmbeddedError(
-            f"{cluster} was made by PostgreSQL {found}, this is {ours.stdout.strip()}: use --reset"
-        )
+        raise EmbeddedError(f"{cluster} was made by PostgreSQL {found}, this is {ours.stdout.strip()}: use --reset")
 
 
 def _env() -> dict[str, str]:

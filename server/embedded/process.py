@@ -28,9 +28,7 @@ def service_user() -> str | None:
         except KeyError:
             continue
         return name
-    raise EmbeddedError(
-        "running as root and neither user 'postgres' nor 'nobody' exists: run as an ordinary user"
-    )
+    raise EmbeddedError("running as root and neither user 'postgres' nor 'nobody' exists: run as an ordinary user")
 
 
 def _die_with_parent(parent_pid: int, death_signal: int) -> Callable[[], None]:

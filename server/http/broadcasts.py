@@ -1,0 +1,239 @@
+"""Broadcasts: create, edit, list, show, move, encoder tokens."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from server.auth.encoder_tokens_postgres import EncoderTokens
+from server.auth.permissions import require
+from server.auth.principal import Principal
+from server.broadcasting import Broadcasting
+from server.http.body import json_response, read_json
+from server.http.errors import ApiError
+from server.ids import is_id
+from streaming.broadcast import Broadcast, Draft, UnknownPerson, VersionStale
+from streaming.lifecycle import IllegalMove, LifecycleError, NotReady, State, allowed_moves
+from streaming.stream_clock import stream_time_ms
+
+_BASE = "/api/v1/broadcasts"
+
+
+class NewBroadcast(msgspec.Struct, forbid_unknown_fields=True):
+    """A draft as its maker writes it; the host is the maker unless named."""
+
+    title: str
+    summary: str = ""
+    scheduled_at: datetime | None = None
+    host_id: str | None = None
+    monitor_id: str | None = None
+
+
+class Edit(msgspec.Struct, forbid_unknown_fields=True):
+    """Fields to replace; what is left out stays."""
+
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    summary: str | msgspec.UnsetType = msgspec.UNSET
+    scheduled_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    host_id: str | msgspec.UnsetType = msgspec.UNSET
+    monitor_id: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class MoveRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A move by name; the reason is kept in the history."""
+
+    move: str
+    reason: str | None = None
+
+
+def lifecycle_error(error: Exception) -> ApiError | None:
+    """Map the lifecycle's errors to answers."""
+    if isinstance(error, IllegalMove):
+        return ApiError(409, error.code, str(error), state=error.state, allowed=error.allowed)
+    if isinstance(error, NotReady):
+        missing = [{"code": item.code, "who": item.who, "what_to_do": item.what_to_do} for item in error.missing]
+        return ApiError(409, error.code, str(error), missing=missing)
+    if isinstance(error, LifecycleError):
+        return ApiError(403, error.code, str(error))
+    if isinstance(error, VersionStale):
+        return ApiError(
+            409, "version_stale", "somebody changed this broadcast meanwhile: read it again", retry_after_s=1
+        )
+    if isinstance(error, UnknownPerson):
+        return ApiError(422, "unknown_person", str(error))
+    return None
+
+
+def view(broadcast: Broadcast, *, now: datetime) -> dict[str, Any]:
+    """Render a broadcast for everyone."""
+    host, monitor = broadcast.host, broadcast.monitor
+    return {
+        "broadcast_id": broadcast.broadcast_id,
+        "title": broadcast.title,
+        "summary": broadcast.summary,
+        "state": broadcast.state,
+        "version": broadcast.version,
+        "scheduled_at": broadcast.scheduled_at,
+        "host": {
+            "account_id": host.account_id,
+            "display_name": host.display_name,
+            "employee_no": host.employee_no,
+            "licence_no": host.licence_no,
+            "licence_expires_on": host.licence_expires_on,
+        },
+        "monitor": {"account_id": monitor.account_id, "display_name": monitor.display_name} if monitor else None,
+        "started_at": broadcast.started_at,
+        "ended_at": broadcast.ended_at,
+        "stream_time_ms": stream_time_ms(broadcast.clock_started_at, now),
+    }
+
+
+def routes(service: Broadcasting, encoder_tokens: EncoderTokens, new_id: Callable[[str], str]) -> list[web.RouteDef]:
+    """Routes under /api/v1/broadcasts."""
+    reader = _Reader(service)
+
+    async def create(request: web.Request) -> web.Response:
+        who = require(request, "broadcast.create")
+        given = await read_json(request, NewBroadcast)
+        draft = _checked(
+            Draft(given.title, given.summary, given.host_id or who.account_id, given.monitor_id, given.scheduled_at)
+        )
+        return _answer(await service.create(who, draft), who, status=201)
+
+    async def show(request: web.Request) -> web.Response:
+        who = require(request, "broadcast.read")
+        return _answer(await reader.read(request, who), who)
+
+    async def listing(request: web.Request) -> web.Response:
+        who = require(request, "broadcast.list")
+        query = request.query
+        found = await service.listed(
+            who,
+            states=_states(query.get("state")),
+            mine=query.get("mine") == "true",
+            after=query.get("after"),
+            limit=_limit(query.get("limit", "50")),
+        )
+        now = datetime.now(UTC)
+        return json_response({"broadcasts": [{**view(item, now=now), **_moves(item, who)} for item in found]})
+
+    async def edit(request: web.Request) -> web.Response:
+        who = require(request, "broadcast.edit")
+        broadcast = await reader.read(request, who)
+        if (tag := request.headers.get("If-Match")) and tag not in ("*", f'"{broadcast.version}"'):
+            raise ApiError(412, "version_stale", "somebody changed this broadcast meanwhile: read it again")
+        given = await read_json(request, Edit)
+        written = {
+            name: getattr(given, name) for name in given.__struct_fields__ if getattr(given, name) is not msgspec.UNSET
+        }
+        draft = Draft(
+            title=written.get("title", broadcast.title),
+            summary=written.get("summary", broadcast.summary),
+            host_id=written.get("host_id", broadcast.host.account_id),
+            monitor_id=written.get("monitor_id", broadcast.monitor.account_id if broadcast.monitor else None),
+            scheduled_at=written.get("scheduled_at", broadcast.scheduled_at),
+        )
+        return _answer(await service.edit(who, broadcast, _checked(draft)), who)
+
+    async def move(request: web.Request) -> web.Response:
+        who = require(request, "broadcast.move")
+        given = await read_json(request, MoveRequest)
+        if given.reason is not None and (len(given.reason) > 500 or "\x00" in given.reason):
+            raise ApiError(422, "bad_field", "a reason has at most 500 characters")
+        broadcast_id = (await reader.read(request, who)).broadcast_id
+        return _answer(await service.move(who, broadcast_id, given.move, given.reason), who)
+
+    async def readiness(request: web.Request) -> web.Response:
+        who = require(request, "broadcast.readiness")
+        missing = await service.missing(await reader.read(request, who))
+        rows = [{"code": item.code, "who": item.who, "what_to_do": item.what_to_do} for item in missing]
+        return json_response({"ready": not rows, "missing": rows})
+
+    async def issue_token(request: web.Request) -> web.Response:
+        who = require(request, "encoder_token.issue")
+        broadcast = await reader.read_own(request, who)
+        issued = await encoder_tokens.issue(new_id("et"), broadcast.broadcast_id, who.account_id, datetime.now(UTC))
+        return json_response(issued, status=201)
+
+    async def revoke_token(request: web.Request) -> web.Response:
+        who = require(request, "encoder_token.revoke")
+        broadcast = await reader.read_own(request, who)
+        token_id = request.match_info["token_id"]
+        if not is_id(token_id, "et") or not await encoder_tokens.revoke(
+            token_id, broadcast.broadcast_id, datetime.now(UTC)
+        ):
+            raise ApiError(404, "no_such_token", "this broadcast has no such encoder token")
+        return web.Response(status=204)
+
+    one = _BASE + "/{broadcast_id}"
+    return [
+        web.post(_BASE, create),
+        web.get(_BASE, listing),
+        web.get(one, show),
+        web.patch(one, edit),
+        web.post(one + "/moves", move),
+        web.get(one + "/readiness", readiness),
+        web.post(one + "/encoder-tokens", issue_token),
+        web.delete(one + "/encoder-tokens/{token_id}", revoke_token),
+    ]
+
+
+class _Reader:
+    """Finds the broadcast that a path names."""
+
+    def __init__(self, service: Broadcasting) -> None:
+        self._service = service
+
+    async def read(self, request: web.Request, who: Principal) -> Broadcast:
+        broadcast_id = request.match_info["broadcast_id"]
+        if is_id(broadcast_id, "bc"):
+            try:
+                return await self._service.read(who, broadcast_id)
+            except LookupError:
+                pass
+        raise ApiError(404, "no_such_broadcast", "there is no such broadcast")
+
+    async def read_own(self, request: web.Request, who: Principal) -> Broadcast:
+        broadcast = await self.read(request, who)
+        if who.account_id not in (broadcast.maker_id, broadcast.host.account_id):
+            raise ApiError(403, "forbidden", "only the host of this broadcast may do this")
+        return broadcast
+
+
+def _answer(broadcast: Broadcast, who: Principal, *, status: int = 200) -> web.Response:
+    body = {**view(broadcast, now=datetime.now(UTC)), **_moves(broadcast, who)}
+    return json_response(body, status=status, headers={"ETag": f'"{broadcast.version}"'})
+
+
+def _moves(broadcast: Broadcast, who: Principal) -> dict[str, Any]:
+    return {"allowed_moves": allowed_moves(broadcast.state, who.role)}
+
+
+def _checked(draft: Draft) -> Draft:
+    """Refuse texts that are empty, too long or hold NUL, and people who cannot exist."""
+    if not draft.title.strip() or len(draft.title) > 120 or len(draft.summary) > 2_000:
+        raise ApiError(422, "bad_field", "a title has 1 to 120 characters, a summary at most 2000")
+    if "\x00" in draft.title + draft.summary:
+        raise ApiError(422, "bad_field", "a text may not hold the character NUL")
+    if not is_id(draft.host_id, "ac") or (draft.monitor_id is not None and not is_id(draft.monitor_id, "ac")):
+        raise ApiError(422, "unknown_person", "host_id and monitor_id name accounts")
+    if draft.scheduled_at is not None and draft.scheduled_at.tzinfo is None:
+        raise ApiError(422, "bad_field", "scheduled_at needs a time zone")
+    return draft
+
+
+def _states(text: str | None) -> frozenset[State] | None:
+    if text is None:
+        return None
+    try:
+        return frozenset(State(name) for name in text.split(","))
+    except ValueError:
+        raise ApiError(422, "bad_field", f"state is one of: {', '.join(State)}") from None
+
+
+def _limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 200:
+        raise ApiError(422, "bad_field", "limit is a whole number from 1 to 200")
+    return int(text)

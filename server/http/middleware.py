@@ -1,0 +1,107 @@
+"""What happens to every request: an id, who asks, errors as problem+json, headers that keep browsers safe."""
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import redis.exceptions
+import structlog
+from aiohttp import web
+
+from server.auth.tokens import TokenError, Tokens
+from server.http.errors import ApiError, problem
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Mapper = Callable[[Exception], ApiError | None]
+log = structlog.get_logger("http")
+
+_SAFETY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_PASSING_FAULTS = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+def api_error(error: Exception, mappers: tuple[Mapper, ...]) -> ApiError | None:
+    """Find the answer to an exception: our own, a package's, aiohttp's, a store that is away; None is a bug."""
+    if isinstance(error, ApiError):
+        return error
+    for mapper in mappers:
+        if (mapped := mapper(error)) is not None:
+            return mapped
+    if isinstance(error, web.HTTPException) and error.status >= 400:
+        code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(error.status, "http_error")
+        return ApiError(error.status, code, error.reason)
+    if isinstance(error, _PASSING_FAULTS):
+        return ApiError(503, "unavailable", "a store is not answering; try again", retry_after_s=2)
+    return None
+
+
+def middlewares(tokens: Tokens, mappers: tuple[Mapper, ...]) -> list[Any]:
+    """Build the chain, outermost first."""
+
+    @web.middleware
+    async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request_id = secrets.token_hex(8)
+        started = time.perf_counter()
+        try:
+            response = await handler(request)
+        except Exception as error:
+            mapped = api_error(error, mappers)
+            if mapped is None:
+                # The one broad catch of HTTP: a bug is logged with its trace and told without it.
+                log.exception("request_failed", request_id=request_id, method=request.method, route=_route(request))
+                mapped = ApiError(500, "internal", f"this is our mistake; quote request {request_id}")
+            response = problem(mapped)
+            if isinstance(error, web.HTTPMethodNotAllowed):
+                response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+        response.headers["X-Request-Id"] = request_id
+        for name, value in _SAFETY.items():
+            response.headers.setdefault(name, value)
+        log.debug(
+            "request",
+            request_id=request_id,
+            method=request.method,
+            route=_route(request),
+            status=response.status,
+            ms=round((time.perf_counter() - started) * 1000, 1),
+        )
+        return response
+
+    @web.middleware
+    async def know_who_asks(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request["principal"] = None
+        if (token := bearer(request)) and not request.path.startswith(("/whip/", "/whep/")):
+            try:
+                request["principal"] = tokens.verify(token, now_s=time.time())
+            except TokenError as error:
+                raise ApiError(401, error.code, "sign in again") from None
+        return await handler(request)
+
+    return [answer_errors, know_who_asks]
+
+
+def bearer(request: web.Request) -> str | None:
+    """Return the bearer token of the request, if it carries one."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def _route(request: web.Request) -> str:
+    """Name the route, not the path: paths carry ids."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "unknown"

@@ -1,0 +1,84 @@
+"""Signing in, and who I am."""
+
+import time
+from datetime import UTC, datetime
+
+import msgspec
+from aiohttp import web
+
+from server.auth.accounts_postgres import Account, AccountStore
+from server.auth.passwords import Passwords, PasswordsBusy
+from server.auth.permissions import require
+from server.auth.tokens import Tokens
+from server.http.body import json_response, read_json
+from server.http.errors import ApiError
+
+
+class Credentials(msgspec.Struct, forbid_unknown_fields=True):
+    """What a person types to sign in."""
+
+    login: str
+    password: str
+
+
+class AccountView(msgspec.Struct):
+    """An account as its owner sees it."""
+
+    account_id: str
+    role: str
+    display_name: str
+    nickname: str
+
+
+class SessionView(msgspec.Struct):
+    """A fresh session; the token goes in `Authorization: Bearer`."""
+
+    token: str
+    expires_at: datetime
+    account: AccountView
+
+
+def routes(accounts: AccountStore, passwords: Passwords, tokens: Tokens) -> list[web.RouteDef]:
+    """Routes under /api/v1/sessions and /api/v1/me."""
+
+    async def sign_in(request: web.Request) -> web.Response:
+        given = await read_json(request, Credentials)
+        if len(given.login) > 200 or len(given.password) > 1_000 or "\x00" in given.login:
+            raise ApiError(401, "bad_credentials", "login or password is wrong")
+        found = await accounts.by_login(given.login)
+        try:
+            matches = await passwords.verify(found[1] if found else None, given.password)
+        except PasswordsBusy as busy:
+            raise ApiError(503, "busy", "too many people sign in just now", retry_after_s=busy.retry_after_s) from None
+        if found is None or not matches:
+            raise ApiError(401, "bad_credentials", "login or password is wrong")
+        return _session(found[0], tokens)
+
+    async def refresh(request: web.Request) -> web.Response:
+        return _session(await _account(request), tokens)
+
+    async def me(request: web.Request) -> web.Response:
+        return json_response(_view(await _account(request)))
+
+    async def _account(request: web.Request) -> Account:
+        principal = require(request, "account.read")
+        account = await accounts.by_id(principal.account_id)
+        if account is None:
+            raise ApiError(401, "bad_token", "this account is closed")
+        return account
+
+    return [
+        web.post("/api/v1/sessions", sign_in),
+        web.post("/api/v1/sessions/refresh", refresh),
+        web.get("/api/v1/me", me),
+    ]
+
+
+def _view(account: Account) -> AccountView:
+    return AccountView(account.account_id, account.role, account.display_name, account.nickname)
+
+
+def _session(account: Account, tokens: Tokens) -> web.Response:
+    token, expires_at_s = tokens.issue(account.account_id, account.role, account.nickname, now_s=int(time.time()))
+    view = SessionView(token, datetime.fromtimestamp(expires_at_s, UTC), _view(account))
+    return json_response(view, status=201)

@@ -1,0 +1,106 @@
+"""Every setting, typed, read in this one file from the environment and an optional TOML file. Reads the environment."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import pydantic
+from pydantic import AliasChoices, Field, IPvAnyAddress, IPvAnyNetwork, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+PREFIX = "WEALTHCAST_"
+CONFIG_FILE = f"{PREFIX}CONFIG"
+DEMO_SECRET_PREFIX = "demo-"
+Role = Literal["api", "commerce", "gateway", "media"]
+ALL_ROLES: tuple[Role, ...] = ("api", "commerce", "gateway", "media")
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message names each key and what is wrong with it, never its value."""
+
+
+def _env(name: str) -> Any:
+    """Give a setting the bare environment name that operators expect, beside the prefixed one."""
+    return AliasChoices(name, f"{PREFIX}{name.upper()}", name.upper())
+
+
+class Settings(BaseSettings):
+    """What a process needs to know. Each name is a TOML key, and in capitals behind `WEALTHCAST_` a variable."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, populate_by_name=True)
+
+    database_url: SecretStr = Field(validation_alias=_env("database_url"))
+    redis_url: SecretStr = Field(validation_alias=_env("redis_url"))
+    jwt_secret: SecretStr = Field(min_length=32)
+    session_ttl_s: int = Field(3600, ge=60, le=86_400)
+    roles: tuple[Role, ...] = ALL_ROLES
+
+    host: str = "0.0.0.0"
+    http_port: int = Field(8080, ge=0, le=65_535)
+    gateway_port: int = Field(8081, ge=0, le=65_535)
+    media_port: int = Field(8082, ge=0, le=65_535)
+    gateway_public_url: str | None = None
+    media_advertised_ip: IPvAnyAddress | None = Field(None, validation_alias=_env("media_advertised_ip"))
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field((), validation_alias=_env("trusted_proxies"))
+    allowed_origins: tuple[str, ...] = ()
+
+    reservation_ttl_s: int = Field(240, ge=30, le=900)
+    minimum_dwell_ms: int = Field(3_000, ge=0, le=600_000)
+    monitor_absent_after_s: int = Field(60, ge=5, le=3_600)
+    encoder_token_ttl_s: int = Field(86_400, ge=60, le=30 * 86_400)
+    password_queue: int = Field(64, ge=1, le=10_000)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    demo: bool = False
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then the TOML file named by WEALTHCAST_CONFIG."""
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        if path := os.environ.get(CONFIG_FILE):
+            sources.append(TomlConfigSettingsSource(settings_cls, Path(path)))
+        return tuple(sources)
+
+    @pydantic.model_validator(mode="after")
+    def _refuse_demo_secrets(self) -> Self:
+        if not self.demo and self.jwt_secret.get_secret_value().startswith(DEMO_SECRET_PREFIX):
+            raise ValueError("jwt_secret: this is a demo's secret; make one with: openssl rand -base64 48")
+        return self
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read and check everything; raises SettingsError that names what is missing, unknown or wrong."""
+    _refuse_unknown_variables()
+    path = os.environ.get(CONFIG_FILE)
+    if path and not Path(path).is_file():
+        raise SettingsError(f"{CONFIG_FILE}: no such file")
+    try:
+        return Settings(**given)
+    except pydantic.ValidationError as error:
+        raise SettingsError("\n".join(_say(item) for item in error.errors(include_input=False))) from None
+    except ValueError as error:  # not TOML, or a list variable that is not JSON
+        raise SettingsError(str(error)) from None
+
+
+def _say(item: Any) -> str:
+    name = str(item["loc"][0]) if item["loc"] else ""
+    if item["type"] == "missing":
+        return f"{name.upper()}: not set"
+    if item["type"] == "extra_forbidden":
+        return f"{name}: no such setting"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message
+
+
+def _refuse_unknown_variables() -> None:
+    """Catch a misspelt variable: the settings library passes over names it does not know."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_FILE}
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise SettingsError("\n".join(f"{name}: no such setting" for name in unknown))

@@ -1,0 +1,123 @@
+/**
+ * One media connection that is kept up: offer, wait until it breaks, back off, offer again, until `stop()`.
+ * WHIP and WHEP differ only in the peer connection they prepare. The offer goes out before ICE gathering ends:
+ * the server is ICE-lite and answers from one address, so the page's own candidates are not needed.
+ */
+import { end, offer } from "./signalling.js";
+
+const FIRST_DELAY_MS = 500;
+const LONGEST_DELAY_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 12_000;
+const DISCONNECTED_GRACE_MS = 4_000;
+const FINAL_STATUS = new Set([401, 403, 406, 415]);
+
+const sleep = (ms, signal) =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  });
+
+export class PeerSession {
+  #url;
+  #token;
+  #prepare;
+  #onPhase;
+  #stop = new AbortController();
+  #peer = null;
+  #resource = null;
+
+  /**
+   * @param {{url:string, token:()=>string, prepare:(peer:RTCPeerConnection)=>void|Promise<void>,
+   *   onPhase:(phase:{phase:"connecting"|"connected"|"waiting"|"refused", code?:string})=>void}} options
+   */
+  constructor({ url, token, prepare, onPhase }) {
+    this.#url = url;
+    this.#token = token;
+    this.#prepare = prepare;
+    this.#onPhase = onPhase;
+  }
+
+  get peer() {
+    return this.#peer;
+  }
+
+  start() {
+    addEventListener("pagehide", this.#leave);
+    this.#run();
+  }
+
+  stop() {
+    removeEventListener("pagehide", this.#leave);
+    this.#stop.abort();
+    this.#leave();
+  }
+
+  #leave = () => {
+    this.#peer?.close();
+    this.#peer = null;
+    if (this.#resource) end(this.#resource, this.#token());
+    this.#resource = null;
+  };
+
+  async #run() {
+    const { signal } = this.#stop;
+    for (let failures = 0; !signal.aborted; failures += 1) {
+      const outcome = await this.#attempt(signal);
+      if (signal.aborted) return;
+      this.#leave();
+      if (outcome.refused) return this.#onPhase({ phase: "refused", code: outcome.code });
+      if (outcome.wasConnected) failures = 0;
+      this.#onPhase({ phase: "waiting", code: outcome.code });
+      await sleep(this.#delay(failures, outcome.retryAfterMs), signal);
+    }
+  }
+
+  #delay(failures, retryAfterMs) {
+    const backOff = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(failures, 5));
+    return (retryAfterMs ?? backOff) * (0.75 + Math.random() / 2);
+  }
+
+  /** One connection from offer to break; never raises, says how it ended. */
+  async #attempt(signal) {
+    this.#onPhase({ phase: "connecting" });
+    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.#peer = peer;
+    try {
+      await this.#prepare(peer);
+      await peer.setLocalDescription();
+      const { answer, resource } = await offer(this.#url, this.#token(), peer.localDescription.sdp);
+      this.#resource = resource;
+      if (signal.aborted) {
+        this.#leave(); // Stopped while the answer was on its way.
+        return {};
+      }
+      await peer.setRemoteDescription({ type: "answer", sdp: answer });
+    } catch (error) {
+      return { code: error.code ?? "connection_failed", retryAfterMs: error.retryAfterMs, refused: FINAL_STATUS.has(error.status) };
+    }
+    return this.#untilBroken(peer, signal);
+  }
+
+  #untilBroken(peer, signal) {
+    return new Promise((resolve) => {
+      let wasConnected = false;
+      let timer = setTimeout(() => finish(), CONNECT_TIMEOUT_MS);
+      const finish = () => {
+        clearTimeout(timer);
+        resolve({ code: "connection_failed", wasConnected });
+      };
+      signal.addEventListener("abort", finish, { once: true });
+      peer.onconnectionstatechange = () => {
+        clearTimeout(timer);
+        if (peer.connectionState === "connected") {
+          wasConnected = true;
+          this.#onPhase({ phase: "connected" });
+        } else if (peer.connectionState === "disconnected") {
+          timer = setTimeout(finish, DISCONNECTED_GRACE_MS); // Short losses heal by themselves.
+        } else if (peer.connectionState === "connecting") {
+          timer = setTimeout(finish, CONNECT_TIMEOUT_MS);
+        } else finish();
+      };
+    });
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * The room's WebSocket client: hello, acks by id, reconnection by the server's delays, heartbeat watch.
+ * Talks to the gateway only. Guarantees to its owner:
+ * - events come in the server's order; a `welcome` comes first after every (re)connection;
+ * - a comment that was not acknowledged is sent again with the same id after a reconnection;
+ *   every other request fails with `connection_lost`, because only the server knows what became of it;
+ * - no more than MAX_PENDING requests wait at once; further ones fail with `busy`.
+ */
+const SUBPROTOCOL = "wealthcast.v1.json";
+const SILENCE_MS = 30_000;
+const WATCH_MS = 5_000;
+const DEFAULT_DELAY_MS = 1_000;
+const LONGEST_DELAY_MS = 30_000;
+const MAX_PENDING = 32;
+const CLOSE_TOKEN_EXPIRED = 4003;
+
+/** Close codes of docs/protocol.md: 4500–4999 stay away, everything else comes back. */
+export const isFinal = (code) => code >= 4500 && code <= 4999;
+
+export class RoomError extends Error {
+  constructor(code, detail = "", retryAfterMs = null) {
+    super(`${code} ${detail}`);
+    Object.assign(this, { code, detail, retryAfterMs });
+  }
+}
+
+export class RoomClient {
+  #options;
+  #socket = null;
+  #pending = new Map();
+  #heardAt = 0;
+  #failures = 0;
+  #welcomed = false;
+  #delayMs = DEFAULT_DELAY_MS;
+  #bye = null;
+  #stopped = true;
+  #timer = null;
+  #watch = null;
+
+  /**
+   * @param {{url:string, broadcastId:string, clientId:string, lang:string, token:()=>string,
+   *   renewToken:()=>Promise<void>, onEvent:(event:object)=>void, onStatus:(status:object)=>void}} options
+   */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  open() {
+    this.#stopped = false;
+    this.#watch = setInterval(() => this.#checkSilence(), WATCH_MS);
+    this.#connect();
+  }
+
+  close() {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    clearInterval(this.#watch);
+    this.#drop();
+    this.#failPending(() => true, "connection_lost");
+  }
+
+  comment(text, kind) {
+    return this.#request({ type: "comment", text, kind }, { resend: true });
+  }
+  tip(points) {
+    return this.#request({ type: "tip", points });
+  }
+  pin(commentId) {
+    return this.#request({ type: "pin", comment_id: commentId });
+  }
+  remove(commentId, reason) {
+    return this.#request({ type: "remove", comment_id: commentId, reason });
+  }
+
+  /** Sends this client's cumulative count; a lost one is made good by the next. False when not connected. */
+  like(count) {
+    if (!this.#welcomed) return false;
+    this.#send({ type: "like", count });
+    return true;
+  }
+
+  refreshToken(token) {
+    if (this.#welcomed) this.#send({ type: "auth.refresh", token });
+  }
+
+  #connect() {
+    this.#bye = null;
+    this.#options.onStatus({ phase: "connecting", failures: this.#failures });
+    const socket = new WebSocket(this.#options.url, SUBPROTOCOL);
+    this.#socket = socket;
+    this.#heardAt = performance.now();
+    const { broadcastId, clientId, lang, token } = this.#options;
+    socket.onopen = () =>
+      this.#send({ type: "hello", token: token(), broadcast_id: broadcastId, client_id: clientId, lang });
+    socket.onmessage = (message) => this.#receive(message.data);
+    socket.onclose = (event) => this.#lost(event.code, event.reason);
+  }
+
+  #receive(data) {
+    this.#heardAt = performance.now();
+    for (const event of JSON.parse(data)) this.#handle(event);
+  }
+
+  #handle(event) {
+    if (event.type === "welcome") this.#welcome(event);
+    if (event.type === "bye") this.#bye = event;
+    if (event.type === "ack") this.#settle(event.id, (request) => request.resolve(event));
+    if (event.type === "error" && event.id)
+      this.#settle(event.id, (request) =>
+        request.reject(new RoomError(event.code, event.message, event.retry_after_ms)),
+      );
+    this.#options.onEvent(event);
+  }
+
+  #welcome(event) {
+    this.#welcomed = true;
+    this.#failures = 0;
+    this.#delayMs = event.reconnect_after_ms ?? DEFAULT_DELAY_MS;
+    this.#options.onStatus({ phase: "open" });
+    for (const request of this.#pending.values()) this.#send(request.frame);
+  }
+
+  #settle(id, action) {
+    const request = this.#pending.get(id);
+    if (!request) return;
+    this.#pending.delete(id);
+    action(request);
+  }
+
+  #request(fields, { resend = false } = {}) {
+    if (this.#stopped) return Promise.reject(new RoomError("connection_lost"));
+    if (!resend && !this.#welcomed) return Promise.reject(new RoomError("connection_lost"));
+    if (this.#pending.size >= MAX_PENDING) return Promise.reject(new RoomError("busy"));
+    const frame = { ...fields, id: crypto.randomUUID() };
+    return new Promise((resolve, reject) => {
+      this.#pending.set(frame.id, { frame, resend, resolve, reject });
+      if (this.#welcomed) this.#send(frame);
+    });
+  }
+
+  #failPending(which, code) {
+    for (const [id, request] of this.#pending)
+      if (which(request)) this.#settle(id, () => request.reject(new RoomError(code)));
+  }
+
+  #send(frame) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(frame));
+  }
+
+  #checkSilence() {
+    if (this.#socket && performance.now() - this.#heardAt > SILENCE_MS) this.#lost(1006, "silence");
+  }
+
+  /** Forgets the socket without waiting for its close, which on a dead network takes minutes. */
+  #drop() {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#welcomed = false;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  #lost(code, reason) {
+    this.#drop();
+    if (this.#stopped) return;
+    this.#failPending((request) => !request.resend, "connection_lost");
+    if (isFinal(code) || this.#bye?.reconnect === false) {
+      this.close();
+      this.#options.onStatus({ phase: "closed", code, reason: this.#bye?.reason ?? reason });
+      return;
+    }
+    this.#comeBack(code, reason);
+  }
+
+  #comeBack(code, reason) {
+    const base = this.#bye?.retry_after_ms ?? this.#delayMs;
+    const delay = Math.min(LONGEST_DELAY_MS, base * 2 ** Math.min(this.#failures, 5));
+    const jittered = delay * (0.5 + Math.random());
+    this.#failures += 1;
+    this.#options.onStatus({ phase: "waiting", code, reason, failures: this.#failures });
+    this.#timer = setTimeout(() => this.#renewThenConnect(code), jittered);
+  }
+
+  async #renewThenConnect(code) {
+    if (code === CLOSE_TOKEN_EXPIRED)
+      await this.#options.renewToken().catch(() => {}); // A refusal signs out; anything else is tried again.
+    if (!this.#stopped) this.#connect();
+  }
+}

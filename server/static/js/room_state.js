@@ -1,0 +1,126 @@
+/**
+ * What a page knows of its room: a pure reduction of the server's events. No I/O, no clock.
+ * The same reduction serves viewer, console and monitor.
+ */
+const KEPT = 300;
+
+export const EMPTY = {
+  ready: false,
+  you: null,
+  limits: { text_chars: 200 },
+  points: null,
+  broadcast: null,
+  state: null,
+  publisher: "none",
+  streamTime: null,
+  card: null,
+  pinned: null,
+  comments: [],
+  likes: 0,
+  online: 0,
+  tipsEnabled: false,
+  lastOrder: null,
+};
+
+const REDUCERS = { welcome, ack, comment: comment, comment_removed, likes, tip, card_shown, card_pulled };
+Object.assign(REDUCERS, { quota, pinned, presence, state, order });
+
+/** The state after `event`; unknown events change nothing. `atMs` is the server's time of arrival. */
+export function reduce(current, event, atMs) {
+  const reducer = REDUCERS[event.type];
+  return reducer ? reducer(current, event, atMs) : current;
+}
+
+function welcome(current, event, atMs) {
+  const { snapshot } = event;
+  return {
+    ...current,
+    ready: true,
+    you: event.you,
+    limits: event.limits ?? current.limits,
+    points: event.points_balance ?? null,
+    broadcast: snapshot.broadcast,
+    state: snapshot.state,
+    publisher: snapshot.publisher,
+    streamTime: streamTime(snapshot.stream_time_ms, atMs),
+    card: snapshot.card ?? null,
+    pinned: snapshot.pinned ?? null,
+    comments: merged(current.comments, snapshot.comments ?? []),
+    likes: snapshot.likes ?? 0,
+    online: snapshot.online ?? 0,
+    tipsEnabled: Boolean(snapshot.tips_enabled),
+  };
+}
+
+const streamTime = (ms, atMs) => (ms === null || ms === undefined ? null : { ms, atMs });
+
+/** Own held comments and tips stay on screen over a reconnection; what the server sends replaces the rest. */
+function merged(had, fresh) {
+  const known = new Set(fresh.map((one) => one.comment_id));
+  const own = had.filter((one) => (one.verdict === "hold" || one.tip) && !known.has(one.comment_id));
+  return [...own, ...fresh].sort((a, b) => a.at_ms - b.at_ms).slice(-KEPT);
+}
+
+function ack(current, event) {
+  const points = event.points_balance ?? current.points;
+  if (!event.comment || event.verdict === "block") return { ...current, points };
+  return comment({ ...current, points }, { ...event.comment, verdict: event.verdict });
+}
+
+function comment(current, event) {
+  const { type: _type, ...one } = event;
+  const at = current.comments.findIndex((other) => other.comment_id === one.comment_id);
+  if (at < 0) return { ...current, comments: [...current.comments, one].slice(-KEPT) };
+  // A held comment that is let through later comes again without its verdict.
+  const comments = current.comments.map((other, index) => (index === at ? one : other));
+  return { ...current, comments };
+}
+
+function comment_removed(current, event) {
+  const kept = current.comments.filter((one) => one.comment_id !== event.comment_id);
+  const pinnedGone = current.pinned?.comment_id === event.comment_id;
+  return { ...current, comments: kept, pinned: pinnedGone ? null : current.pinned };
+}
+
+/** Totals only rise, except when a snapshot says otherwise: an older total may arrive behind one's own like. */
+function likes(current, event) {
+  return { ...current, likes: Math.max(current.likes, event.total) };
+}
+
+function tip(current, event, atMs) {
+  const line = { comment_id: `tip-${atMs}-${current.comments.length}`, tip: true, at_ms: atMs };
+  const { nickname, points } = event;
+  return { ...current, comments: [...current.comments, { ...line, nickname, points }].slice(-KEPT) };
+}
+
+function card_shown(current, event) {
+  return { ...current, card: event.card, tipsEnabled: false };
+}
+
+function card_pulled(current, event) {
+  if (current.card && event.product_id && current.card.product_id !== event.product_id) return current;
+  return { ...current, card: null, tipsEnabled: true };
+}
+
+function quota(current, event) {
+  if (current.card?.product_id !== event.product_id) return current;
+  const { left_minor: quota_left_minor, total_minor: quota_total_minor } = event;
+  return { ...current, card: { ...current.card, quota_left_minor, quota_total_minor } };
+}
+
+function pinned(current, event) {
+  return { ...current, pinned: event.comment ?? null };
+}
+
+function presence(current, event) {
+  return { ...current, online: event.online };
+}
+
+function state(current, event, atMs) {
+  const { publisher = current.publisher, stream_time_ms: ms } = event;
+  return { ...current, state: event.state, publisher, streamTime: streamTime(ms, atMs) ?? current.streamTime };
+}
+
+function order(current, event) {
+  return { ...current, lastOrder: event };
+}

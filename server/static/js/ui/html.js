@@ -1,0 +1,12 @@
+/** The one place that names the vendored view library, so that replacing it touches one line. */
+export {
+  html,
+  render,
+  useCallback,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useReducer,
+  useRef,
+  useState,
+} from "../../vendor/htm-preact-standalone.module.js";
