@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.embedded.process import EmbeddedError, service_user, spawn, stop, wait_ready
+from server.embedded.process import EmbeddedError, service_user, spawn, stop, wait_gone, wait_ready
 
 PORT = 5432  # names the socket file only; nothing listens on TCP
 DATABASE = "wealthcast"
@@ -54,6 +54,7 @@ def start_postgres(data_dir: Path, runtime_dir: Path) -> EmbeddedPostgres:
     password = password_file.read_text()
     if user is not None:
         shutil.chown(runtime_dir, user)
+    wait_gone(cluster / "postmaster.pid", timeout_s=15)
     log = data_dir / "postgres.log"
     argv = [str(binaries / "postgres"), "-D", str(cluster), "-k", str(runtime_dir)]
     argv += ["-c", "listen_addresses=", "-p", str(PORT), "-c", "max_connections=200", "-c", "TimeZone=UTC"]

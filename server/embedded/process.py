@@ -100,6 +100,37 @@ def wait_ready(
     raise EmbeddedError(f"{what} was not ready after {timeout_s:.0f} s{_last_line(log)}")
 
 
+def wait_gone(pid_file: Path, *, timeout_s: float) -> None:
+    """Wait for an earlier server on the same data, whose parent was killed, to finish its shutdown.
+
+    The file's first line is a process id; raises EmbeddedError when that process stays.
+    """
+    try:
+        pid = int(pid_file.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return
+    deadline = time.monotonic() + timeout_s
+    while _runs(pid):
+        if time.monotonic() > deadline:
+            raise EmbeddedError(f"process {pid} still uses {pid_file.parent}: end it first")
+        time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    try:  # the number may have been given to another program since, or wait to be reaped
+        status = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)
+    except OSError:
+        return sys.platform != "linux"
+    name = status[0].rsplit("(", 1)[-1]
+    return name in ("postgres", "valkey-server") and not status[1].startswith(" Z")
+
+
 def stop(child: subprocess.Popen[bytes], sig: int, *, timeout_s: float) -> None:
     """Ask the child to end, wait, and kill it when it does not."""
     if child.poll() is not None:

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.embedded.process import EmbeddedError, service_user, spawn, stop, wait_ready
+from server.embedded.process import EmbeddedError, service_user, spawn, stop, wait_gone, wait_ready
 
 _CONFIG = """\
 port 0
@@ -20,6 +20,7 @@ appendonly yes
 appendfsync everysec
 save ""
 daemonize no
+pidfile {directory}/valkey.pid
 loglevel warning
 """
 
@@ -49,6 +50,7 @@ def start_valkey(data_dir: Path, runtime_dir: Path) -> EmbeddedValkey:
     socket_path = runtime_dir / "valkey.sock"
     if len(str(socket_path)) > 100:  # sun_path holds 108 bytes on Linux, 104 on macOS
         raise EmbeddedError(f"the path {socket_path} is too long for a socket: set TMPDIR to a shorter one")
+    wait_gone(directory / "valkey.pid", timeout_s=15)
     config = directory / "valkey.conf"
     config.touch(mode=0o600)
     config.write_text(_CONFIG.format(socket=socket_path, directory=directory, password=password))

@@ -1,0 +1,116 @@
+"""The command line: `python -m server {demo,serve,migrate,token,doctor,audit}`; `./run` stands before it."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+# Each command imports what it needs when it runs: `token` should not pay for WebRTC.
+
+cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+DataDir = Annotated[Path | None, typer.Option(help="where the demo keeps its data (default: .data)")]
+
+
+def _fail(message: str) -> NoReturn:
+    for line in message.splitlines():
+        typer.echo(f"wealthcast: {line}", err=True)
+    raise typer.Exit(1)
+
+
+@cli.command()
+def demo(
+    sample: Annotated[bool, typer.Option("--sample/--no-sample", help="air the sample show")] = True,
+    crowd: Annotated[bool, typer.Option("--crowd/--no-crowd", help="simulated viewers who talk and buy")] = True,
+    port: Annotated[int, typer.Option(min=1, max=65_533, help="HTTP; the next two are gateway and media")] = 8080,
+    data_dir: DataDir = None,
+    reset: Annotated[bool, typer.Option("--reset", help="forget what earlier runs kept")] = False,
+    lan: Annotated[bool, typer.Option("--lan", help="let phones on the same network watch")] = False,
+) -> None:
+    """Run everything on this machine, with a seeded bank and a sample show."""
+    from server.demo.launcher import DemoOptions, run_demo
+    from server.demo.places import DemoError
+    from server.embedded.process import EmbeddedError
+    from server.migrate import MigrationError
+    from server.settings import SettingsError
+
+    try:
+        run_demo(DemoOptions(sample=sample, crowd=crowd, port=port, data_dir=data_dir, reset=reset, lan=lan))
+    except (DemoError, EmbeddedError, MigrationError, SettingsError) as error:
+        _fail(str(error))
+
+
+@cli.command()
+def serve() -> None:
+    """Run in production: every setting from the environment or the file that WEALTHCAST_CONFIG names."""
+    from server.app import serve_forever
+    from server.settings import SettingsError, load_settings
+
+    try:
+        settings = load_settings()
+        if settings.demo:
+            _fail("demo: only `./run demo` may set this")
+        serve_forever(settings)
+    except SettingsError as error:
+        _fail(str(error))
+
+
+@cli.command()
+def migrate() -> None:
+    """Create or update the schema of DATABASE_URL; safe to run twice at once."""
+    from server.migrate import MigrationError
+    from server.migrate import migrate as bring_up_to_date
+
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        _fail("DATABASE_URL: not set")
+    try:
+        bring_up_to_date(url)
+    except MigrationError as error:
+        _fail(str(error))
+    typer.echo("the schema is up to date")
+
+
+@cli.command()
+def token(
+    role: Annotated[str, typer.Option(help="viewer, host, monitor or checker")],
+    broadcast: Annotated[str | None, typer.Option(help="limit the token to one broadcast")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Print a session token for scripts against a demo."""
+    from server.demo.places import DemoError, default_data_dir
+    from server.demo.scripting import demo_token
+
+    try:
+        typer.echo(demo_token(data_dir or default_data_dir(), role, broadcast))
+    except DemoError as error:
+        _fail(str(error))
+
+
+@cli.command()
+def doctor(data_dir: DataDir = None) -> None:
+    """Say what is active, and what is wrong with it."""
+    from server.doctor import examine
+
+    sys.exit(0 if examine(data_dir) else 1)
+
+
+@cli.command()
+def audit() -> None:
+    """Recompute quota and ledgers of DATABASE_URL from their rows, and list what does not add up."""
+    from server.doctor import audit_database
+
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        _fail("DATABASE_URL: not set")
+    sys.exit(0 if audit_database(url) else 1)
+
+
+def main() -> None:
+    """Entry point."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Where a demo keeps its data and sockets, and that only one demo uses them. Does I/O."""
+
+import fcntl
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from server.embedded.postgres import reachable
+from server.embedded.process import service_user
+from server.settings import DEMO_SECRET_PREFIX
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+_ROOTS_PLACE = Path("/var/lib/wealthcast")
+_LONGEST_SOCKET_DIR = 80  # a socket's path holds 104 bytes at most
+
+
+class DemoError(Exception):
+    """The demo cannot start; the message says in one line what to do."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders of one demo; `lock` is held for as long as it runs."""
+
+    data: Path
+    runtime: Path
+    lock: IO[str]
+
+
+def default_data_dir() -> Path:
+    """Name the folder: `.data` in the project, or /var/lib/wealthcast when root's servers could not reach that."""
+    if service_user() is not None and not reachable(CHECKOUT):
+        return _ROOTS_PLACE
+    return CHECKOUT / ".data"
+
+
+def open_places(data_dir: Path | None, *, reset: bool) -> Places:
+    """Make, lock and, on request, empty the folder; raises DemoError."""
+    data = (data_dir or default_data_dir()).absolute()
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemoError(f"cannot make {data} ({error.strerror}): choose another folder with --data-dir") from None
+    user = service_user()
+    if user is not None:
+        data.chmod(0o711)
+        if not reachable(data):
+            raise DemoError(
+                f"user '{user}', who runs PostgreSQL for root, cannot reach {data}: choose --data-dir /srv/…"
+            )
+    if not os.access(data, os.W_OK):
+        raise DemoError(f"{data} is not writable: choose another folder with --data-dir")
+    lock = _lock(data)
+    if reset:
+        _empty(data)
+    return Places(data, _runtime_dir(data), lock)
+
+
+def _lock(data: Path) -> IO[str]:
+    lock = (data / "demo.lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise DemoError(
+            f"a demo (process {owner}) already uses {data}: stop it, or give this one its own --data-dir and --port"
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _empty(data: Path) -> None:
+    """Remove what a demo wrote there and nothing else: the folder may have been named by mistake."""
+    for name in ("postgres", "postgres.unfinished", "valkey", "postgres-programs", "run"):
+        shutil.rmtree(data / name, ignore_errors=True)
+    for name in ("postgres-password", "postgres.log", "initdb.log", "show.log", "jwt-secret", "credentials.json"):
+        (data / name).unlink(missing_ok=True)
+
+
+def _runtime_dir(data: Path) -> Path:
+    runtime = data / "run"
+    if len(str(runtime)) > _LONGEST_SOCKET_DIR:
+        runtime = Path(tempfile.mkdtemp(prefix="wc-"))
+    for folder in (runtime, runtime / "postgres", runtime / "valkey"):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o711 if folder == runtime else 0o700)
+        if (user := service_user()) is not None and folder != runtime:
+            shutil.chown(folder, user)
+    return runtime
+
+
+def demo_secret(data: Path) -> str:
+    """Return the secret that signs this demo's tokens, made once; `serve` refuses it by its prefix."""
+    path = data / "jwt-secret"
+    if not path.exists() or len(path.read_text()) < 32:
+        path.touch(mode=0o600)
+        path.write_text(DEMO_SECRET_PREFIX + secrets.token_urlsafe(48))
+    return path.read_text()
+
+
+def check_ports(host: str, port: int) -> None:
+    """Raise DemoError when one of the three ports is taken."""
+    for kind, number in ((socket.SOCK_STREAM, port), (socket.SOCK_STREAM, port + 1), (socket.SOCK_DGRAM, port + 2)):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, number))
+            except OSError:
+                raise DemoError(
+                    f"port {number} is in use: free it, or choose others with --port N (takes N, N+1 and N+2)"
+                ) from None
+
+
+def lan_address() -> str:
+    """Find this machine's address on the local network without sending anything; raises DemoError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1: chooses a route, a datagram is never sent
+            address = str(probe.getsockname()[0])
+        except OSError:
+            address = "127.0.0.1"
+    if address.startswith("127."):
+        raise DemoError("--lan found no network: connect this machine to one, or leave --lan out")
+    return address

@@ -1,0 +1,94 @@
+"""Settings are refused by name, never by surprise."""
+
+from pathlib import Path
+
+import pytest
+
+from server.settings import SettingsError, load_settings
+
+GOOD = {"REDIS_URL": "redis://x", "DATABASE_URL": "postgres://x", "WEALTHCAST_JWT_SECRET": "k" * 40}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def refusal() -> str:
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    return str(refused.value)
+
+
+def test_the_names_that_operators_expect_are_read(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("MEDIA_ADVERTISED_IP", "203.0.113.9")
+    environment.setenv("TRUSTED_PROXIES", '["10.0.0.0/8"]')
+    settings = load_settings()
+    assert settings.redis_url.get_secret_value() == "redis://x"
+    assert str(settings.media_advertised_ip) == "203.0.113.9"
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8"]
+
+
+@pytest.mark.parametrize("name", sorted(GOOD))
+def test_what_is_missing_is_named(environment: pytest.MonkeyPatch, name: str) -> None:
+    environment.delenv(name)
+    assert name.removeprefix("WEALTHCAST_") in refusal()
+
+
+def test_an_unknown_variable_is_named(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WEALTHCAST_HTPP_PORT", "80")
+    assert refusal() == "WEALTHCAST_HTPP_PORT: no such setting"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("http_port", "seventy"),
+        ("http_port", "70000"),
+        ("roles", '["api", "cook"]'),
+        ("media_advertised_ip", "here"),
+        ("reservation_ttl_s", "-1"),
+    ],
+)
+def test_a_bad_value_is_named_and_not_repeated(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environment.setenv(f"WEALTHCAST_{name.upper()}", value)
+    said = refusal()
+    assert name in said.lower()
+    assert value not in said
+
+
+def test_a_file_gives_what_the_environment_does_not(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "wealthcast.toml"
+    file.write_text('http_port = 9000\ngateway_port = 9001\nallowed_origins = ["https://bank.example"]\n')
+    environment.setenv("WEALTHCAST_CONFIG", str(file))
+    environment.setenv("WEALTHCAST_HTTP_PORT", "9100")
+    settings = load_settings()
+    assert (settings.http_port, settings.gateway_port) == (9100, 9001)
+    assert settings.allowed_origins == ("https://bank.example",)
+
+
+def test_an_unknown_key_in_the_file_is_named(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "wealthcast.toml"
+    file.write_text("htpp_port = 9000\n")
+    environment.setenv("WEALTHCAST_CONFIG", str(file))
+    assert refusal() == "htpp_port: no such setting"
+
+
+def test_a_file_that_is_not_there_or_not_toml_is_refused(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment.setenv("WEALTHCAST_CONFIG", str(tmp_path / "none.toml"))
+    assert "no such file" in refusal()
+    (tmp_path / "none.toml").write_text("= = =")
+    assert refusal()
+
+
+def test_a_demo_secret_is_refused_outside_the_demo(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WEALTHCAST_JWT_SECRET", "demo-" + "k" * 40)
+    assert "demo" in refusal()
+    assert load_settings(demo=True).demo
+
+
+def test_secrets_do_not_print(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WEALTHCAST_JWT_SECRET", "very-private-" + "k" * 40)
+    assert "very-private" not in repr(load_settings())
