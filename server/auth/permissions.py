@@ -5,6 +5,8 @@ from aiohttp import web
 from server.auth.principal import ROLES, Principal
 from server.http.errors import ApiError
 
+PRINCIPAL = web.RequestKey("principal", Principal)  # set by the middleware when a good bearer was sent
+
 _ALL = frozenset(ROLES)
 _VIEWER = frozenset({"viewer"})
 _HOST = frozenset({"host"})
@@ -34,7 +36,7 @@ def allowed(role: str, permission: str) -> bool:
 
 def require(request: web.Request, permission: str) -> Principal:
     """Return who asks, or raise ApiError 401 `unauthenticated` or 403 `forbidden`."""
-    principal: Principal | None = request.get("principal")
+    principal = request.get(PRINCIPAL)
     if principal is None:
         raise ApiError(401, "unauthenticated", "send a session's token as 'Authorization: Bearer …'")
     if not allowed(principal.role, permission):

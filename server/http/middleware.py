@@ -10,6 +10,7 @@ import redis.exceptions
 import structlog
 from aiohttp import web
 
+from server.auth.permissions import PRINCIPAL
 from server.auth.tokens import TokenError, Tokens
 from server.http.errors import ApiError, problem
 
@@ -84,10 +85,9 @@ def middlewares(tokens: Tokens, mappers: tuple[Mapper, ...]) -> list[Any]:
 
     @web.middleware
     async def know_who_asks(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request["principal"] = None
         if (token := bearer(request)) and not request.path.startswith(("/whip/", "/whep/")):
             try:
-                request["principal"] = tokens.verify(token, now_s=time.time())
+                request[PRINCIPAL] = tokens.verify(token, now_s=time.time())
             except TokenError as error:
                 raise ApiError(401, error.code, "sign in again") from None
         return await handler(request)

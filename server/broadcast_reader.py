@@ -1,0 +1,139 @@
+"""What rooms and the sale ask about a broadcast, read from where it is kept. Does I/O through its ports."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import redis.exceptions
+import structlog
+
+import chat.ports
+import commerce.ports
+from server.broadcasting import MonitorPresence
+from server.http.broadcasts import view
+from streaming.broadcast import Broadcast, BroadcastStore
+from streaming.directory_redis import PublisherDirectory, PublisherStatus
+from streaming.lifecycle import ON_AIR
+from streaming.stream_clock import stream_time_ms
+
+log = structlog.get_logger("broadcast_reader")
+_REDIS_TIMEOUT_S = 1
+_CLOCKS_KEPT = 10_000
+_UNSTARTED_ASK_AGAIN = timedelta(seconds=1)
+CardReader = Callable[[str], Awaitable[Mapping[str, Any] | None]]
+
+
+class StreamClocks:
+    """The zero of each broadcast's clock, kept in memory: it never changes once it is set."""
+
+    def __init__(self, store: BroadcastStore) -> None:
+        self._store = store
+        self._started: dict[str, datetime] = {}
+        self._asked: dict[str, datetime] = {}
+
+    async def stream_time_ms(self, broadcast_id: str) -> int | None:
+        """Milliseconds now; None before the first packet, or while Postgres cannot say."""
+        now = datetime.now(UTC)
+        if (started := self._started.get(broadcast_id)) is not None:
+            return stream_time_ms(started, now)
+        if now - self._asked.get(broadcast_id, datetime.min.replace(tzinfo=UTC)) < _UNSTARTED_ASK_AGAIN:
+            return None
+        if len(self._asked) >= _CLOCKS_KEPT:
+            self._asked.clear()
+        self._asked[broadcast_id] = now
+        try:
+            broadcast = await self._store.get(broadcast_id)
+        except Exception:  # the room goes on without a stream time while Postgres is away
+            log.warning("stream_clock_unreadable", broadcast_id=broadcast_id)
+            return None
+        if broadcast is None or broadcast.clock_started_at is None:
+            return None
+        self.learn(broadcast_id, broadcast.clock_started_at)
+        return stream_time_ms(broadcast.clock_started_at, now)
+
+    def learn(self, broadcast_id: str, started_at: datetime) -> None:
+        """Take the zero from who has just set or read it."""
+        if len(self._started) >= _CLOCKS_KEPT:
+            self._started.clear()
+        self._started[broadcast_id] = started_at
+
+
+class RoomReader:
+    """Implements `chat.ports.BroadcastReader`: the broadcast's side of a snapshot."""
+
+    def __init__(self, store: BroadcastStore, directory: PublisherDirectory, card: CardReader) -> None:
+        self._store = store
+        self._directory = directory
+        self._card = card
+
+    async def read(self, broadcast_id: str) -> chat.ports.BroadcastFacts | None:
+        """Read broadcast, card and publisher side by side."""
+        broadcast, card, publisher = await asyncio.gather(
+            self._store.get(broadcast_id), self._card(broadcast_id), publisher_status(self._directory, broadcast_id)
+        )
+        if broadcast is None:
+            return None
+        return room_facts(broadcast, card, publisher)
+
+
+def room_facts(
+    broadcast: Broadcast, card: Mapping[str, Any] | None, publisher: PublisherStatus
+) -> chat.ports.BroadcastFacts:
+    """Put together what a joiner is told; tips are off while a card is shown."""
+    now = datetime.now(UTC)
+    return chat.ports.BroadcastFacts(
+        broadcast=msgspec.to_builtins(view(broadcast, now=now)),
+        state=str(broadcast.state),
+        publisher=publisher,
+        stream_time_ms=stream_time_ms(broadcast.clock_started_at, now),
+        card=card,
+        tips_enabled=card is None and broadcast.state in ON_AIR,
+    )
+
+
+async def publisher_status(directory: PublisherDirectory, broadcast_id: str) -> PublisherStatus:
+    """Read the status; while Redis is away nobody knows, and `none` makes a page wait and ask again."""
+    try:
+        async with asyncio.timeout(_REDIS_TIMEOUT_S):
+            return await directory.status(broadcast_id)
+    except (redis.exceptions.RedisError, OSError, TimeoutError):
+        return "none"
+
+
+class SaleReader:
+    """Implements `commerce.ports.BroadcastReader`: what the sale must know before it takes an order."""
+
+    def __init__(self, store: BroadcastStore, presence: MonitorPresence, monitor_absent_after_s: int) -> None:
+        self._store = store
+        self._presence = presence
+        self._absent_after = timedelta(seconds=monitor_absent_after_s)
+
+    async def read(self, broadcast_id: str) -> commerce.ports.BroadcastFacts:
+        """Read the broadcast and whether its monitor has been gone for too long."""
+        broadcast, absent = await asyncio.gather(
+            self._store.get(broadcast_id), self._monitor_absent(broadcast_id)
+        )
+        if broadcast is None:
+            return commerce.ports.BroadcastFacts(False, "", "", "", "", "", None, False, False)
+        return commerce.ports.BroadcastFacts(
+            exists=True,
+            state=str(broadcast.state),
+            title=broadcast.title,
+            host_id=broadcast.host.account_id,
+            host_name=broadcast.host.display_name,
+            licence_no=broadcast.host.licence_no or "",
+            stream_time_ms=stream_time_ms(broadcast.clock_started_at, datetime.now(UTC)),
+            monitor_absent=absent,
+            recording_unavailable=False,  # no recorder is part of this release, so none can have stopped
+        )
+
+    async def _monitor_absent(self, broadcast_id: str) -> bool:
+        """Say whether the monitor is known to be gone; while Redis is away buying goes on."""
+        try:
+            async with asyncio.timeout(_REDIS_TIMEOUT_S):
+                seen = await self._presence.monitor_last_seen(broadcast_id)
+        except (redis.exceptions.RedisError, OSError, TimeoutError):
+            return False
+        return seen is None or datetime.now(UTC) - seen > self._absent_after

@@ -1,0 +1,145 @@
+"""Starts everything of a demo in order, says where to look, and stops it all again. Does I/O."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import segno
+from rich.console import Console
+from rich.table import Table
+
+from server.app import run_until_stopped
+from server.demo import bank
+from server.demo.places import CHECKOUT, Places, check_ports, demo_secret, lan_address, open_places
+from server.demo.seed import seed
+from server.embedded.postgres import start_postgres
+from server.embedded.process import spawn, stop
+from server.embedded.valkey import start_valkey
+from server.logs import configure_logs
+from server.migrate import migrate
+from server.settings import Settings, load_settings
+
+console = Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What the command line asks for."""
+
+    sample: bool
+    crowd: bool
+    port: int
+    data_dir: Path | None
+    reset: bool
+    lan: bool
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Show what goes on with its seconds, and leave one line behind."""
+    started = time.monotonic()
+    with console.status(f"{what} …"):
+        yield
+    console.print(f"  {what}: {time.monotonic() - started:.1f} s")
+
+
+def run_demo(options: DemoOptions) -> None:
+    """Run until Ctrl-C or SIGTERM; raises DemoError, EmbeddedError or MigrationError before it is up."""
+    started = time.monotonic()
+    address = lan_address() if options.lan else "127.0.0.1"
+    bind = "0.0.0.0" if options.lan else "127.0.0.1"
+    check_ports(bind, options.port)
+    places = open_places(options.data_dir, reset=options.reset)
+    configure_logs("warning", readable=True)
+    with ExitStack() as running:
+        with step("Starting Valkey"):
+            valkey = start_valkey(places.data, places.runtime / "valkey")
+            running.callback(valkey.stop)
+        with step("Starting PostgreSQL"):
+            postgres = start_postgres(places.data, places.runtime / "postgres")
+            running.callback(postgres.stop)
+        with step("Migrating and seeding"):
+            migrate(postgres.url)
+            seed(postgres.url)
+        settings = load_settings(
+            database_url=postgres.url,
+            redis_url=valkey.url,
+            jwt_secret=demo_secret(places.data),
+            host=bind,
+            http_port=options.port,
+            gateway_port=options.port + 1,
+            media_port=options.port + 2,
+            media_advertised_ip=address,
+            demo=True,
+            session_ttl_s=8 * 3600,
+            log_level="warning",
+        )
+
+        def ready() -> None:
+            show = start_show(options, places, settings)
+            running.callback(stop, show, signal.SIGTERM, timeout_s=5)
+            say_where_to_look(options, address, time.monotonic() - started)
+
+        run_until_stopped(settings, ready)
+        console.print("Stopping …")
+
+
+def start_show(options: DemoOptions, places: Places, settings: Settings) -> subprocess.Popen[bytes]:
+    """Start publisher, crowd and the robot monitors in a process of their own, over the public protocols."""
+    credentials = places.data / "credentials.json"
+    credentials.touch(mode=0o600)
+    credentials.write_text(json.dumps(show_credentials()))
+    argv = [sys.executable, "-m", "load_tests.show", "--broadcast", bank.SHOW_ID, "--monitor-for", bank.OWN_ID]
+    argv += ["--http", f"http://127.0.0.1:{settings.http_port}"]
+    argv += ["--gateway", f"ws://127.0.0.1:{settings.gateway_port}/ws"]
+    argv += ["--credentials-file", str(credentials)]
+    argv += [] if options.sample else ["--no-publisher"]
+    argv += [] if options.crowd else ["--no-crowd"]
+    return spawn(argv, log=places.data / "show.log", cwd=CHECKOUT)
+
+
+def show_credentials() -> dict[str, object]:
+    """Who plays in the sample show."""
+
+    def sign_in(login: str) -> dict[str, str]:
+        return {"login": login, "password": bank.PASSWORD}
+
+    return {
+        "host": sign_in(bank.SHOW_HOST.login),
+        "monitor": sign_in(bank.SHOW_MONITOR.login),
+        "monitors": {bank.OWN_ID: sign_in(bank.MONITOR.login)},
+        "viewers": [sign_in(customer.account.login) for customer in bank.CROWD],
+        "product_id": bank.PRODUCT_ID,
+    }
+
+
+def say_where_to_look(options: DemoOptions, address: str, seconds: float) -> None:
+    """Print addresses and accounts, and for phones a QR code."""
+    base = f"http://{address if options.lan else 'localhost'}:{options.port}"
+    console.print(f"\n[bold]Wealthcast is ready[/bold] after {seconds:.1f} s. Ctrl-C stops everything.\n")
+    places = Table.grid(padding=(0, 3))
+    watched = bank.SHOW_ID if options.sample else bank.OWN_ID
+    places.add_row("Viewer", f"{base}/watch/{watched}", "best at phone size")
+    places.add_row("Console", f"http://localhost:{options.port}/console", "go live with your own camera")
+    places.add_row("Monitor", f"{base}/monitor/{watched}", "watch over it, cut it")
+    console.print(places)
+    accounts = Table(title=f"Demo accounts (password: {bank.PASSWORD})", title_justify="left", box=None, padding=(0, 3))
+    for column in ("sign in as", "role", "who"):
+        accounts.add_column(column, justify="left")
+    for account in bank.offered_accounts():
+        accounts.add_row(account["login"], account["role"], f"{account['display_name']}  {bank.NOTES[account['login']]}")
+    console.print()
+    console.print(accounts)
+    if options.lan:
+        url = f"{base}/watch/{watched}"
+        console.print(f"\nOn a phone in the same network: {url}")
+        width, _ = shutil.get_terminal_size()
+        if width >= 40:
+            segno.make(url).terminal(out=sys.stderr, compact=True, border=2)

@@ -1,0 +1,219 @@
+"""Broadcasts over HTTP, on a real Postgres: lifecycle, maker-checker, who sees what, encoder tokens."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from server.auth.encoder_tokens_postgres import EncoderTokens
+from server.broadcasting import Broadcasting
+from server.http import broadcasts
+from server.http.application import build
+from server.ids import new_id
+from streaming.broadcast import Broadcast, Transition
+from streaming.broadcasts_postgres import PostgresBroadcasts
+from tests.server.people import TOKENS, seed_people, session
+
+BASE = "/api/v1/broadcasts"
+
+
+class Presence:
+    """A monitor who is there or not, at the port."""
+
+    seen: datetime | None = None
+
+    async def monitor_last_seen(self, broadcast_id: str) -> datetime | None:
+        return self.seen
+
+
+class Api:
+    """A client, and what followed from moves."""
+
+    def __init__(
+        self, client: TestClient[Any, Any], presence: Presence, moves: list[str], tokens: EncoderTokens
+    ) -> None:
+        self.client = client
+        self.presence = presence
+        self.moves = moves
+        self.encoder_tokens = tokens
+
+    async def call(self, method: str, path: str, who: str | None, body: Any = None, **headers: str) -> tuple[int, Any]:
+        async with self.client.request(
+            method, path, json=body, headers={**(session(who) if who else {}), **headers}
+        ) as response:
+            return response.status, (await response.json(content_type=None) if response.status != 204 else None)
+
+    async def draft(self, **fields: Any) -> str:
+        status, body = await self.call(
+            "POST", BASE, "host", {"title": "秋季讲座", "monitor_id": "ac_monitor", **fields}
+        )
+        assert status == 201, body
+        return str(body["broadcast_id"])
+
+    async def move(self, broadcast_id: str, name: str, who: str) -> tuple[int, Any]:
+        return await self.call("POST", f"{BASE}/{broadcast_id}/moves", who, {"move": name})
+
+    async def approved(self) -> str:
+        broadcast_id = await self.draft()
+        assert (await self.move(broadcast_id, "submit", "host"))[0] == 200
+        assert (await self.move(broadcast_id, "approve", "checker"))[0] == 200
+        return broadcast_id
+
+
+@pytest.fixture
+async def api(pool: asyncpg.Pool) -> AsyncIterator[Api]:
+    await seed_people(pool)
+    presence, moves = Presence(), list[str]()
+
+    async def moved(broadcast: Broadcast, made: Transition) -> None:
+        moves.append(f"{made.move}:{broadcast.state}")
+
+    service = Broadcasting(PostgresBroadcasts(pool), presence, new_id, moved, ZoneInfo("Asia/Shanghai"))
+    tokens = EncoderTokens(pool, ttl_s=60)
+    app = build(broadcasts.routes(service, tokens, new_id), TOKENS, (broadcasts.lifecycle_error,))
+    async with TestClient(TestServer(app)) as client:
+        yield Api(client, presence, moves, tokens)
+
+
+async def test_a_broadcast_goes_from_draft_to_ended_and_each_move_has_its_consequence(api: Api) -> None:
+    broadcast_id = await api.approved()
+    api.presence.seen = datetime.now(UTC)
+    for name in ("schedule", "rehearse", "go_live", "pause", "resume", "end"):
+        status, body = await api.move(broadcast_id, name, "host")
+        assert status == 200, body
+    assert body["state"] == "ended"
+    assert body["started_at"]
+    assert body["ended_at"]
+    assert api.moves[-2:] == ["resume:live", "end:ended"]
+
+
+async def test_going_live_without_a_monitor_present_says_who_must_do_what(api: Api) -> None:
+    broadcast_id = await api.approved()
+    status, body = await api.move(broadcast_id, "go_live", "host")
+    assert (status, body["code"]) == (409, "not_ready")
+    assert body["missing"][0]["code"] == "monitor_absent"
+    assert body["missing"][0]["who"] == "周敏"
+    status, body = await api.call("GET", f"{BASE}/{broadcast_id}/readiness", "host")
+    assert body["ready"] is False
+    assert body["missing"][0]["what_to_do"]
+
+
+async def test_an_illegal_move_answers_with_the_state_and_what_is_allowed(api: Api) -> None:
+    broadcast_id = await api.draft()
+    status, body = await api.move(broadcast_id, "end", "host")
+    assert (status, body["code"], body["state"]) == (409, "illegal_move", "draft")
+    assert body["allowed"] == ["cancel", "submit"]
+
+
+@pytest.mark.parametrize(
+    ("who", "move"), [("viewer", "submit"), ("other_host", "submit"), ("host", "approve"), ("guest", "submit")]
+)
+async def test_a_move_by_the_wrong_person_is_forbidden(api: Api, who: str, move: str) -> None:
+    broadcast_id = await api.draft()
+    status, body = await api.move(broadcast_id, move, who)
+    assert status in (403, 404)
+    assert body["code"] in ("forbidden", "no_such_broadcast")
+
+
+async def test_an_edit_after_approval_voids_it(api: Api) -> None:
+    broadcast_id = await api.approved()
+    status, body = await api.call("PATCH", f"{BASE}/{broadcast_id}", "host", {"title": "改了"})
+    assert (status, body["state"], body["title"]) == (200, "draft", "改了")
+    assert body["monitor"]["account_id"] == "ac_monitor"
+
+
+async def test_a_stale_edit_is_refused(api: Api) -> None:
+    broadcast_id = await api.draft()
+    status, body = await api.call("PATCH", f"{BASE}/{broadcast_id}", "host", {"title": "x"}, **{"If-Match": '"7"'})
+    assert (status, body["code"]) == (412, "version_stale")
+
+
+async def test_two_moves_at_once_make_one_transition(api: Api) -> None:
+    broadcast_id = await api.draft()
+    answers = await asyncio.gather(*(api.move(broadcast_id, "submit", "host") for _ in range(8)))
+    assert sorted(status for status, _ in answers) == [200] + [409] * 7
+    assert api.moves == ["submit:in_review"]
+
+
+async def test_viewers_see_no_drafts(api: Api) -> None:
+    broadcast_id = await api.approved()
+    assert (await api.call("GET", f"{BASE}/{broadcast_id}", "viewer"))[1]["code"] == "no_such_broadcast"
+    assert (await api.call("GET", BASE, "viewer"))[1]["broadcasts"] == []
+    await api.move(broadcast_id, "schedule", "host")
+    assert (await api.call("GET", f"{BASE}/{broadcast_id}", "viewer"))[0] == 200
+    listed = (await api.call("GET", f"{BASE}?state=scheduled", "viewer"))[1]["broadcasts"]
+    assert [item["broadcast_id"] for item in listed] == [broadcast_id]
+
+
+async def test_a_list_goes_on_after_its_last_row(api: Api) -> None:
+    ids = sorted([await api.draft() for _ in range(3)], reverse=True)
+    first = (await api.call("GET", f"{BASE}?mine=true&limit=2", "host"))[1]["broadcasts"]
+    rest = (await api.call("GET", f"{BASE}?mine=true&limit=2&after={ids[1]}", "host"))[1]["broadcasts"]
+    assert [item["broadcast_id"] for item in first + rest] == ids
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"title": ""}, 422, "bad_field"),
+        ({"title": "x" * 121}, 422, "bad_field"),
+        ({"title": "a\x00b"}, 422, "bad_field"),
+        ({"title": 7}, 422, "bad_field"),
+        ({"title": "x", "colour": "red"}, 422, "bad_field"),
+        ({"title": "x", "monitor_id": "ac_host"}, 422, "unknown_person"),
+        ({"title": "x", "monitor_id": "nobody"}, 422, "unknown_person"),
+        ({"title": "x", "scheduled_at": "2026-12-01T10:00:00"}, 422, "bad_field"),
+    ],
+)
+async def test_a_bad_draft_is_refused_by_code(api: Api, body: Any, status: int, code: str) -> None:
+    answer = await api.call("POST", BASE, "host", body)
+    assert (answer[0], answer[1]["code"]) == (status, code)
+
+
+async def test_a_body_that_is_not_json_is_refused(api: Api) -> None:
+    async with api.client.post(BASE, data=b"{{{", headers=session("host")) as response:
+        assert response.status == 400
+        assert response.content_type == "application/problem+json"
+        assert (await response.json(content_type=None))["code"] == "bad_json"
+
+
+@pytest.mark.parametrize("broadcast_id", ["bc_none", "xx_none", "bc_%00", "bc_" + "a" * 200, "%F0%9F%90%9F"])
+async def test_a_broadcast_that_does_not_exist_is_not_found(api: Api, broadcast_id: str) -> None:
+    status, body = await api.call("GET", f"{BASE}/{broadcast_id}", "host")
+    assert (status, body["code"]) == (404, "no_such_broadcast")
+
+
+async def test_without_a_session_nothing_is_read(api: Api) -> None:
+    status, body = await api.call("GET", BASE, None)
+    assert (status, body["code"]) == (401, "unauthenticated")
+    async with api.client.get(BASE, headers={"Authorization": "Bearer nonsense"}) as response:
+        assert response.status == 401
+        assert (await response.json(content_type=None))["code"] == "bad_token"
+    async with api.client.get(BASE, headers=session("host", now_s=1_000)) as response:
+        assert (await response.json(content_type=None))["code"] == "token_expired"
+
+
+async def test_a_token_of_one_broadcast_opens_no_other(api: Api) -> None:
+    mine, other = await api.draft(), await api.draft()
+    async with api.client.get(f"{BASE}/{mine}", headers=session("host", broadcast_id=mine)) as response:
+        assert response.status == 200
+    async with api.client.get(f"{BASE}/{other}", headers=session("host", broadcast_id=mine)) as response:
+        assert response.status == 404
+
+
+async def test_an_encoder_token_is_for_one_broadcast_and_ends_when_revoked(api: Api) -> None:
+    broadcast_id = await api.draft()
+    status, issued = await api.call("POST", f"{BASE}/{broadcast_id}/encoder-tokens", "host")
+    assert status == 201
+    now = datetime.now(UTC)
+    assert await api.encoder_tokens.broadcast_of(issued["token"], now) == (issued["token_id"], broadcast_id)
+    path = f"{BASE}/{broadcast_id}/encoder-tokens/{issued['token_id']}"
+    assert (await api.call("DELETE", path, "other_host"))[0] == 403
+    assert (await api.call("DELETE", path, "host"))[0] == 204
+    assert await api.encoder_tokens.broadcast_of(issued["token"], now) is None
+    assert (await api.call("DELETE", f"{BASE}/{broadcast_id}/encoder-tokens/et_none", "host"))[0] == 404
