@@ -1,0 +1,146 @@
+"""An order's life as a pure state machine: decisions return the order after and the move to write down."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from commerce.errors import IllegalMove, Refusal
+from commerce.money import Money
+
+SYSTEM = "system"  # the actor of what nobody asked for
+
+
+class State(StrEnum):
+    """The states of domain.md; values are stored and shown."""
+
+    ACKNOWLEDGED = "acknowledged"
+    RESERVED = "reserved"
+    SUBMITTED = "submitted"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    ACCEPTED = "accepted"
+    CONFIRMED = "confirmed"
+    PARTIALLY_CONFIRMED = "partially_confirmed"
+    CONFIRM_FAILED = "confirm_failed"
+    HOLDING = "holding"
+    REDEEMING = "redeeming"
+    REDEEMED = "redeemed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    REFUNDED = "refunded"
+
+
+_S = State
+MOVES: Mapping[State, frozenset[State]] = {
+    _S.ACKNOWLEDGED: frozenset({_S.RESERVED}),
+    _S.RESERVED: frozenset({_S.SUBMITTED, _S.EXPIRED, _S.CANCELLED}),
+    _S.SUBMITTED: frozenset({_S.ACCEPTED, _S.REJECTED, _S.OUTCOME_UNKNOWN}),
+    _S.OUTCOME_UNKNOWN: frozenset({_S.ACCEPTED, _S.REJECTED}),
+    _S.ACCEPTED: frozenset({_S.CONFIRMED, _S.PARTIALLY_CONFIRMED, _S.CONFIRM_FAILED, _S.CANCELLED, _S.REFUNDED}),
+    _S.CONFIRMED: frozenset({_S.HOLDING, _S.REFUNDED}),
+    _S.PARTIALLY_CONFIRMED: frozenset({_S.HOLDING, _S.REFUNDED}),
+    _S.CONFIRM_FAILED: frozenset({_S.REFUNDED}),
+    _S.HOLDING: frozenset({_S.REDEEMING}),
+    _S.REDEEMING: frozenset({_S.REDEEMED, _S.HOLDING}),
+    _S.REDEEMED: frozenset(),
+    _S.EXPIRED: frozenset(),
+    _S.CANCELLED: frozenset(),
+    _S.REJECTED: frozenset(),
+    _S.REFUNDED: frozenset(),
+}
+# Redemption gives nothing back: the quota counts what was sold, not what is held.
+HOLDS_QUOTA = frozenset(
+    {
+        _S.RESERVED, _S.SUBMITTED, _S.OUTCOME_UNKNOWN, _S.ACCEPTED, _S.CONFIRMED, _S.PARTIALLY_CONFIRMED,
+        _S.HOLDING, _S.REDEEMING, _S.REDEEMED,
+    }
+)  # fmt: skip
+HOLDS_FROZEN_FUNDS = frozenset({_S.ACCEPTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order as it stands; `stream_time_ms` is the broadcast's clock when it was reserved."""
+
+    order_id: str
+    customer_id: str
+    product_id: str
+    card_version: int
+    broadcast_id: str
+    showing_id: str
+    acknowledgement_id: str
+    amount: Money
+    fee_minor: int
+    state: State
+    reserved_until: datetime
+    risk_rating: int
+    risk_tolerance: int
+    stream_time_ms: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderMoved:
+    """An event: the order went from one state to another; it becomes a row of the order's history."""
+
+    order_id: str
+    from_state: State
+    to_state: State
+    actor_id: str
+    reason: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The order after, and the move that led there."""
+
+    order: Order
+    moved: OrderMoved
+
+
+def reserve(acknowledged: Order, now: datetime, time_to_live: timedelta) -> Decision:
+    """Hold quota for an acknowledged order until `now + time_to_live`."""
+    order = replace(acknowledged, reserved_until=now + time_to_live)
+    return _move(order, State.RESERVED, order.customer_id, None, now)
+
+
+def submit(order: Order, now: datetime) -> Decision:
+    """Hand a reservation in; raises Refusal `reservation_expired` or IllegalMove."""
+    if order.state is State.EXPIRED or (order.state is State.RESERVED and now >= order.reserved_until):
+        raise Refusal("reservation_expired", "the reservation's time is over: reserve again")
+    return _move(order, State.SUBMITTED, order.customer_id, None, now)
+
+
+def accept(submitted: Order, now: datetime) -> Decision:
+    """Take a submitted order whose funds are frozen."""
+    return _move(submitted, State.ACCEPTED, SYSTEM, "funds frozen", now)
+
+
+def cancel(order: Order, now: datetime, cut_off: datetime) -> Decision:
+    """Give a reservation back, or an accepted order before the cut-off; raises IllegalMove, `window_closed`."""
+    if order.state is State.ACCEPTED and now >= cut_off:
+        raise Refusal("window_closed", "the cut-off for cancelling has passed")
+    return _move(order, State.CANCELLED, order.customer_id, "cancelled by the customer", now)
+
+
+def expire(order: Order, now: datetime) -> Decision | None:
+    """End a reservation whose time is over; None when there is nothing to do, so that repeating is harmless."""
+    if order.state is not State.RESERVED or now < order.reserved_until:
+        return None
+    return _move(order, State.EXPIRED, SYSTEM, "reservation not submitted in time", now)
+
+
+def allowed_acts(state: State) -> list[str]:
+    """List what a customer can still do with an order in this state."""
+    acts = (("submit", State.SUBMITTED), ("cancel", State.CANCELLED))
+    return [act for act, target in acts if target in MOVES[state]]
+
+
+def _move(order: Order, target: State, actor_id: str, reason: str | None, now: datetime) -> Decision:
+    if target not in MOVES[order.state]:
+        detail = f"an order that is {order.state} cannot become {target}"
+        raise IllegalMove(order.state, allowed_acts(order.state), detail)
+    moved = OrderMoved(order.order_id, order.state, target, actor_id, reason, now)
+    return Decision(replace(order, state=target), moved)

@@ -1,0 +1,117 @@
+"""What a card's terms, the stage and an acknowledgement say about one purchase. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from commerce.errors import CommerceError, Conflict, NotFound, Refusal, Unavailable
+from commerce.money import Money
+from commerce.ports import BroadcastFacts
+from commerce.product import CardContent, CardVersion
+
+ACKNOWLEDGEMENT_TEXT = "本人已经阅读风险揭示，愿意承担投资风险"
+ON_AIR = frozenset({"live", "paused"})
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """What a customer read and typed, for one card version in one broadcast."""
+
+    acknowledgement_id: str
+    customer_id: str
+    broadcast_id: str
+    product_id: str
+    card_version: int
+    typed_text: str
+    acknowledged_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OnStage:
+    """The showing that is open in a broadcast, with its card."""
+
+    showing_id: str
+    card: CardVersion
+
+
+def stage_refusal(on_stage: OnStage | None, product_id: str, card_version: int) -> Refusal | None:
+    """Say whether this very card version is the one on stage."""
+    if on_stage is None or on_stage.card.product_id != product_id:
+        return Refusal("card_pulled", "this card is not on stage")
+    if on_stage.card.card_version != card_version:
+        return Refusal("card_version_stale", "the card has a newer version: read that one")
+    return None
+
+
+def supervision_refusal(facts: BroadcastFacts) -> Unavailable | None:
+    """Say whether the sale stands still because nobody watches or nothing records."""
+    if facts.monitor_absent:
+        return Unavailable("monitor_absent", "buying waits for the compliance monitor", retry_after_s=5)
+    if facts.recording_unavailable:
+        return Unavailable("recording_unavailable", "buying waits for the recorder", retry_after_s=5)
+    return None
+
+
+def window_refusal(terms: CardContent, now: datetime) -> Refusal | None:
+    if terms.window_opens_at <= now < terms.window_closes_at:
+        return None
+    return Refusal("window_closed", "the subscription window is not open")
+
+
+def amount_refusal(terms: CardContent, amount: Money, held_minor: int) -> Refusal | None:
+    """Check currency, minimum, increment and the customer's maximum, beside what they hold already."""
+    if amount.currency != terms.currency:
+        return Refusal("bad_amount", f"this product is bought in {terms.currency}")
+    if amount.amount_minor < terms.minimum_minor:
+        return Refusal("below_minimum", "the amount is below the minimum")
+    if (amount.amount_minor - terms.minimum_minor) % terms.increment_minor:
+        return Refusal("bad_increment", "above the minimum the amount goes up in whole increments")
+    if amount.amount_minor > terms.customer_maximum_minor - held_minor:
+        return over_limit()
+    return None
+
+
+def over_limit() -> Refusal:
+    return Refusal("over_limit", "the amount exceeds what one customer may buy of this product")
+
+
+def acknowledgement_refusal(acknowledgement: Acknowledgement | None, customer_id: str, now: datetime) -> Refusal | None:
+    """Another customer's acknowledgement is no better than none, and is not told apart."""
+    if acknowledgement is None or acknowledgement.customer_id != customer_id:
+        return Refusal("disclosure_missing", "read and acknowledge the disclosure first")
+    if now >= acknowledgement.expires_at:
+        return Refusal("disclosure_missing", "the acknowledgement is too old: read and acknowledge again")
+    return None
+
+
+def reading_refusal(
+    card: CardVersion, typed_text: str, opened: Iterable[str], dwell_ms: int, minimum_dwell_ms: int
+) -> Refusal | None:
+    """Check the sentence to the letter, every document opened, and the time spent."""
+    if typed_text != ACKNOWLEDGEMENT_TEXT:
+        return Refusal("disclosure_missing", f"type exactly: {ACKNOWLEDGEMENT_TEXT}")
+    missing = [d.document_id for d in card.documents if d.document_id not in set(opened)]
+    if missing:
+        return Refusal("disclosure_missing", "open every document first", documents_missing=missing)
+    if dwell_ms < minimum_dwell_ms:
+        detail = f"the reading takes at least {minimum_dwell_ms / 1000:.0f} seconds"
+        return Refusal("disclosure_missing", detail, minimum_dwell_ms=minimum_dwell_ms)
+    return None
+
+
+def require_broadcast(facts: BroadcastFacts) -> None:
+    if not facts.exists:
+        raise NotFound("no_such_broadcast", "there is no such broadcast")
+
+
+def require_on_air(facts: BroadcastFacts) -> None:
+    if facts.state not in ON_AIR:
+        raise Conflict("not_live", "the broadcast is not on air")
+
+
+def raise_first(refusals: Iterable[CommerceError | None]) -> None:
+    """Raise the first that is not None; the order of checks is the order in which a customer hears of them."""
+    for refusal in refusals:
+        if refusal is not None:
+            raise refusal

@@ -1,0 +1,128 @@
+"""Who may buy what: the suitability rules as tables and pure functions.
+
+Source: 《金融机构产品适当性管理办法》 (NFRA order 2025 no. 7): five levels, Art. 12 mismatch, Art. 19 minors,
+Art. 29 questionnaire; the senior wait is practice, hence settings.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+
+from commerce.errors import Refusal
+from commerce.money import Money
+
+# C_k buys R_1 … R_k. The customer cannot override it.
+HIGHEST_RATING_OF = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5}
+SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")  # no daylight saving since 1991: needs no zone database
+
+
+@dataclass(frozen=True, slots=True)
+class SuitabilityRules:
+    """The numbers a compliance office may change."""
+
+    adult_age: int = 18
+    senior_age: int = 65
+    senior_free_up_to_rating: int = 3
+    senior_wait: timedelta = timedelta(hours=24)
+    assessment_valid_months: int = 12
+    business_zone: tzinfo = SHANGHAI
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """What the sale knows of a customer; levels are 1–5, `declared_means` is None when nothing was declared."""
+
+    customer_id: str
+    masked_name: str
+    birth_date: date
+    risk_tolerance: int | None
+    assessed_at: datetime | None
+    declared_means: Money | None
+
+
+def suitable_levels(risk_rating: int) -> tuple[str, ...]:
+    """List the customer levels that may buy a product of this rating, lowest first."""
+    return tuple(f"C{level}" for level, highest in HIGHEST_RATING_OF.items() if risk_rating <= highest)
+
+
+def business_date(now: datetime, rules: SuitabilityRules) -> date:
+    """The bank's calendar day at this moment."""
+    return now.astimezone(rules.business_zone).date()
+
+
+def age_on(day: date, birth_date: date) -> int:
+    """Full years; who was born on 29 February ages on 1 March of common years."""
+    return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
+
+
+def is_adult(customer: Customer, now: datetime, rules: SuitabilityRules) -> bool:
+    return age_on(business_date(now, rules), customer.birth_date) >= rules.adult_age
+
+
+def assessed_until(assessed_at: datetime, rules: SuitabilityRules) -> datetime:
+    """The end of an assessment's validity: the same day of the month, or that month's last day."""
+    months = assessed_at.month - 1 + rules.assessment_valid_months
+    year, month = assessed_at.year + months // 12, months % 12 + 1
+    for day in range(assessed_at.day, 27, -1):
+        try:
+            return assessed_at.replace(year=year, month=month, day=day)
+        except ValueError:  # this month is shorter
+            continue
+    return assessed_at.replace(year=year, month=month)
+
+
+def needs_extra_disclosure(customer: Customer, risk_rating: int, now: datetime, rules: SuitabilityRules) -> bool:
+    """Say whether the senior rule applies to this customer and rating."""
+    senior = age_on(business_date(now, rules), customer.birth_date) >= rules.senior_age
+    return senior and risk_rating > rules.senior_free_up_to_rating
+
+
+def lasting_refusals(
+    customer: Customer | None, risk_rating: int, now: datetime, rules: SuitabilityRules
+) -> list[Refusal]:
+    """List what stands against this customer and rating whatever they read or wait for; empty means nothing."""
+    if customer is None:
+        return [Refusal("not_assessed", "no risk assessment is on record: take the questionnaire first")]
+    refusals = []
+    if not is_adult(customer, now, rules):
+        refusals.append(Refusal("minor", "only adults may buy"))
+    if customer.risk_tolerance is None or customer.assessed_at is None:
+        refusals.append(Refusal("not_assessed", "take the risk questionnaire first"))
+        return refusals
+    if now >= assessed_until(customer.assessed_at, rules):
+        refusals.append(Refusal("assessment_expired", "the risk assessment is older than 12 months: renew it"))
+    if risk_rating > HIGHEST_RATING_OF[customer.risk_tolerance]:
+        detail = f"a product of level R{risk_rating} does not suit a customer of level C{customer.risk_tolerance}"
+        refusals.append(Refusal("risk_mismatch", detail))
+    return refusals
+
+
+def senior_refusal(
+    customer: Customer,
+    risk_rating: int,
+    extra_disclosure_at: datetime | None,
+    now: datetime,
+    rules: SuitabilityRules,
+) -> Refusal | None:
+    """Say whether the 24 hours after the extra disclosure still run, or have not begun."""
+    if not needs_extra_disclosure(customer, risk_rating, now, rules):
+        return None
+    if extra_disclosure_at is None:
+        return Refusal("senior_wait", "read and acknowledge the extra disclosure; then orders open 24 hours later")
+    orderable_from = extra_disclosure_at + rules.senior_wait
+    if now >= orderable_from:
+        return None
+    at = orderable_from.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Refusal("senior_wait", f"orders open 24 hours after the extra disclosure, at {at}", orderable_from=at)
+
+
+def means_refusal(customer: Customer, invested_minor: int, amount: Money) -> Refusal | None:
+    """Say whether this amount, beside what is invested already, exceeds the declared means.
+
+    `invested_minor` is in the amount's currency; means declared in another currency are not compared.
+    """
+    means = customer.declared_means
+    if means is None or means.currency != amount.currency:
+        return None
+    if invested_minor + amount.amount_minor <= means.amount_minor:
+        return None
+    return Refusal("unaffordable", "the amount exceeds the means that you declared")
