@@ -1,0 +1,225 @@
+"""WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) over aiohttp: offers in, answers out. I/O: HTTP only.
+
+Who may do what is asked of a `SignallingGate`, which the composition root implements. Errors leave as
+application/problem+json (RFC 9457) with the stable `code`; codes become statuses in the one table here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from aiohttp import web
+
+from server.http.errors import ApiError, problem
+from streaming.engine import Answer, MediaEngine, Resource
+from streaming.errors import StreamingError, UnknownResource
+
+MAX_BODY_BYTES = 64 * 1024
+"""Chrome's offers have 5 to 8 KB."""
+SDP_TYPE = "application/sdp"
+FRAGMENT_TYPE = "application/trickle-ice-sdpfrag"
+
+STATUS_OF_CODE = {
+    "bad_sdp": 400,
+    "no_usable_codec": 406,
+    "flowing_codec_unsupported": 406,
+    "publisher_exists": 409,
+    "unknown_resource": 404,
+    "too_many_handshakes": 503,
+    "viewer_limit_reached": 503,
+    "engine_stopped": 503,
+}
+
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Location, ETag, Link, Retry-After, Accept-Post, Accept-Patch",
+}
+_PREFLIGHT = {
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
+    "Access-Control-Max-Age": "86400",
+}
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class SignallingRefused(Exception):
+    """The gate's no: an HTTP status (401, 403, 404, 409, 429, 503) and a stable code."""
+
+    def __init__(self, status: int, code: str, detail: str, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+
+class SignallingGate(Protocol):
+    """Decides who may publish and who may view, by bearer token and the broadcast's state.
+
+    Both return the subject's id and raise SignallingRefused; they must be bounded in time. They are asked again for a
+    DELETE or PATCH of a resource, where a refusal other than 401 and 403 does not keep a session from being ended.
+    """
+
+    async def may_publish(self, broadcast_id: str, bearer: str) -> str: ...
+
+    async def may_view(self, broadcast_id: str, bearer: str) -> str: ...
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def routes(engine: MediaEngine, gate: SignallingGate) -> list[web.RouteDef]:
+    """The routes of both protocols; mount them on any aiohttp application."""
+    whip = _Signalling("whip", engine, gate)
+    whep = _Signalling("whep", engine, gate)
+    return [
+        web.route("*", path, _with_errors(handler))
+        for signalling in (whip, whep)
+        for path, handler in (
+            (f"/{signalling.protocol}/{{broadcast_id}}", signalling.endpoint),
+            (f"/{signalling.protocol}/{{broadcast_id}}/{{resource_id}}", signalling.resource),
+        )
+    ]
+
+
+class _Signalling:
+    """One protocol's endpoint and its resources."""
+
+    def __init__(self, protocol: str, engine: MediaEngine, gate: SignallingGate) -> None:
+        self.protocol = protocol
+        self._kind = "publisher" if protocol == "whip" else "viewer"
+        self._engine = engine
+        self._gate = gate
+
+    async def endpoint(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "OPTIONS":
+            return _options("POST, OPTIONS", {"Accept-Post": SDP_TYPE})
+        if request.method != "POST":
+            raise _not_allowed("POST, OPTIONS")
+        broadcast_id = _broadcast_id(request)
+        subject = await self._admit(broadcast_id, _bearer(request))
+        offer = await _body(request, SDP_TYPE)
+        answer = await self._open(broadcast_id, subject, offer)
+        return web.Response(
+            status=201,
+            body=answer.sdp.encode(),
+            headers={
+                "Content-Type": SDP_TYPE,
+                "Location": f"/{self.protocol}/{broadcast_id}/{answer.resource_id}",
+                "ETag": f'"{answer.etag}"',
+                "Accept-Patch": FRAGMENT_TYPE,
+            },
+        )
+
+    async def resource(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "OPTIONS":
+            return _options("DELETE, PATCH, OPTIONS", {"Accept-Patch": FRAGMENT_TYPE})
+        if request.method not in ("DELETE", "PATCH"):
+            raise _not_allowed("DELETE, PATCH, OPTIONS")
+        bearer = _bearer(request)
+        resource = self._find(request)
+        await self._check_owner(resource, bearer)
+        if request.method == "DELETE":
+            await self._engine.close(resource.resource_id)
+            return web.Response(status=200)
+        return await _patch(request, resource)
+
+    async def _admit(self, broadcast_id: str, bearer: str) -> str:
+        if self._kind == "publisher":
+            return await self._gate.may_publish(broadcast_id, bearer)
+        return await self._gate.may_view(broadcast_id, bearer)
+
+    async def _open(self, broadcast_id: str, subject: str, offer: str) -> Answer:
+        if self._kind == "publisher":
+            return await self._engine.publish(broadcast_id, offer)
+        return await self._engine.view(broadcast_id, subject, offer)
+
+    def _find(self, request: web.Request) -> Resource:
+        resource = self._engine.owner_of(request.match_info["resource_id"])
+        if resource.broadcast_id != request.match_info["broadcast_id"] or resource.kind != self._kind:
+            raise UnknownResource("no such resource, or it has ended")
+        return resource
+
+    async def _check_owner(self, resource: Resource, bearer: str) -> None:
+        """A session can be ended by whoever may hold one of its kind, a viewer's only by that viewer."""
+        try:
+            subject = await self._admit(resource.broadcast_id, bearer)
+        except SignallingRefused as refusal:
+            if refusal.status in (401, 403):
+                raise
+            return
+        if resource.kind == "viewer" and subject != resource.viewer_id:
+            raise SignallingRefused(403, "not_your_resource", "this session belongs to someone else")
+
+
+async def _patch(request: web.Request, resource: Resource) -> web.Response:
+    """Trickled candidates are welcome and not needed (ICE-lite sends no checks); a restart is not (RFC 9725 §4.3)."""
+    match = request.headers.get("If-Match")
+    if match is None:
+        raise SignallingRefused(428, "if_match_required", "PATCH needs If-Match with the session's ETag")
+    if match.strip() != "*" and f'"{resource.etag}"' not in match.split(","):
+        raise SignallingRefused(412, "etag_mismatch", "If-Match does not name the current ICE session")
+    fragment = await _body(request, FRAGMENT_TYPE)
+    ufrag = re.search(r"^a=ice-ufrag:(\S+)\s*$", fragment, re.MULTILINE)
+    if match.strip() == "*" or (ufrag is not None and ufrag.group(1) != resource.remote_ufrag):
+        raise SignallingRefused(422, "ice_restart_unsupported", "this server does not restart ICE; make a new session")
+    return web.Response(status=204)
+
+
+def _broadcast_id(request: web.Request) -> str:
+    broadcast_id = request.match_info["broadcast_id"]
+    if not _IDENTIFIER.fullmatch(broadcast_id):
+        raise SignallingRefused(404, "unknown_broadcast", "no such broadcast")
+    return broadcast_id
+
+
+def _bearer(request: web.Request) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise SignallingRefused(401, "unauthenticated", "a bearer token is required")
+    return token.strip()
+
+
+async def _body(request: web.Request, content_type: str) -> str:
+    if request.content_type != content_type:
+        raise SignallingRefused(415, "unsupported_media_type", f"the body must be {content_type}")
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise SignallingRefused(413, "body_too_large", f"the body must be within {MAX_BODY_BYTES} bytes")
+    body = bytearray()
+    async for chunk in request.content.iter_chunked(16 * 1024):
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise SignallingRefused(413, "body_too_large", f"the body must be within {MAX_BODY_BYTES} bytes")
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise SignallingRefused(400, "bad_sdp", "the body is not UTF-8") from None
+
+
+def _options(allow: str, more: dict[str, str]) -> web.Response:
+    return web.Response(
+        status=204, headers={"Allow": allow, "Access-Control-Allow-Methods": allow, **_PREFLIGHT, **more}
+    )
+
+
+def _not_allowed(allow: str) -> SignallingRefused:
+    return SignallingRefused(405, "method_not_allowed", f"allowed here: {allow}")
+
+
+def _with_errors(handler: Handler) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            response = await handler(request)
+        except SignallingRefused as refusal:
+            response = _problem(refusal.status, refusal.code, refusal.detail, refusal.retry_after_s)
+        except StreamingError as error:
+            response = _problem(STATUS_OF_CODE.get(error.code, 400), error.code, error.detail, error.retry_after_s)
+        response.headers.update(_CORS)
+        return response
+
+    return handle
+
+
+def _problem(status: int, code: str, detail: str, retry_after_s: int | None) -> web.Response:
+    return problem(ApiError(status, code, detail, retry_after_s=retry_after_s))

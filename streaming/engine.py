@@ -1,0 +1,334 @@
+"""The media engine: one UDP port, any number of broadcasts. Composes the package and is the server's way into it.
+
+All methods belong to the event loop that called `start`. Nothing here blocks; what waits is bounded by the settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from streaming.dtls_aiortc import SharedCertificate, generate_certificate
+from streaming.egress import PythonPacketWriter
+from streaming.errors import EngineStopped, PublisherExists, TooManyHandshakes, UnknownResource, ViewerLimitReached
+from streaming.ice_lite import IceLiteAgent, new_credentials
+from streaming.ingest import Ingest
+from streaming.media_events import MediaEvent
+from streaming.media_settings import MediaSettings
+from streaming.peer import Peer
+from streaming.port import MediaPort
+from streaming.publisher import FEEDBACK_INTERVAL_S, Publisher
+from streaming.relay import BroadcastRelay, BroadcastStats
+from streaming.sdp_answer import (
+    AnsweringSource,
+    LocalTransport,
+    Negotiation,
+    build_answer,
+    negotiate_publisher,
+    negotiate_viewer,
+)
+from streaming.sdp_offer import parse_offer
+from streaming.task_owner import TaskOwner
+from streaming.viewer import Viewer
+
+logger = logging.getLogger(__name__)
+
+_STOP_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a WHIP or WHEP POST is answered with; `etag` names the ICE session and is not quoted."""
+
+    resource_id: str
+    sdp: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Whose a resource is; `kind` is "publisher" or "viewer", `viewer_id` is empty for a publisher."""
+
+    resource_id: str
+    broadcast_id: str
+    kind: str
+    viewer_id: str
+    etag: str
+    remote_ufrag: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """What the engine counts; totals are since `start`, the buffers are what the kernel really gave."""
+
+    publishers: int
+    viewers: int
+    half_open: int
+    packets_in: int
+    bytes_in: int
+    packets_out: int
+    bytes_out: int
+    packets_queued: int
+    packets_dropped: int
+    unknown_address: int
+    unknown_ufrag: int
+    stun_rejected: int
+    malformed: int
+    nacks_received: int
+    retransmitted: int
+    nacks_sent: int
+    keyframe_requests: int
+    send_buffer_bytes: int
+    receive_buffer_bytes: int
+    broadcasts: tuple[BroadcastStats, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A resource and the session behind it."""
+
+    resource: Resource
+    peer: Peer
+
+
+class MediaEngine:
+    """Publishes and shows broadcasts over WebRTC.
+
+    `on_event` is called on the loop, in order, often from the packet path: it must return at once (put the event in a
+    queue of your own); what it raises is logged and otherwise ignored. `clock` is monotonic seconds, `wall_clock` UTC.
+    """
+
+    def __init__(
+        self,
+        settings: MediaSettings,
+        on_event: Callable[[MediaEvent], None],
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        certificate: SharedCertificate | None = None,
+    ) -> None:
+        self._settings = settings
+        self._on_event = on_event
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._certificate = certificate or generate_certificate()
+        self._randomness = random.Random(secrets.randbits(64))
+        self._tasks = TaskOwner()
+        self._port: MediaPort | None = None
+        self._writer: PythonPacketWriter | None = None
+        self._relays: dict[str, BroadcastRelay] = {}
+        self._held: dict[str, _Held] = {}
+
+    @property
+    def local_port(self) -> int:
+        """The UDP port in use; raises EngineStopped before `start`."""
+        return self._running()[0].local_port
+
+    async def start(self) -> None:
+        """Open the port and begin to serve; raises OSError when the port is taken."""
+        assert self._port is None, "the engine is started once at a time"
+        settings, loop = self._settings, asyncio.get_running_loop()
+        self._port = MediaPort(
+            settings.bind_host,
+            settings.port,
+            send_buffer_bytes=settings.send_buffer_bytes,
+            receive_buffer_bytes=settings.receive_buffer_bytes,
+            clock=self._clock,
+        )
+        self._writer = PythonPacketWriter(self._port.socket, loop, settings.send_queue_packets)
+        self._port.start(loop, self._writer.write_plain)
+        self._tasks.spawn(self._tick_forever(), "media-clock")
+
+    async def stop(self) -> None:
+        """Close every session, tell the peers, and free the port; returns within two seconds."""
+        if self._port is None or self._writer is None:
+            return
+        for broadcast_id in list(self._relays):
+            self.end_broadcast(broadcast_id, "engine_stopped")
+        port, writer = self._port, self._writer
+        self._port = self._writer = None
+        await self._tasks.wait_for_others("media-clock", _STOP_TIMEOUT_S)
+        await self._tasks.cancel_all()
+        writer.close()
+        port.stop()
+
+    async def publish(self, broadcast_id: str, offer_sdp: str) -> Answer:
+        """Admit a publisher and answer its offer.
+
+        A publisher that fell silent is replaced. Raises BadSdp, NoUsableCodec, PublisherExists, TooManyHandshakes.
+        """
+        port, writer = self._running()
+        negotiation = negotiate_publisher(parse_offer(offer_sdp))
+        existing = self._relays[broadcast_id].publisher if broadcast_id in self._relays else None
+        if existing is not None and existing.alive(self._clock()):
+            retry_after_s = max(1, round(self._settings.publisher_silent_s))
+            raise PublisherExists("another publisher is live in this broadcast", retry_after_s=retry_after_s)
+        self._check_half_open()
+        peer, local = self._make_peer(negotiation, port, writer)
+        ingest = Ingest(negotiation, self._new_ssrc(), self._settings.max_publisher_bitrate_bps)
+        resource = self._resource(broadcast_id, "publisher", "", negotiation, local)
+        publisher = Publisher(
+            resource.resource_id, peer, ingest, self._settings.publisher_silent_s,
+            lambda: self._wall_clock().timestamp(),
+        )  # fmt: skip
+        self._relay(broadcast_id).take_publisher(publisher)
+        self._hold(resource, peer)
+        peer.admit(publisher, self._settings.handshake_timeout_s)
+        return Answer(resource.resource_id, build_answer(negotiation, local), resource.etag)
+
+    async def view(self, broadcast_id: str, viewer_id: str, offer_sdp: str) -> Answer:
+        """Admit a viewer and answer its offer; with nobody publishing yet it waits connected.
+
+        Raises BadSdp, NoUsableCodec, FlowingCodecUnsupported, ViewerLimitReached, TooManyHandshakes.
+        """
+        port, writer = self._running()
+        known = self._relays.get(broadcast_id)
+        negotiation = negotiate_viewer(parse_offer(offer_sdp), known.flowing_video if known is not None else None)
+        if sum(held.resource.kind == "viewer" for held in self._held.values()) >= self._settings.max_viewers:
+            raise ViewerLimitReached("this media process is full", retry_after_s=5)
+        self._check_half_open()
+        peer, local = self._make_peer(negotiation, port, writer)
+        resource = self._resource(broadcast_id, "viewer", viewer_id, negotiation, local)
+        sources = {m.kind: AnsweringSource(self._new_ssrc(), self._new_ssrc()) for m in negotiation.media}
+        viewer = Viewer(
+            resource.resource_id, viewer_id, peer, negotiation, sources, local.cname,
+            self._settings.retransmissions_per_s, self._randomness,
+        )  # fmt: skip
+        self._relay(broadcast_id).take_viewer(viewer)
+        self._hold(resource, peer)
+        peer.admit(viewer, self._settings.handshake_timeout_s)
+        return Answer(resource.resource_id, build_answer(negotiation, local, sources), resource.etag)
+
+    async def close(self, resource_id: str) -> None:
+        """End one session (DELETE); raises UnknownResource."""
+        held = self._held.get(resource_id)
+        if held is None:
+            raise UnknownResource("no such resource, or it has ended")
+        held.peer.close("deleted")
+
+    def owner_of(self, resource_id: str) -> Resource:
+        """Say whose a resource is; raises UnknownResource."""
+        held = self._held.get(resource_id)
+        if held is None:
+            raise UnknownResource("no such resource, or it has ended")
+        return held.resource
+
+    def end_broadcast(self, broadcast_id: str, reason: str) -> None:
+        """Close everything of a broadcast at once and forget it; unknown ones are none."""
+        relay = self._relays.pop(broadcast_id, None)
+        if relay is not None:
+            relay.close(reason)
+
+    def drop_viewer(self, broadcast_id: str, viewer_id: str, reason: str = "dropped") -> int:
+        """Close every session this viewer has in the broadcast; returns how many there were."""
+        relay = self._relays.get(broadcast_id)
+        sessions = [v for v in relay.viewers.values() if v.viewer_id == viewer_id] if relay is not None else []
+        for viewer in sessions:
+            viewer.peer.close(reason)
+        return len(sessions)
+
+    def snapshot(self) -> EngineStats:
+        """Read all counters at once."""
+        port, writer = self._running()
+        rows = tuple(relay.stats() for relay in self._relays.values())
+        connected = [held.resource.kind for held in self._held.values() if held.peer.connected]
+        return EngineStats(
+            publishers=connected.count("publisher"),
+            viewers=connected.count("viewer"),
+            half_open=len(self._held) - len(connected),
+            packets_in=port.counters.packets_received,
+            bytes_in=port.counters.bytes_received,
+            packets_out=writer.counters.packets_sent,
+            bytes_out=writer.counters.bytes_sent,
+            packets_queued=writer.counters.queued,
+            packets_dropped=writer.counters.dropped,
+            unknown_address=port.counters.unknown_address,
+            unknown_ufrag=port.counters.unknown_ufrag,
+            stun_rejected=port.counters.stun_rejected,
+            malformed=port.counters.malformed,
+            nacks_received=sum(row.nacks_received for row in rows),
+            retransmitted=sum(row.retransmitted for row in rows),
+            nacks_sent=sum(row.nacks_sent for row in rows),
+            keyframe_requests=sum(row.keyframe_requests for row in rows),
+            send_buffer_bytes=port.send_buffer_bytes,
+            receive_buffer_bytes=port.receive_buffer_bytes,
+            broadcasts=rows,
+        )
+
+    def _running(self) -> tuple[MediaPort, PythonPacketWriter]:
+        if self._port is None or self._writer is None:
+            raise EngineStopped("the media engine is not running")
+        return self._port, self._writer
+
+    def _relay(self, broadcast_id: str) -> BroadcastRelay:
+        relay = self._relays.get(broadcast_id)
+        if relay is None:
+            _, writer = self._running()
+            relay = self._relays[broadcast_id] = BroadcastRelay(
+                broadcast_id, self._settings, writer, self._emit, self._wall_clock, self._clock
+            )
+        return relay
+
+    def _check_half_open(self) -> None:
+        if sum(not held.peer.connected for held in self._held.values()) >= self._settings.max_half_open:
+            raise TooManyHandshakes("too many connections are being set up", retry_after_s=1)
+
+    def _make_peer(
+        self, negotiation: Negotiation, port: MediaPort, writer: PythonPacketWriter
+    ) -> tuple[Peer, LocalTransport]:
+        ufrag, password = new_credentials(secrets.token_bytes)
+        transport = negotiation.transport
+        agent = IceLiteAgent(ufrag, password, transport.ufrag, self._clock())
+        peer = Peer(agent, transport.fingerprints, self._certificate, port, writer, self._tasks)
+        advertised_port = self._settings.advertised_port or port.local_port
+        local = LocalTransport(
+            ufrag=ufrag,
+            password=password,
+            fingerprint=self._certificate.sha256_fingerprint,
+            addresses=tuple((ip, advertised_port) for ip in self._settings.advertised_ips),
+            session_id=secrets.randbits(62),
+            cname=secrets.token_hex(8),
+        )
+        return peer, local
+
+    def _resource(
+        self, broadcast_id: str, kind: str, viewer_id: str, negotiation: Negotiation, local: LocalTransport
+    ) -> Resource:
+        return Resource(
+            resource_id=secrets.token_urlsafe(24),
+            broadcast_id=broadcast_id,
+            kind=kind,
+            viewer_id=viewer_id,
+            etag=secrets.token_hex(8),
+            remote_ufrag=negotiation.transport.ufrag,
+        )
+
+    def _hold(self, resource: Resource, peer: Peer) -> None:
+        self._held[resource.resource_id] = _Held(resource, peer)
+        peer.on_closed(lambda: self._held.pop(resource.resource_id, None))
+
+    def _new_ssrc(self) -> int:
+        return self._randomness.randrange(1, 1 << 32)
+
+    def _emit(self, event: MediaEvent) -> None:
+        try:
+            self._on_event(event)
+        except Exception:
+            # The listener is another package: its failure must not stop packets.
+            logger.exception("the listener failed on %s", type(event).__name__)
+
+    async def _tick_forever(self) -> None:
+        while True:
+            await asyncio.sleep(FEEDBACK_INTERVAL_S)
+            now_s = self._clock()
+            for relay in list(self._relays.values()):
+                try:
+                    relay.tick(now_s)
+                except Exception:
+                    # A task boundary: one broadcast's failure must not stop the others' clock.
+                    logger.exception("broadcast %s: tick failed", relay.broadcast_id)

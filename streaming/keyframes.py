@@ -1,0 +1,90 @@
+"""Where a keyframe begins in VP8 (RFC 7741) and H264 (RFC 6184), and when to ask for one. Pure; no I/O."""
+
+from __future__ import annotations
+
+_NAL_IDR, _NAL_SPS, _STAP_A, _FU_A = 5, 7, 24, 28
+
+
+def starts_keyframe(codec: str, payload: bytes) -> bool:
+    """Say whether a viewer can begin at this packet; False for codecs other than VP8 and H264."""
+    if codec == "VP8":
+        return _vp8_starts_keyframe(payload)
+    if codec == "H264":
+        return _h264_starts_keyframe(payload)
+    return False
+
+
+def _vp8_starts_keyframe(payload: bytes) -> bool:
+    """RFC 7741 §4.2-4.3: start of partition 0, and the inverse-keyframe bit P of the VP8 header is 0."""
+    if not payload or not payload[0] & 0x10 or payload[0] & 0x07:
+        return False
+    position = 1
+    if payload[0] & 0x80:
+        if len(payload) < 2:
+            return False
+        flags = payload[1]
+        position = 2
+        if flags & 0x80:
+            position += 2 if len(payload) > 2 and payload[2] & 0x80 else 1
+        if flags & 0x40:
+            position += 1
+        if flags & 0x30:
+            position += 1
+    return len(payload) > position and not payload[position] & 0x01
+
+
+def _h264_starts_keyframe(payload: bytes) -> bool:
+    """A parameter set, alone or aggregated, or the first fragment of an IDR slice."""
+    if not payload:
+        return False
+    kind = payload[0] & 0x1F
+    if kind == _STAP_A:
+        return any(nal in (_NAL_SPS, _NAL_IDR) for nal in _aggregated_kinds(payload))
+    if kind == _FU_A:
+        return len(payload) > 1 and bool(payload[1] & 0x80) and payload[1] & 0x1F in (_NAL_SPS, _NAL_IDR)
+    return kind in (_NAL_SPS, _NAL_IDR)
+
+
+def _aggregated_kinds(payload: bytes) -> list[int]:
+    kinds, position = [], 1
+    while position + 2 < len(payload):
+        size = (payload[position] << 8) | payload[position + 1]
+        kinds.append(payload[position + 2] & 0x1F)
+        position += 2 + size
+    return kinds
+
+
+class KeyframeRequests:
+    """Merges all viewers' wishes for a keyframe into at most one request upstream an interval.
+
+    A wish that comes too early is kept and is due when the interval is over, unless a keyframe came meanwhile.
+    """
+
+    __slots__ = ("_asked_s", "_interval_s", "_wanted", "sent")
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._asked_s: float | None = None
+        self._wanted = False
+        self.sent = 0
+
+    def want(self) -> None:
+        """Note that somebody needs a keyframe."""
+        self._wanted = True
+
+    def due(self, now_s: float) -> bool:
+        """Say once whether to send a request now; the caller then sends it."""
+        if not self._wanted or (self._asked_s is not None and now_s - self._asked_s < self._interval_s):
+            return False
+        self._wanted = False
+        self._asked_s = now_s
+        self.sent += 1
+        return True
+
+    def keyframe_arrived(self) -> None:
+        """Forget wishes that this keyframe fulfils."""
+        self._wanted = False
+
+    def publisher_changed(self) -> None:
+        """Ask a new publisher at once: the throttle was for the old one."""
+        self._asked_s = None

@@ -1,0 +1,195 @@
+"""The one UDP socket: STUN finds its session by ufrag, everything else by address (RFC 7983). Does I/O.
+
+A raw non-blocking socket with `add_reader` rather than a DatagramProtocol: one call less a packet, and the writer can
+see EAGAIN. Packets from addresses that never authenticated cost one dictionary look-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from streaming.errors import MalformedPacket
+from streaming.ice_lite import Address, IceLiteAgent, parse_stun
+from streaming.rtp import is_rtcp
+
+logger = logging.getLogger(__name__)
+
+_RECEIVE_BYTES = 2048
+_BATCH = 64
+"""Datagrams read before the loop's other work gets its turn."""
+MAX_ADDRESSES = 8
+"""Addresses a session may hold at once (its network changes, it has several candidates); the oldest gives way."""
+
+
+class Endpoint(Protocol):
+    """A session as the port sees it. None of the calls may block or await."""
+
+    ice: IceLiteAgent
+
+    def addressed(self, address: Address, *, nominated: bool, now_s: float) -> None:
+        """The peer proved by STUN that it is at `address`."""
+        ...
+
+    def receive_dtls(self, datagram: bytes) -> None: ...
+
+    def receive_rtp(self, datagram: bytes, now_s: float) -> None: ...
+
+    def receive_rtcp(self, datagram: bytes, now_s: float) -> None: ...
+
+
+class PortCounters:
+    """What came in, by what became of it."""
+
+    __slots__ = ("bytes_received", "malformed", "packets_received", "stun_rejected", "unknown_address", "unknown_ufrag")
+
+    def __init__(self) -> None:
+        self.packets_received = 0
+        self.bytes_received = 0
+        self.unknown_address = 0
+        self.unknown_ufrag = 0
+        self.stun_rejected = 0
+        self.malformed = 0
+
+
+class MediaPort:
+    """Owns the socket and the two tables; `respond` sends STUN answers."""
+
+    def __init__(
+        self, bind_host: str, port: int, *, send_buffer_bytes: int, receive_buffer_bytes: int,
+        clock: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self.socket = _open_socket(bind_host, port)
+        self.send_buffer_bytes = _set_buffer(self.socket, socket.SO_SNDBUF, send_buffer_bytes)
+        self.receive_buffer_bytes = _set_buffer(self.socket, socket.SO_RCVBUF, receive_buffer_bytes)
+        self.local_port: int = self.socket.getsockname()[1]
+        self.counters = PortCounters()
+        self._clock = clock
+        self._by_ufrag: dict[str, Endpoint] = {}
+        self._by_address: dict[Address, Endpoint] = {}
+        self._addresses: dict[str, list[Address]] = {}
+        self._respond: Callable[[bytes, Address], None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop, respond: Callable[[bytes, Address], None]) -> None:
+        """Begin to read."""
+        self._loop, self._respond = loop, respond
+        loop.add_reader(self.socket.fileno(), self._readable)
+
+    def stop(self) -> None:
+        """Stop reading and close the socket."""
+        if self._loop is not None:
+            self._loop.remove_reader(self.socket.fileno())
+            self._loop = None
+        self.socket.close()
+
+    def register(self, endpoint: Endpoint) -> None:
+        """Route STUN that names the endpoint's ufrag to it."""
+        assert endpoint.ice.ufrag not in self._by_ufrag, "ufrags are unguessable and never repeat"
+        self._by_ufrag[endpoint.ice.ufrag] = endpoint
+        self._addresses[endpoint.ice.ufrag] = []
+
+    def unregister(self, endpoint: Endpoint) -> None:
+        """Forget the endpoint and every address it holds."""
+        self._by_ufrag.pop(endpoint.ice.ufrag, None)
+        for address in self._addresses.pop(endpoint.ice.ufrag, []):
+            if self._by_address.get(address) is endpoint:
+                del self._by_address[address]
+
+    def _readable(self) -> None:
+        receive = self.socket.recvfrom
+        for _ in range(_BATCH):
+            try:
+                datagram, address = receive(_RECEIVE_BYTES)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                logger.debug("receiving failed: %s", error)
+                return
+            try:
+                self._dispatch(datagram, address)
+            except Exception:
+                # The task boundary of the packet path: one peer's packet must not stop the port for the others.
+                logger.exception("a packet could not be handled")
+
+    def _dispatch(self, datagram: bytes, address: Address) -> None:
+        counters = self.counters
+        counters.packets_received += 1
+        counters.bytes_received += len(datagram)
+        if len(datagram) < 12:
+            counters.malformed += 1
+            return
+        first = datagram[0]
+        if first < 4:
+            self._dispatch_stun(datagram, address)
+            return
+        endpoint = self._by_address.get(address)
+        if endpoint is None:
+            counters.unknown_address += 1
+        elif 128 <= first < 192:
+            if is_rtcp(datagram):
+                endpoint.receive_rtcp(datagram, self._clock())
+            else:
+                endpoint.receive_rtp(datagram, self._clock())
+        elif 20 <= first < 64:
+            endpoint.receive_dtls(datagram)
+        else:
+            counters.malformed += 1
+
+    def _dispatch_stun(self, datagram: bytes, address: Address) -> None:
+        try:
+            message = parse_stun(datagram)
+        except MalformedPacket:
+            self.counters.malformed += 1
+            return
+        endpoint = self._by_ufrag.get(message.local_ufrag or "")
+        if endpoint is None:
+            self.counters.unknown_ufrag += 1
+            return
+        now_s = self._clock()
+        outcome = endpoint.ice.handle(message, address, now_s)
+        if outcome.authenticated:
+            self._learn(endpoint, address)
+            endpoint.addressed(address, nominated=outcome.nominated, now_s=now_s)
+        elif outcome.response is None:
+            self.counters.stun_rejected += 1
+        if outcome.response is not None and self._respond is not None:
+            self._respond(outcome.response, address)
+
+    def _learn(self, endpoint: Endpoint, address: Address) -> None:
+        if self._by_address.get(address) is endpoint:
+            return
+        held = self._addresses[endpoint.ice.ufrag]
+        held.append(address)
+        self._by_address[address] = endpoint
+        if len(held) > MAX_ADDRESSES:
+            oldest = held.pop(0)
+            if self._by_address.get(oldest) is endpoint:
+                del self._by_address[oldest]
+
+
+def _open_socket(bind_host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in bind_host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        opened.setblocking(False)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        opened.bind((bind_host, port))
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def _set_buffer(udp_socket: socket.socket, option: int, wanted: int) -> int:
+    """Ask for a buffer, beyond the system's limit where this process may; returns what the kernel really gave."""
+    force = {socket.SO_SNDBUF: 32, socket.SO_RCVBUF: 33}[option]  # SO_SNDBUFFORCE and SO_RCVBUFFORCE on Linux
+    try:
+        udp_socket.setsockopt(socket.SOL_SOCKET, force, wanted)
+    except OSError:
+        udp_socket.setsockopt(socket.SOL_SOCKET, option, wanted)
+    return udp_socket.getsockopt(socket.SOL_SOCKET, option)

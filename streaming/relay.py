@@ -1,0 +1,205 @@
+"""One broadcast's media: at most one publisher, any number of viewers, one stream each for audio and video.
+
+The relay outlives its publishers, so that a publisher may go and come back while the viewers stay. No I/O of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from streaming.egress import PacketWriter
+from streaming.ingest import Source
+from streaming.keyframes import KeyframeRequests
+from streaming.media_events import (
+    MediaEvent,
+    PublisherGone,
+    PublisherResumed,
+    PublisherStalled,
+    PublisherStarted,
+    ViewerJoined,
+    ViewerLeft,
+)
+from streaming.media_settings import MediaSettings
+from streaming.publisher import Flow, Publisher
+from streaming.retransmission import PacketRing
+from streaming.rtp import RtpPacket
+from streaming.sdp_answer import CodecId
+from streaming.stream_relay import StreamRelay
+from streaming.viewer import Viewer
+
+AUDIO_RING_PACKETS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastStats:
+    """One row of the engine's table."""
+
+    broadcast_id: str
+    publisher: str
+    """"none", "waiting", "flowing" or "stalled"."""
+    video_codec: str
+    viewers: int
+    packets_in: int
+    bytes_in: int
+    keyframes: int
+    keyframe_requests: int
+    nacks_received: int
+    retransmitted: int
+    nacks_sent: int
+
+
+class BroadcastRelay:
+    """Joins one publisher to its viewers; `emit` gets events in the order they happen."""
+
+    def __init__(
+        self,
+        broadcast_id: str,
+        settings: MediaSettings,
+        writer: PacketWriter,
+        emit: Callable[[MediaEvent], None],
+        wall_clock: Callable[[], datetime],
+        clock: Callable[[], float],
+    ) -> None:
+        self.broadcast_id = broadcast_id
+        self.publisher: Publisher | None = None
+        self.viewers: dict[str, Viewer] = {}
+        self._settings = settings
+        self._writer = writer
+        self._emit = emit
+        self._wall_clock = wall_clock
+        self._clock = clock
+        self._keyframes = KeyframeRequests(settings.keyframe_interval_s)
+        self._had_media = False
+        self._departed_nacks = 0
+        self._departed_retransmitted = 0
+        self._video = self._stream("video", 90_000, settings.ring_packets)
+        self._streams = {"video": self._video, "audio": self._stream("audio", 48_000, AUDIO_RING_PACKETS)}
+
+    def _stream(self, kind: str, clock_rate: int, capacity: int) -> StreamRelay:
+        return StreamRelay(kind, clock_rate, self._writer, PacketRing(capacity, self._settings.ring_max_age_s))
+
+    @property
+    def flowing_video(self) -> CodecId | None:
+        """The codec viewers must be able to receive; None while nobody publishes."""
+        return self._video.codec if self.publisher is not None else None
+
+    def take_publisher(self, publisher: Publisher) -> None:
+        """Make this the broadcast's publisher; the caller made sure that no other is alive."""
+        if self.publisher is not None:
+            self.publisher.peer.close("replaced")
+        self.publisher = publisher
+        publisher.media = self._forward
+        publisher.flow_changed = self._flow_changed
+        publisher.gone = self._publisher_gone
+        self._keyframes.publisher_changed()
+
+    def take_viewer(self, viewer: Viewer) -> None:
+        """Admit a viewer, whether or not anybody publishes yet."""
+        self.viewers[viewer.resource_id] = viewer
+        viewer.joined = self._viewer_joined
+        viewer.left = self._viewer_left
+        viewer.wants_keyframe = self._want_keyframe
+
+    def close(self, reason: str) -> None:
+        """End everybody's session at once."""
+        for viewer in list(self.viewers.values()):
+            viewer.peer.close(reason)
+        if self.publisher is not None:
+            self.publisher.peer.close(reason)
+
+    def tick(self, now_s: float) -> None:
+        """Everything that goes by the clock; called every 50 ms."""
+        if self.publisher is not None:
+            self.publisher.tick(self._writer, now_s)
+            if self._video.waiting or self.publisher.ingest.unrepairable:
+                self.publisher.ingest.unrepairable = False
+                self._keyframes.want()
+            self._ask_for_keyframe(now_s)
+        for viewer in list(self.viewers.values()):
+            viewer.report(self._writer, now_s)
+            self._check_consent(viewer, now_s)
+        if self.publisher is not None:
+            self._check_consent(self.publisher, now_s)
+
+    def _check_consent(self, member: Viewer | Publisher, now_s: float) -> None:
+        if member.peer.ice.consent_age_s(now_s) >= self._settings.consent_timeout_s:
+            member.peer.close("consent_expired")
+
+    def _forward(self, source: Source, packet: RtpPacket, now_s: float) -> None:
+        stream = self._streams[source.kind]
+        codec_before = stream.codec
+        if stream.forward(source, packet, now_s):
+            self._keyframes.keyframe_arrived()
+        if stream.codec is not codec_before and codec_before is not None:
+            self._drop_unsupported()
+
+    def _drop_unsupported(self) -> None:
+        """Viewers that lack the new codec have to join anew; their close reason says why."""
+        for viewer in list(self.viewers.values()):
+            if any(stream.unsupported for stream in viewer.streams.values()):
+                viewer.peer.close("codec_changed")
+
+    def _want_keyframe(self) -> None:
+        self._keyframes.want()
+        self._ask_for_keyframe(self._clock())
+
+    def _ask_for_keyframe(self, now_s: float) -> None:
+        publisher = self.publisher
+        if publisher is None or publisher.ingest.keyframe_request() is None:
+            return
+        if self._keyframes.due(now_s):
+            publisher.ask_for_keyframe(self._writer)
+
+    def _flow_changed(self, publisher: Publisher, before: Flow, now_s: float) -> None:
+        at = self._wall_clock()
+        if publisher.flow is Flow.STALLED:
+            silent_s = publisher.silent_for_s(now_s)
+            self._emit(PublisherStalled(self.broadcast_id, publisher.resource_id, at, silent_s))
+        elif before is Flow.STALLED:
+            self._emit(PublisherResumed(self.broadcast_id, publisher.resource_id, at))
+        else:
+            self._emit(PublisherStarted(self.broadcast_id, publisher.resource_id, at, self._had_media))
+            self._had_media = True
+
+    def _publisher_gone(self, publisher: Publisher, reason: str) -> None:
+        if self.publisher is publisher:
+            self.publisher = None
+        if publisher.flow is not Flow.WAITING:
+            self._emit(PublisherGone(self.broadcast_id, publisher.resource_id, self._wall_clock(), reason))
+
+    def _viewer_joined(self, viewer: Viewer) -> None:
+        viewer.attach(self._streams)
+        self._emit(ViewerJoined(self.broadcast_id, viewer.viewer_id, viewer.resource_id, self._wall_clock()))
+        if any(stream.unsupported for stream in viewer.streams.values()):
+            viewer.peer.close("codec_changed")
+        elif "video" in viewer.streams:
+            self._want_keyframe()
+
+    def _viewer_left(self, viewer: Viewer, reason: str) -> None:
+        self.viewers.pop(viewer.resource_id, None)
+        viewer.detach(self._writer)
+        self._departed_nacks += viewer.nacks
+        self._departed_retransmitted += viewer.retransmitted
+        if viewer.joined_before:
+            at = self._wall_clock()
+            self._emit(ViewerLeft(self.broadcast_id, viewer.viewer_id, viewer.resource_id, at, reason))
+
+    def stats(self) -> BroadcastStats:
+        """This broadcast's row."""
+        publisher = self.publisher
+        viewers = self.viewers.values()
+        return BroadcastStats(
+            broadcast_id=self.broadcast_id,
+            publisher=publisher.flow.value if publisher is not None else "none",
+            video_codec=self._video.codec.name if self._video.codec is not None else "",
+            viewers=sum(viewer.peer.connected for viewer in viewers),
+            packets_in=sum(stream.packets for stream in self._streams.values()),
+            bytes_in=sum(stream.octets for stream in self._streams.values()),
+            keyframes=self._video.keyframes,
+            keyframe_requests=self._keyframes.sent,
+            nacks_received=self._departed_nacks + sum(viewer.nacks for viewer in viewers),
+            retransmitted=self._departed_retransmitted + sum(viewer.retransmitted for viewer in viewers),
+            nacks_sent=publisher.ingest.nacked if publisher is not None else 0,
+        )

@@ -1,0 +1,102 @@
+"""Keeps recent packets and answers NACKs from them, by RTX where the viewer takes it (RFC 4588). Pure.
+
+The ring is shared by all viewers of a stream: it holds packets on the broadcast's line, bounded in count and age.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streaming.forwarding import Lane, RelayedPacket
+from streaming.rtp import serialize_rtp
+
+
+class PacketRing:
+    """The last `capacity` packets by sequence number (a power of two); a new packet replaces the oldest."""
+
+    __slots__ = ("_mask", "_max_age_s", "_slots")
+
+    def __init__(self, capacity: int, max_age_s: float) -> None:
+        assert capacity & (capacity - 1) == 0, "capacity must be a power of two"
+        self._mask = capacity - 1
+        self._max_age_s = max_age_s
+        self._slots: list[RelayedPacket | None] = [None] * capacity
+
+    def put(self, packet: RelayedPacket) -> bool:
+        """Keep a packet; False when it is a duplicate or older than what its slot holds."""
+        held = self._slots[packet.sequence & self._mask]
+        if held is not None and held.sequence >= packet.sequence:
+            return False
+        self._slots[packet.sequence & self._mask] = packet
+        return True
+
+    def clear(self) -> None:
+        """Forget everything: the codec changed, and old packets would leave under the new payload type."""
+        self._slots = [None] * (self._mask + 1)
+
+    def get(self, sequence: int, now_s: float) -> RelayedPacket | None:
+        """Give the packet if it is still held and young enough to be worth sending again."""
+        held = self._slots[sequence & self._mask]
+        if held is None or held.sequence != sequence or now_s - held.arrived_s > self._max_age_s:
+            return None
+        return held
+
+
+class Repeater:
+    """One viewer's answers to NACKs for one stream: RTX on its own SSRC, or the packet as it was.
+
+    `budget_per_s` bounds what a NACK flood can make the relay send; a packet is not repeated within `hold_s`.
+    """
+
+    __slots__ = ("_allowance", "_budget_per_s", "_hold_s", "_recent", "_refilled_s", "_rtx_sequence", "_rtx_ssrc")
+
+    def __init__(self, rtx_ssrc: int, first_sequence: int, budget_per_s: int, hold_s: float = 0.02) -> None:
+        self._rtx_ssrc = rtx_ssrc
+        self._rtx_sequence = first_sequence
+        self._budget_per_s = budget_per_s
+        self._allowance = float(budget_per_s)
+        self._refilled_s = 0.0
+        self._hold_s = hold_s
+        self._recent: dict[int, float] = {}
+
+    def repeat(
+        self,
+        lane: Lane[Any],
+        rtx_payload_type: int | None,
+        sequences: tuple[int, ...],
+        ring: PacketRing,
+        highest: int,
+        now_s: float,
+    ) -> list[bytes]:
+        """Give the plain RTP packets that answer a NACK for this viewer's 16-bit `sequences`."""
+        self._refill(now_s)
+        answers: list[bytes] = []
+        for sequence in sequences:
+            if self._allowance < 1:
+                break
+            packet = ring.get(lane.broadcast_sequence(sequence, highest), now_s)
+            if packet is None or now_s - self._recent.get(packet.sequence, -1.0) < self._hold_s:
+                continue
+            self._recent[packet.sequence] = now_s
+            self._allowance -= 1
+            answers.append(self._build(lane, rtx_payload_type, packet))
+        return answers
+
+    def _refill(self, now_s: float) -> None:
+        earned = (now_s - self._refilled_s) * self._budget_per_s
+        self._allowance = min(float(self._budget_per_s), self._allowance + earned)
+        self._refilled_s = now_s
+        if len(self._recent) > self._budget_per_s:
+            self._recent = {s: at for s, at in self._recent.items() if now_s - at < self._hold_s}
+
+    def _build(self, lane: Lane[Any], rtx_payload_type: int | None, packet: RelayedPacket) -> bytes:
+        sequence, timestamp = lane.sequence_of(packet), lane.timestamp_of(packet.timestamp)
+        if rtx_payload_type is None:
+            return serialize_rtp(
+                lane.payload_type, sequence, timestamp, lane.ssrc, packet.payload, marker=packet.marker
+            )
+        self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
+        payload = sequence.to_bytes(2, "big") + packet.payload
+        return serialize_rtp(
+            rtx_payload_type, self._rtx_sequence, timestamp, self._rtx_ssrc, payload, marker=packet.marker
+        )

@@ -1,0 +1,129 @@
+"""One viewer of a broadcast: its lanes, and its feedback read as it arrives. No I/O of its own."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from streaming.egress import PacketWriter
+from streaming.errors import MalformedPacket
+from streaming.forwarding import Lane
+from streaming.peer import Peer
+from streaming.retransmission import Repeater
+from streaming.rtcp import BitrateEstimate, KeyframeRequest, Nack, ReceptionReport, build_bye, parse_rtcp
+from streaming.sdp_answer import AnsweringSource, NegotiatedMedia, Negotiation
+from streaming.stream_relay import StreamRelay, ViewerStream
+
+REPORT_INTERVAL_S = 1.0
+
+
+class Viewer:
+    """The owner of a viewer's peer; `joined`, `left` and `wants_keyframe` tell the relay."""
+
+    def __init__(
+        self,
+        resource_id: str,
+        viewer_id: str,
+        peer: Peer,
+        negotiation: Negotiation,
+        sources: dict[str, AnsweringSource],
+        cname: str,
+        retransmissions_per_s: int,
+        randomness: random.Random,
+    ) -> None:
+        self.resource_id = resource_id
+        self.viewer_id = viewer_id
+        self.peer = peer
+        self.joined_before = False
+        self.nacks = 0
+        self.retransmitted = 0
+        self.estimate_bps: int | None = None
+        """What the viewer says it can take (REMB); the choice of layers will use it."""
+        self.fraction_lost = 0.0
+        self.streams: dict[str, ViewerStream] = {}
+        self.joined: Callable[[Viewer], None] = _ignore
+        self.left: Callable[[Viewer, str], None] = _ignore
+        self.wants_keyframe: Callable[[], None] = _ignore
+        self._negotiation = negotiation
+        self._sources = sources
+        self._cname = cname
+        self._retransmissions_per_s = retransmissions_per_s
+        self._randomness = randomness
+        self._relays: dict[str, StreamRelay] = {}
+        self._by_ssrc: dict[int, tuple[StreamRelay, ViewerStream]] = {}
+        self._reported_s = 0.0
+
+    def attach(self, relays: dict[str, StreamRelay]) -> None:
+        """Take a lane in each stream this viewer negotiated; called once, when the peer is connected."""
+        self._relays = relays
+        for media in self._negotiation.media:
+            stream = self._make_stream(media)
+            self.streams[media.kind] = stream
+            self._by_ssrc[stream.lane.ssrc] = (relays[media.kind], stream)
+            relays[media.kind].add(stream)
+
+    def _make_stream(self, media: NegotiatedMedia) -> ViewerStream:
+        assert self.peer.writer_peer is not None, "lanes are made once keys are agreed"
+        source, pick = self._sources[media.kind], self._randomness
+        lane = Lane(self.peer.writer_peer, source.ssrc, media.codecs[0].payload_type)
+        repeater = Repeater(source.rtx_ssrc, pick.randrange(1, 0x8000), self._retransmissions_per_s)
+        stream = ViewerStream(media, lane, repeater, pick.randrange(1, 0x8000), pick.randrange(1 << 32))
+        stream.take_codec(media.codecs[0].codec)
+        return stream
+
+    def detach(self, writer: PacketWriter) -> None:
+        """Give up the lanes and say goodbye to the peer."""
+        for kind, stream in self.streams.items():
+            self._relays[kind].remove(stream)
+        if self.peer.writer_peer is not None and self.streams:
+            writer.write_rtcp(self.peer.writer_peer, build_bye(s.lane.ssrc for s in self.streams.values()))
+        self.streams = {}
+        self._by_ssrc = {}
+
+    def report(self, writer: PacketWriter, now_s: float) -> None:
+        """Send this second's sender reports, if they are due."""
+        if now_s - self._reported_s < REPORT_INTERVAL_S:
+            return
+        for kind, stream in self.streams.items():
+            compound = self._relays[kind].sender_report(stream, self._cname, now_s)
+            if compound is not None:
+                self._reported_s = now_s
+                writer.write_rtcp(stream.lane.peer, compound)
+
+    def peer_connected(self) -> None:
+        """The handshake is complete."""
+        self.joined_before = True
+        self.joined(self)
+
+    def peer_closed(self, reason: str) -> None:
+        """The session is over."""
+        self.left(self, reason)
+
+    def peer_rtp(self, packet: bytes, now_s: float) -> None:
+        """A viewer sends no media; what it sends is dropped."""
+
+    def peer_rtcp(self, compound: bytes, now_s: float) -> None:
+        """Act on feedback at once: NACKs are answered, keyframe requests merged."""
+        try:
+            messages = parse_rtcp(compound)
+        except MalformedPacket:
+            return
+        for message in messages:
+            if isinstance(message, Nack):
+                self._answer(message, now_s)
+            elif isinstance(message, KeyframeRequest):
+                self.wants_keyframe()
+            elif isinstance(message, BitrateEstimate):
+                self.estimate_bps = message.bitrate_bps
+            elif isinstance(message, ReceptionReport):
+                self.fraction_lost = message.fraction_lost / 256
+
+    def _answer(self, nack: Nack, now_s: float) -> None:
+        found = self._by_ssrc.get(nack.media_ssrc)
+        if found is not None:
+            self.nacks += len(nack.sequences)
+            self.retransmitted += found[0].repeat(found[1], nack.sequences, now_s)
+
+
+def _ignore(*_: object) -> None:
+    """What an event does until the relay listens."""
