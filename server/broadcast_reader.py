@@ -11,6 +11,7 @@ import structlog
 
 import chat.ports
 import commerce.ports
+from chat.errors import Unavailable
 from server.broadcasting import MonitorPresence
 from server.http.broadcasts import view
 from streaming.broadcast import Broadcast, BroadcastStore
@@ -112,9 +113,7 @@ class SaleReader:
 
     async def read(self, broadcast_id: str) -> commerce.ports.BroadcastFacts:
         """Read the broadcast and whether its monitor has been gone for too long."""
-        broadcast, absent = await asyncio.gather(
-            self._store.get(broadcast_id), self._monitor_absent(broadcast_id)
-        )
+        broadcast = await self._store.get(broadcast_id)
         if broadcast is None:
             return commerce.ports.BroadcastFacts(False, "", "", "", "", "", None, False, False)
         return commerce.ports.BroadcastFacts(
@@ -125,15 +124,17 @@ class SaleReader:
             host_name=broadcast.host.display_name,
             licence_no=broadcast.host.licence_no or "",
             stream_time_ms=stream_time_ms(broadcast.clock_started_at, datetime.now(UTC)),
-            monitor_absent=absent,
+            monitor_absent=await self._monitor_absent(broadcast),
             recording_unavailable=False,  # no recorder is part of this release, so none can have stopped
         )
 
-    async def _monitor_absent(self, broadcast_id: str) -> bool:
+    async def _monitor_absent(self, broadcast: Broadcast) -> bool:
         """Say whether the monitor is known to be gone; while Redis is away buying goes on."""
+        if broadcast.monitor is None:
+            return True
         try:
             async with asyncio.timeout(_REDIS_TIMEOUT_S):
-                seen = await self._presence.monitor_last_seen(broadcast_id)
-        except (redis.exceptions.RedisError, OSError, TimeoutError):
+                seen = await self._presence.monitor_last_seen(broadcast.broadcast_id, broadcast.monitor.account_id)
+        except (Unavailable, TimeoutError):
             return False
         return seen is None or datetime.now(UTC) - seen > self._absent_after

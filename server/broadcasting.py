@@ -18,7 +18,7 @@ _MONITOR_PRESENT_WITHIN = timedelta(seconds=15)
 class MonitorPresence(Protocol):
     """Knows when the assigned monitor's page was last connected; may raise when Redis is away."""
 
-    async def monitor_last_seen(self, broadcast_id: str) -> datetime | None:
+    async def monitor_last_seen(self, broadcast_id: str, account_id: str) -> datetime | None:
         """Return the moment, or None when there was none lately."""
 
 
@@ -69,8 +69,7 @@ class Broadcasting:
 
     async def missing(self, broadcast: Broadcast) -> list[Missing]:
         """List what going live still lacks."""
-        seen = await self.presence.monitor_last_seen(broadcast.broadcast_id)
-        present = seen is not None and self.now() - seen < _MONITOR_PRESENT_WITHIN
+        present = await self._monitor_present(broadcast)
         today = self.now().astimezone(self.business_zone).date()
         return readiness(broadcast.host, broadcast.monitor, monitor_present=present, today=today)
 
@@ -95,6 +94,12 @@ class Broadcasting:
         after = await self._known(broadcast_id)
         await self.moved(after, made)
         return after
+
+    async def _monitor_present(self, broadcast: Broadcast) -> bool:
+        if broadcast.monitor is None:
+            return False
+        seen = await self.presence.monitor_last_seen(broadcast.broadcast_id, broadcast.monitor.account_id)
+        return seen is not None and self.now() - seen < _MONITOR_PRESENT_WITHIN
 
     async def _known(self, broadcast_id: str) -> Broadcast:
         broadcast = await self.store.get(broadcast_id)

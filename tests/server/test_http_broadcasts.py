@@ -27,7 +27,7 @@ class Presence:
 
     seen: datetime | None = None
 
-    async def monitor_last_seen(self, broadcast_id: str) -> datetime | None:
+    async def monitor_last_seen(self, broadcast_id: str, account_id: str) -> datetime | None:
         return self.seen
 
 

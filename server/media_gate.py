@@ -1,0 +1,73 @@
+"""Who may send and receive media: sessions, encoder tokens and the broadcast's state, asked at signalling."""
+
+import time
+from datetime import UTC, datetime
+
+from server.auth.encoder_tokens_postgres import PREFIX, EncoderTokens
+from server.auth.permissions import allowed
+from server.auth.principal import Principal
+from server.auth.tokens import TokenError, Tokens
+from server.http.signalling import SignallingRefused
+from server.ids import is_id
+from streaming.broadcast import Broadcast, BroadcastStore
+from streaming.lifecycle import ON_AIR, OVER, PUBLISHABLE
+
+_ASK_AGAIN_S = 2
+
+
+class MediaGate:
+    """Implements the signalling's gate."""
+
+    def __init__(self, store: BroadcastStore, tokens: Tokens, encoder_tokens: EncoderTokens) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._encoder_tokens = encoder_tokens
+
+    async def may_publish(self, broadcast_id: str, bearer: str) -> str:
+        """Return who publishes: this broadcast's host, or the encoder token's id."""
+        if bearer.startswith(PREFIX):
+            subject = await self._encoder(broadcast_id, bearer)
+            broadcast = await self._broadcast(broadcast_id)
+        else:
+            who = self._principal(bearer, broadcast_id)
+            broadcast = await self._broadcast(broadcast_id)
+            if not allowed(who.role, "media.publish") or who.account_id != broadcast.host.account_id:
+                raise SignallingRefused(403, "forbidden", "only the host of this broadcast may publish")
+            subject = who.account_id
+        if broadcast.state not in PUBLISHABLE:
+            detail = f"the broadcast is {broadcast.state}: rehearse or go live first"
+            raise SignallingRefused(409, "not_live", detail, retry_after_s=_ASK_AGAIN_S)
+        return subject
+
+    async def may_view(self, broadcast_id: str, bearer: str) -> str:
+        """Return who watches; staff may watch a rehearsal."""
+        who = self._principal(bearer, broadcast_id)
+        broadcast = await self._broadcast(broadcast_id)
+        if broadcast.state in OVER:
+            raise SignallingRefused(409, "broadcast_over", f"the broadcast is {broadcast.state}")
+        if broadcast.state not in (PUBLISHABLE if who.is_staff else ON_AIR):
+            raise SignallingRefused(409, "not_live", "the broadcast is not live yet", retry_after_s=_ASK_AGAIN_S)
+        return who.account_id
+
+    def _principal(self, bearer: str, broadcast_id: str) -> Principal:
+        try:
+            who = self._tokens.verify(bearer, now_s=time.time())
+        except TokenError as error:
+            raise SignallingRefused(401, error.code, "sign in again") from None
+        if who.broadcast_id not in (None, broadcast_id):
+            raise SignallingRefused(403, "forbidden", "this token is for another broadcast")
+        return who
+
+    async def _encoder(self, broadcast_id: str, bearer: str) -> str:
+        found = await self._encoder_tokens.broadcast_of(bearer, datetime.now(UTC))
+        if found is None:
+            raise SignallingRefused(401, "bad_token", "this encoder token is unknown, expired or revoked")
+        if found[1] != broadcast_id:
+            raise SignallingRefused(403, "forbidden", "this encoder token is for another broadcast")
+        return found[0]
+
+    async def _broadcast(self, broadcast_id: str) -> Broadcast:
+        broadcast = await self._store.get(broadcast_id) if is_id(broadcast_id, "bc") else None
+        if broadcast is None:
+            raise SignallingRefused(404, "no_such_broadcast", "there is no such broadcast")
+        return broadcast

@@ -1,0 +1,106 @@
+"""What crosses from streaming to the room: publisher and broadcast state, and the clock's start."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import redis.exceptions
+import structlog
+
+from chat.broker import Broker
+from chat.envelope import seal
+from chat.errors import Unavailable
+from chat.events import StateChanged
+from server.broadcast_reader import StreamClocks, publisher_status
+from streaming.broadcast import Broadcast, BroadcastStore
+from streaming.directory_redis import REFRESH_S, PublisherDirectory, PublisherStatus
+from streaming.media_events import (
+    MediaEvent,
+    PublisherGone,
+    PublisherResumed,
+    PublisherStalled,
+    PublisherStarted,
+)
+
+log = structlog.get_logger("stream_state")
+_QUEUE = 1_024
+_PUBLISH_TIMEOUT_S = 2
+
+
+@dataclass
+class StreamState:
+    """Takes the engine's events in order; run as one task of the owner's TaskGroup.
+
+    The queue is bounded: publisher events are few, so an overflow means that Postgres or Redis has been away for
+    long; the newest is then dropped and said so, and the next event of that broadcast puts it right.
+    """
+
+    store: BroadcastStore
+    directory: PublisherDirectory
+    broker: Broker
+    clocks: StreamClocks
+    _queue: "asyncio.Queue[MediaEvent]" = field(default_factory=lambda: asyncio.Queue(_QUEUE))
+    _publishers: dict[str, PublisherStatus] = field(default_factory=dict)
+
+    def on_event(self, event: MediaEvent) -> None:
+        """Take an event from the engine; never blocks."""
+        if isinstance(event, PublisherStarted | PublisherStalled | PublisherResumed | PublisherGone):
+            try:
+                self._queue.put_nowait(event)
+            except asyncio.QueueFull:
+                log.error("stream_event_dropped", broadcast_id=event.broadcast_id, kind=type(event).__name__)
+
+    async def run(self) -> None:
+        """Work through events, and refresh the leases of our publishers, until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(REFRESH_S):
+                    event = await self._queue.get()
+            except TimeoutError:
+                await self._refresh_leases()
+                continue
+            try:
+                await self._apply(event)
+            except Exception:  # one broadcast's trouble must not stop the others' events
+                log.exception("stream_event_failed", broadcast_id=event.broadcast_id)
+
+    async def _apply(self, event: MediaEvent) -> None:
+        broadcast_id = event.broadcast_id
+        if isinstance(event, PublisherStarted):
+            started = await self.store.start_clock(broadcast_id, event.at)
+            if started is not None:
+                self.clocks.learn(broadcast_id, started)
+        status: PublisherStatus = "flowing"
+        if isinstance(event, PublisherStalled):
+            status = "stalled"
+        elif isinstance(event, PublisherGone):
+            status = "none"
+        self._publishers[broadcast_id] = status
+        if status == "none":
+            del self._publishers[broadcast_id]
+        await self._record(broadcast_id, status)
+        broadcast = await self.store.get(broadcast_id)
+        if broadcast is not None:
+            await self.announce(broadcast, status)
+
+    async def announce(self, broadcast: Broadcast, publisher: PublisherStatus | None = None) -> None:
+        """Tell the room how things stand; while Redis is away pages learn it from their next snapshot."""
+        if publisher is None:
+            publisher = await publisher_status(self.directory, broadcast.broadcast_id)
+        now_ms = await self.clocks.stream_time_ms(broadcast.broadcast_id)
+        event = StateChanged(str(broadcast.state), publisher, now_ms)
+        try:
+            async with asyncio.timeout(_PUBLISH_TIMEOUT_S):
+                await self.broker.publish(broadcast.broadcast_id, seal(event))
+        except (Unavailable, TimeoutError):
+            log.warning("state_not_announced", broadcast_id=broadcast.broadcast_id, state=str(broadcast.state))
+
+    async def _refresh_leases(self) -> None:
+        for broadcast_id, status in list(self._publishers.items()):
+            await self._record(broadcast_id, status)
+
+    async def _record(self, broadcast_id: str, status: PublisherStatus) -> None:
+        try:
+            async with asyncio.timeout(_PUBLISH_TIMEOUT_S):
+                await self.directory.put(broadcast_id, status)
+        except (redis.exceptions.RedisError, OSError, TimeoutError):
+            log.warning("publisher_not_recorded", broadcast_id=broadcast_id)
