@@ -96,7 +96,7 @@ class _Signalling:
         if request.method == "OPTIONS":
             return _options("POST, OPTIONS", {"Accept-Post": SDP_TYPE})
         if request.method != "POST":
-            raise _not_allowed("POST, OPTIONS")
+            return _not_allowed("POST, OPTIONS")
         broadcast_id = _broadcast_id(request)
         subject = await self._admit(broadcast_id, _bearer(request))
         offer = await _body(request, SDP_TYPE)
@@ -116,7 +116,7 @@ class _Signalling:
         if request.method == "OPTIONS":
             return _options("DELETE, PATCH, OPTIONS", {"Accept-Patch": FRAGMENT_TYPE})
         if request.method not in ("DELETE", "PATCH"):
-            raise _not_allowed("DELETE, PATCH, OPTIONS")
+            return _not_allowed("DELETE, PATCH, OPTIONS")
         bearer = _bearer(request)
         resource = self._find(request)
         await self._check_owner(resource, bearer)
@@ -203,8 +203,10 @@ def _options(allow: str, more: dict[str, str]) -> web.Response:
     )
 
 
-def _not_allowed(allow: str) -> SignallingRefused:
-    return SignallingRefused(405, "method_not_allowed", f"allowed here: {allow}")
+def _not_allowed(allow: str) -> web.Response:
+    response = _problem(405, "method_not_allowed", f"allowed here: {allow}", None)
+    response.headers["Allow"] = allow
+    return response
 
 
 def _with_errors(handler: Handler) -> Handler:
@@ -213,6 +215,8 @@ def _with_errors(handler: Handler) -> Handler:
             response = await handler(request)
         except SignallingRefused as refusal:
             response = _problem(refusal.status, refusal.code, refusal.detail, refusal.retry_after_s)
+        except ApiError as error:
+            response = problem(error)
         except StreamingError as error:
             response = _problem(STATUS_OF_CODE.get(error.code, 400), error.code, error.detail, error.retry_after_s)
         response.headers.update(_CORS)

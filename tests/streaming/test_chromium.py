@@ -1,0 +1,134 @@
+"""Chromium publishes and views through the real routes: frames decode, and the bitrate reaches what was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, async_playwright
+
+from tests.streaming.harness import PATIENCE_S, Station, station
+
+pytestmark = pytest.mark.browser
+
+ARGUMENTS = [
+    "--headless=new", "--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+    "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-component-update",
+    "--disable-sync", "--autoplay-policy=no-user-gesture-required",
+]  # fmt: skip
+
+PAGE = """<!doctype html><meta charset=utf-8><title>relay test</title>
+<canvas id=noise width=640 height=480></canvas><video id=screen muted autoplay playsinline></video>
+<script>
+async function exchange(path, pc) {
+  const reply = await fetch(path, {method: 'POST', body: pc.localDescription.sdp,
+    headers: {'Content-Type': 'application/sdp', 'Authorization': 'Bearer anna'}});
+  const text = await reply.text();
+  if (reply.status !== 201) throw new Error(reply.status + ' ' + text);
+  await pc.setRemoteDescription({type: 'answer', sdp: text});
+  pc.resource = reply.headers.get('Location');
+}
+function preferred(kind, name) {
+  const all = RTCRtpSender.getCapabilities(kind).codecs;
+  return all.filter(c => c.mimeType.toLowerCase() === 'video/' + name.toLowerCase());
+}
+function noise() {
+  const canvas = document.getElementById('noise'), draw = canvas.getContext('2d');
+  const picture = draw.createImageData(canvas.width, canvas.height);
+  const words = new Uint32Array(picture.data.buffer);
+  setInterval(() => {
+    for (let i = 0; i < words.length; i += 4) words[i] = 0xff000000 | (Math.random() * 0xffffff);
+    draw.putImageData(picture, 0, 0);
+  }, 40);
+  return canvas.captureStream(25);
+}
+async function publish(codec, source, bitrate) {
+  const pc = window.publisher = new RTCPeerConnection();
+  const stream = source === 'noise' ? noise()
+    : await navigator.mediaDevices.getUserMedia({audio: true, video: {width: 640, height: 480, frameRate: 20}});
+  for (const track of stream.getTracks()) {
+    const transceiver = pc.addTransceiver(track, {direction: 'sendonly', streams: [stream],
+      sendEncodings: track.kind === 'video' ? [{maxBitrate: bitrate}] : undefined});
+    if (track.kind === 'video') transceiver.setCodecPreferences(
+      preferred('video', codec).concat(preferred('video', 'rtx')));
+  }
+  await pc.setLocalDescription();
+  await exchange('/whip/show', pc);
+}
+async function view() {
+  const pc = window.viewer = new RTCPeerConnection();
+  pc.addTransceiver('video', {direction: 'recvonly'});
+  pc.addTransceiver('audio', {direction: 'recvonly'});
+  const stream = new MediaStream();
+  pc.ontrack = event => { stream.addTrack(event.track); document.getElementById('screen').srcObject = stream; };
+  await pc.setLocalDescription();
+  await exchange('/whep/show', pc);
+}
+async function stats(pc, type, kind) {
+  const found = [];
+  if (pc) for (const entry of (await pc.getStats()).values())
+    if (entry.type === type && (!kind || entry.kind === kind)) found.push(entry);
+  return found[0] || {};
+}
+</script>"""
+
+
+@asynccontextmanager
+async def browser_page(show: Station) -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        try:
+            page = await browser.new_page()
+            await page.goto(show.base_url + "/")
+            yield page
+        finally:
+            await browser.close()
+
+
+async def stats(page: Page, who: str, type_: str, kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = await page.evaluate(f"stats(window.{who}, '{type_}', '{kind}')")
+    return found
+
+
+async def rises(page: Page, key: str, kind: str, by: int) -> dict[str, Any]:
+    """Wait until one of the viewer's counters has risen by so much."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        seen = await stats(page, "viewer", "inbound-rtp", kind)
+        if seen.get(key, 0) >= by:
+            return seen
+        assert time.monotonic() < deadline, f"{key} stays at {seen.get(key)} for {kind}: {seen}"
+        await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+async def test_chromium_viewer_decodes_what_chromium_publishes(codec: str) -> None:
+    async with station(page=PAGE) as show, browser_page(show) as page:
+        if codec == "H264" and not await page.evaluate("preferred('video', 'H264').length"):
+            pytest.skip("this Chromium has no H264 encoder")
+        await page.evaluate("view()")
+        await page.evaluate(f"publish('{codec}', 'camera', 1000000)")
+        video = await rises(page, "framesDecoded", "video", 40)
+        await rises(page, "packetsReceived", "audio", 50)
+        assert show.engine.snapshot().broadcasts[0].video_codec == codec
+        assert video["packetsLost"] <= 0
+
+
+async def test_chromium_reaches_its_bitrate_within_seconds() -> None:
+    async with station(page=PAGE) as show, browser_page(show) as page:
+        await page.evaluate("view()")
+        await page.evaluate("publish('VP8', 'noise', 2500000)")
+        best_bps, before, seen_s = 0.0, 0, time.monotonic()
+        deadline = time.monotonic() + 5 * 15
+        while best_bps < 1_500_000 and time.monotonic() < deadline:
+            await asyncio.sleep(1)
+            sent = (await stats(page, "publisher", "outbound-rtp", "video")).get("bytesSent", 0)
+            now_s = time.monotonic()
+            best_bps, before, seen_s = max(best_bps, 8 * (sent - before) / (now_s - seen_s)), sent, now_s
+        print(f"publisher reached {best_bps / 1e6:.2f} Mbps of 2.5")
+        assert best_bps >= 1_500_000
+        await rises(page, "framesDecoded", "video", 20)
