@@ -1,0 +1,46 @@
+"""What a page needs to know before anybody has signed in."""
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from aiohttp import web
+
+from server.http.body import json_response
+
+
+@dataclass(frozen=True)
+class PageConfig:
+    """Where the gateway is (None: same host as the page, on `gateway_port`), and a demo's accounts."""
+
+    gateway_public_url: str | None
+    gateway_port: int
+    demo_accounts: list[dict[str, str]] | None
+
+    def gateway_url(self, request: web.Request) -> str:
+        """The address a browser connects to; a page served over TLS needs a gateway behind TLS."""
+        if self.gateway_public_url is not None:
+            return self.gateway_public_url
+        scheme = "wss" if request.secure else "ws"
+        host = request.url.host or "localhost"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.gateway_port}/ws"
+
+
+def routes(config: PageConfig) -> list[web.RouteDef]:
+    """`GET /api/v1/config`."""
+
+    async def show(request: web.Request) -> web.Response:
+        body: dict[str, Any] = {"gateway_url": config.gateway_url(request), "version": program_version()}
+        body["demo"] = config.demo_accounts is not None
+        body["demo_accounts"] = config.demo_accounts or []
+        return json_response(body)
+
+    return [web.get("/api/v1/config", show)]
+
+
+def program_version() -> str:
+    """The installed version; a checkout that was not installed says so."""
+    try:
+        return version("wealthcast")
+    except PackageNotFoundError:
+        return "checkout"
