@@ -1,0 +1,76 @@
+"""The port of what is kept: comments with their verdicts, pins and removals."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import UNSET
+
+from chat.envelope import Audience
+from chat.events import Author, Comment, Kind, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class CommentRecord:
+    """A comment as it is kept; `audience` is who may see it, apart from its author. `at` is UTC."""
+
+    comment_id: str
+    broadcast_id: str
+    account_id: str
+    client_message_id: str
+    nickname: str
+    role: str
+    kind: Kind
+    text: str
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    audience: Audience
+    at: datetime
+    stream_time_ms: int | None
+
+    def shown(self, *, with_verdict: bool) -> Comment:
+        """The comment as others see it; staff and its author see the verdict too."""
+        author = Author(self.account_id, self.nickname, self.role)
+        at_ms = int(self.at.timestamp() * 1_000)
+        verdict = self.verdict if with_verdict else UNSET
+        return Comment(self.comment_id, self.kind, author, self.text, at_ms, self.stream_time_ms, verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredComment:
+    """The record that is kept; `repeated` says it was there before, under the same client message id."""
+
+    record: CommentRecord
+    repeated: bool
+
+
+class Archive(Protocol):
+    """Durable: what returned without an error survives a crash of any process."""
+
+    async def store(self, record: CommentRecord) -> StoredComment:
+        """Keep a comment once for each account, broadcast and client message id, whatever races.
+
+        A repeat returns the first record. Raises Unavailable when it is not known to be kept; sending it again is
+        harmless.
+        """
+
+    async def recent(self, broadcast_id: str, limit: int, *, staff: bool) -> list[Comment]:
+        """Return the newest comments that viewers (or staff) may see, oldest first, removed ones left out.
+
+        Raises Unavailable.
+        """
+
+    async def pinned(self, broadcast_id: str) -> Comment | None:
+        """Return the pinned comment. Raises Unavailable."""
+
+    async def pin(self, broadcast_id: str, comment_id: str | None, actor_id: str, at: datetime) -> Comment | None:
+        """Pin a comment that everyone may see, or with None take the pinned one down; recorded with the actor.
+
+        Raises CommandRefused `no_such_comment`, Unavailable.
+        """
+
+    async def remove(self, broadcast_id: str, comment_id: str, actor_id: str, reason: str, at: datetime) -> bool:
+        """Withdraw a comment and unpin it; return whether it was pinned. Removing it again changes nothing.
+
+        Raises CommandRefused `no_such_comment`, Unavailable.
+        """

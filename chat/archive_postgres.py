@@ -1,0 +1,167 @@
+"""The archive in Postgres. Talks to Postgres."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from chat.archive import CommentRecord, StoredComment
+from chat.comment_groups import CommentGroups
+from chat.errors import CommandRefused, Unavailable
+from chat.events import Comment
+
+_COLUMNS = (
+    "comment_id, broadcast_id, account_id, client_message_id, nickname, role, kind, text, verdict, "
+    "reasons, audience, at, stream_time_ms"
+)
+# Arrays of arrays must be rectangular in Postgres, so reasons travel as one text a row, parted by a unit separator.
+_REASONS = 9
+_SEPARATOR = "\x1f"
+_INSERT = f"""
+INSERT INTO comments ({_COLUMNS})
+SELECT comment_id, broadcast_id, account_id, client_message_id, nickname, role, kind, text, verdict,
+       string_to_array(reasons, E'\\x1f'), audience, at, stream_time_ms
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+            $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::bigint[])
+     WITH ORDINALITY AS new ({_COLUMNS}, place)
+ORDER BY place
+ON CONFLICT (account_id, broadcast_id, client_message_id) DO NOTHING
+RETURNING comment_id
+"""
+_FIRSTS = f"""
+SELECT {_COLUMNS} FROM comments JOIN unnest($1::text[], $2::text[], $3::text[])
+    AS asked (account_id, broadcast_id, client_message_id) USING (account_id, broadcast_id, client_message_id)
+"""
+_RECENT = f"""
+SELECT {_COLUMNS} FROM comments
+WHERE broadcast_id = $1 AND verdict <> 'block' AND removed_at IS NULL AND (audience = 'all' OR $3)
+ORDER BY comment_seq DESC LIMIT $2
+"""
+_PINNED = f"""
+SELECT {_COLUMNS} FROM pinned_comments JOIN comments USING (comment_id, broadcast_id) WHERE broadcast_id = $1
+"""
+_SHOWN = f"""
+SELECT {_COLUMNS} FROM comments
+WHERE broadcast_id = $1 AND comment_id = $2 AND audience = 'all' AND removed_at IS NULL FOR SHARE
+"""
+_ACT = """
+INSERT INTO moderation_acts (broadcast_id, act, comment_id, actor_id, reason, at) VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+
+class PostgresArchive:
+    """Comments go in by groups; `run` must be running for `store` to return."""
+
+    def __init__(self, pool: asyncpg.Pool, *, timeout_s: float = 5.0, gather_s: float = 0.003) -> None:
+        self._pool = pool
+        self._timeout_s = timeout_s
+        self._groups = CommentGroups(self._insert, gather_s=gather_s)
+
+    async def run(self) -> None:
+        """Store what comes until cancelled; to be run as one task of the owner's TaskGroup."""
+        await self._groups.run()
+
+    async def store(self, record: CommentRecord) -> StoredComment:
+        """As the port says."""
+        try:
+            # Its own group may wait behind one that is being inserted.
+            async with asyncio.timeout(2 * self._timeout_s):
+                return await self._groups.store(record)
+        except TimeoutError as error:
+            raise Unavailable("the archive does not answer") from error
+
+    async def recent(self, broadcast_id: str, limit: int, *, staff: bool) -> list[Comment]:
+        """As the port says."""
+        async with self._connection() as connection:
+            rows = await connection.fetch(_RECENT, broadcast_id, limit, staff)
+        return [_shown(row, staff=staff) for row in reversed(rows)]
+
+    async def pinned(self, broadcast_id: str) -> Comment | None:
+        """As the port says."""
+        async with self._connection() as connection:
+            row = await connection.fetchrow(_PINNED, broadcast_id)
+        return None if row is None else _record(row).shown(with_verdict=False)
+
+    async def pin(self, broadcast_id: str, comment_id: str | None, actor_id: str, at: datetime) -> Comment | None:
+        """As the port says."""
+        async with self._connection() as connection, connection.transaction():
+            if comment_id is None:
+                await connection.execute("DELETE FROM pinned_comments WHERE broadcast_id = $1", broadcast_id)
+                await connection.execute(_ACT, broadcast_id, "unpin", None, actor_id, None, at)
+                return None
+            row = await connection.fetchrow(_SHOWN, broadcast_id, comment_id)
+            if row is None:
+                raise CommandRefused("no_such_comment", "there is no such comment here")
+            await connection.execute(
+                "INSERT INTO pinned_comments (broadcast_id, comment_id) VALUES ($1, $2) "
+                "ON CONFLICT (broadcast_id) DO UPDATE SET comment_id = excluded.comment_id",
+                broadcast_id,
+                comment_id,
+            )
+            await connection.execute(_ACT, broadcast_id, "pin", comment_id, actor_id, None, at)
+            return _record(row).shown(with_verdict=False)
+
+    async def remove(self, broadcast_id: str, comment_id: str, actor_id: str, reason: str, at: datetime) -> bool:
+        """As the port says."""
+        async with self._connection() as connection, connection.transaction():
+            done = await connection.execute(
+                "UPDATE comments SET removed_at = coalesce(removed_at, $3) WHERE broadcast_id = $1 AND comment_id = $2",
+                broadcast_id,
+                comment_id,
+                at,
+            )
+            if done == "UPDATE 0":
+                raise CommandRefused("no_such_comment", "there is no such comment here")
+            unpinned = await connection.execute(
+                "DELETE FROM pinned_comments WHERE broadcast_id = $1 AND comment_id = $2", broadcast_id, comment_id
+            )
+            await connection.execute(_ACT, broadcast_id, "remove", comment_id, actor_id, reason, at)
+            return bool(unpinned == "DELETE 1")
+
+    async def _insert(self, records: Sequence[CommentRecord]) -> list[StoredComment]:
+        """Keep a group in one statement, then look up those that were there before."""
+        rows = [_row(record) for record in records]
+        async with self._connection() as connection:
+            inserted = {row[0] for row in await connection.fetch(_INSERT, *map(list, zip(*rows, strict=True)))}
+            repeats = [_key(record) for record in records if record.comment_id not in inserted]
+            firsts: dict[tuple[str, str, str], CommentRecord] = {}
+            if repeats:
+                found = await connection.fetch(_FIRSTS, *map(list, zip(*repeats, strict=True)))
+                firsts = {_key(first): first for first in map(_record, found)}
+        return [
+            StoredComment(record, False) if record.comment_id in inserted else StoredComment(firsts[_key(record)], True)
+            for record in records
+        ]
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        """Lend a connection for one piece of work that is bounded in time as a whole."""
+        try:
+            async with asyncio.timeout(self._timeout_s), self._pool.acquire() as connection:
+                yield connection
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise Unavailable("the archive does not answer") from error
+
+
+def _row(record: CommentRecord) -> list[object]:
+    values = [getattr(record, name) for name in _COLUMNS.split(", ")]
+    values[_REASONS] = _SEPARATOR.join(record.reasons)
+    return values
+
+
+def _record(row: asyncpg.Record) -> CommentRecord:
+    record = CommentRecord(**{name: row[name] for name in _COLUMNS.split(", ")})
+    return replace(record, reasons=tuple(record.reasons))
+
+
+def _key(record: CommentRecord) -> tuple[str, str, str]:
+    return record.account_id, record.broadcast_id, record.client_message_id
+
+
+def _shown(row: asyncpg.Record, *, staff: bool) -> Comment:
+    record = _record(row)
+    return record.shown(with_verdict=staff and record.verdict == "hold")

@@ -1,0 +1,123 @@
+"""The broker on Redis pub/sub. Talks to Redis."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from chat.broker import Deliver, Gap
+from chat.errors import Unavailable
+from chat.keys_redis import events_channel
+
+log = logging.getLogger(__name__)
+
+# A channel of no room keeps the subscriber's connection in use, so that it is watched before the first room opens.
+_IDLE_CHANNEL = b"wc:gateways"
+_RETRY_S = (0.05, 0.2, 0.5, 1.0, 2.0)
+
+
+@dataclass(slots=True)
+class _Subscription:
+    deliver: Deliver
+    gap: Gap
+    confirmed: asyncio.Future[None]
+
+
+class RedisBroker:
+    """Publishes on the client's pool and receives on one connection of its own.
+
+    redis-py restores subscriptions when it reconnects; a second confirmation of a channel is how a gap is seen.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, *, timeout_s: float = 3.0, silence_s: float = 5.0) -> None:
+        """`silence_s`: a connection that is silent this long is asked, and twice as long is given up."""
+        self._client = client
+        self._timeout_s = timeout_s
+        self._silence_s = silence_s
+        self._pubsub: Any = client.pubsub()  # redis-py leaves half of it unannotated
+        self._subscriptions: dict[bytes, _Subscription] = {}
+        self._commands = asyncio.Lock()
+
+    async def publish(self, broadcast_id: str, envelope: bytes) -> None:
+        """Hand the envelope to Redis."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._client.publish(events_channel(broadcast_id), envelope)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Unavailable("the room cannot be reached now") from error
+
+    async def subscribe(self, broadcast_id: str, deliver: Deliver, gap: Gap) -> None:
+        """Subscribe and wait until Redis has confirmed."""
+        channel = events_channel(broadcast_id).encode()
+        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._subscriptions[channel] = _Subscription(deliver, gap, confirmed)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                async with self._commands:
+                    await self._pubsub.subscribe(channel)
+                await confirmed
+        except (RedisError, OSError, TimeoutError) as error:
+            self._subscriptions.pop(channel, None)
+            raise Unavailable("the room cannot be reached now") from error
+
+    async def unsubscribe(self, broadcast_id: str) -> None:
+        """Forget the room at once and tell Redis."""
+        channel = events_channel(broadcast_id).encode()
+        self._subscriptions.pop(channel, None)
+        try:
+            async with asyncio.timeout(self._timeout_s), self._commands:
+                # A new subscription may have been asked for while this waited for its turn.
+                if channel not in self._subscriptions:
+                    await self._pubsub.unsubscribe(channel)
+        except (RedisError, OSError, TimeoutError):
+            log.warning("unsubscribe failed; what still arrives is dropped", exc_info=True)
+
+    async def run(self) -> None:
+        """Receive until cancelled; a lost connection is made anew, with growing pauses while Redis is away."""
+        failures = 0
+        try:
+            while True:
+                try:
+                    await self._receive()
+                except (RedisError, OSError, TimeoutError) as error:
+                    pause_s = _RETRY_S[min(failures, len(_RETRY_S) - 1)]
+                    log.warning("room broker lost Redis (%s); again in %.2f s", type(error).__name__, pause_s)
+                    failures += 1
+                    await asyncio.sleep(pause_s)
+                else:
+                    failures = 0
+        finally:
+            await self._pubsub.aclose()
+
+    async def _receive(self) -> None:
+        """Take one message; a silent connection must answer a ping."""
+        if self._pubsub.connection is None:
+            async with self._commands:
+                await self._pubsub.subscribe(_IDLE_CHANNEL)
+        message = await self._pubsub.get_message(timeout=self._silence_s)
+        if message is None:
+            async with self._commands:
+                await self._pubsub.ping()
+            message = await self._pubsub.get_message(timeout=self._silence_s)
+            if message is None:
+                await self._pubsub.connection.disconnect()
+                raise TimeoutError("Redis does not answer")
+        self._dispatch(message)
+
+    def _dispatch(self, message: dict[str, object]) -> None:
+        channel = message["channel"]
+        subscription = self._subscriptions.get(channel) if isinstance(channel, bytes) else None
+        if subscription is None:
+            return
+        if message["type"] == "message":
+            data = message["data"]
+            assert isinstance(data, bytes)
+            subscription.deliver(data)
+        elif message["type"] == "subscribe":
+            if subscription.confirmed.done():
+                subscription.gap()
+            else:
+                subscription.confirmed.set_result(None)

@@ -1,0 +1,70 @@
+"""What a client may say: one struct for each frame type of docs/protocol.md. Pure.
+
+Bounds here protect the server (memory, columns); the text limit that a person can run into is checked by the
+session, which can answer with the message's id.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Token = Annotated[str, Meta(min_length=1, max_length=8_192)]
+BroadcastId = Annotated[str, Meta(pattern=r"^bc_[0-9a-z_]{1,40}\Z")]
+CommentId = Annotated[str, Meta(pattern=r"^cm_[0-9a-z_]{1,40}\Z")]
+# Printable ASCII: the id comes back in acks and stands in a unique index, so nothing that normalises or hides.
+MessageId = Annotated[str, Meta(pattern=r"^[!-~]{1,64}\Z")]
+
+
+class Hello(Struct, frozen=True, tag_field="type", tag="hello"):
+    """The first frame: who, into which room, from which installation."""
+
+    token: Token
+    broadcast_id: BroadcastId
+    client_id: MessageId
+    lang: Annotated[str, Meta(max_length=35)] | None = None
+
+
+class RefreshAuth(Struct, frozen=True, tag_field="type", tag="auth.refresh"):
+    """A newer token of the same person, before the old one expires."""
+
+    token: Token
+
+
+class PostComment(Struct, frozen=True, tag_field="type", tag="comment"):
+    """Say or ask something; the same `id` again is the same comment."""
+
+    id: MessageId
+    text: str
+    kind: Literal["comment", "question"] = "comment"
+
+
+class Like(Struct, frozen=True, tag_field="type", tag="like"):
+    """This client's cumulative likes in this broadcast; a lost or repeated frame changes nothing."""
+
+    count: Annotated[int, Meta(ge=0, le=100_000)]
+
+
+class Tip(Struct, frozen=True, tag_field="type", tag="tip"):
+    """Give applause points; the same `id` again is the same tip."""
+
+    id: MessageId
+    points: Annotated[int, Meta(ge=1, le=1_000_000_000)]
+
+
+class Pin(Struct, frozen=True, tag_field="type", tag="pin"):
+    """Pin a comment, or with null take the pinned one down."""
+
+    id: MessageId
+    comment_id: CommentId | None
+
+
+class Remove(Struct, frozen=True, tag_field="type", tag="remove"):
+    """Withdraw a comment from every screen."""
+
+    id: MessageId
+    comment_id: CommentId
+    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+Command = PostComment | Like | Tip | Pin | Remove
+ClientFrame = Hello | RefreshAuth | PostComment | Like | Tip | Pin | Remove

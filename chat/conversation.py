@@ -1,0 +1,131 @@
+"""Carries out what people say: judged, kept, published, then acknowledged. I/O only through ports."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from msgspec import structs
+
+from chat import commands
+from chat.archive import Archive, CommentRecord
+from chat.broker import Broker
+from chat.envelope import Audience, seal
+from chat.errors import Unavailable
+from chat.events import Ack, CommentPosted, CommentRemoved, Pinned
+from chat.moderation import Judgement, Moderator
+from chat.ports import Principal, StreamClock, TipDesk
+
+Spoken = commands.PostComment | commands.Tip | commands.Pin | commands.Remove
+
+# A repeat of a comment this young is published again: the process may have died between keeping and publishing.
+_REPUBLISH_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who speaks, in which room, and whether it rehearses (then only staff hear it)."""
+
+    principal: Principal
+    broadcast_id: str
+    rehearsing: bool
+
+
+class Conversation:
+    """An `Ack` that returns is durable in Postgres; every error leaves a command that may be sent again."""
+
+    def __init__(
+        self,
+        *,
+        archive: Archive,
+        broker: Broker,
+        moderator: Moderator,
+        tips: TipDesk,
+        clock: StreamClock,
+        new_id: Callable[[str], str],
+        now: Callable[[], datetime],
+        tip_timeout_s: float = 5.0,
+    ) -> None:
+        """`now` is UTC, aware."""
+        self._archive = archive
+        self._broker = broker
+        self._moderator = moderator
+        self._tips = tips
+        self._clock = clock
+        self._new_id = new_id
+        self._now = now
+        self._tip_timeout_s = tip_timeout_s
+
+    async def carry_out(self, command: Spoken, speaker: Speaker) -> Ack:
+        """Do it and say so. Raises CommandRefused, TipRefused, Unavailable."""
+        match command:
+            case commands.PostComment():
+                return await self._post(command, speaker)
+            case commands.Tip():
+                return await self._tip(command, speaker)
+            case commands.Pin():
+                return await self._pin(command, speaker)
+            case commands.Remove():
+                return await self._remove(command, speaker)
+
+    async def _post(self, command: commands.PostComment, speaker: Speaker) -> Ack:
+        judgement = self._moderator.judge(command.text)
+        stream_time_ms = await self._clock.stream_time_ms(speaker.broadcast_id)
+        stored = await self._archive.store(self._record(command, speaker, judgement, stream_time_ms))
+        record = stored.record
+        age_s = (self._now() - record.at).total_seconds()
+        if record.verdict != "block" and not (stored.repeated and age_s > _REPUBLISH_S):
+            await self._publish(record)
+        return Ack(command.id, record.verdict, record.shown(with_verdict=False))
+
+    def _record(
+        self, command: commands.PostComment, speaker: Speaker, judgement: Judgement, stream_time_ms: int | None
+    ) -> CommentRecord:
+        principal = speaker.principal
+        everyone = judgement.verdict == "pass" and not speaker.rehearsing
+        audience: Audience = "all" if everyone else "staff"
+        return CommentRecord(
+            self._new_id("cm"),
+            speaker.broadcast_id,
+            principal.account_id,
+            command.id,
+            principal.nickname,
+            principal.role,
+            command.kind,
+            judgement.text,
+            judgement.verdict,
+            judgement.reasons,
+            audience,
+            self._now(),
+            stream_time_ms,
+        )
+
+    async def _publish(self, record: CommentRecord) -> None:
+        comment = record.shown(with_verdict=record.verdict == "hold")
+        event = CommentPosted(**structs.asdict(comment))
+        await self._broker.publish(record.broadcast_id, seal(event, audience=record.audience))
+
+    async def _tip(self, command: commands.Tip, speaker: Speaker) -> Ack:
+        key = f"{speaker.broadcast_id}/{command.id}"
+        try:
+            async with asyncio.timeout(self._tip_timeout_s):
+                balance = await self._tips.tip(speaker.principal.account_id, speaker.broadcast_id, command.points, key)
+        except TimeoutError as error:
+            raise Unavailable("points cannot be tipped now") from error
+        return Ack(command.id, "done", points_balance=balance)
+
+    async def _pin(self, command: commands.Pin, speaker: Speaker) -> Ack:
+        actor_id = speaker.principal.account_id
+        comment = await self._archive.pin(speaker.broadcast_id, command.comment_id, actor_id, self._now())
+        await self._broker.publish(speaker.broadcast_id, seal(Pinned(comment)))
+        return Ack(command.id, "done")
+
+    async def _remove(self, command: commands.Remove, speaker: Speaker) -> Ack:
+        actor_id = speaker.principal.account_id
+        was_pinned = await self._archive.remove(
+            speaker.broadcast_id, command.comment_id, actor_id, command.reason, self._now()
+        )
+        await self._broker.publish(speaker.broadcast_id, seal(CommentRemoved(command.comment_id)))
+        if was_pinned:
+            await self._broker.publish(speaker.broadcast_id, seal(Pinned(None)))
+        return Ack(command.id, "done")

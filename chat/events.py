@@ -1,0 +1,203 @@
+"""What the server says: one struct for each event type of docs/protocol.md. Pure.
+
+A field that may be left out is UNSET; a field that may be null is None.
+"""
+
+from typing import Any, Literal
+
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+Verdict = Literal["pass", "hold", "block"]
+Kind = Literal["comment", "question"]
+Publisher = Literal["none", "flowing", "stalled"]
+
+
+class Author(Struct, frozen=True):
+    """Who wrote a comment, as other viewers see them."""
+
+    account_id: str
+    nickname: str
+    role: str
+
+
+class Comment(Struct, frozen=True):
+    """A comment as stored; `verdict` stands only where staff see one that is held, or in an ack."""
+
+    comment_id: str
+    kind: Kind
+    author: Author
+    text: str
+    at_ms: int
+    stream_time_ms: int | None
+    verdict: Verdict | UnsetType = UNSET
+
+
+class CommentPosted(Comment, frozen=True, tag_field="type", tag="comment"):
+    """A comment reached the room."""
+
+
+class CommentRemoved(Struct, frozen=True, tag_field="type", tag="comment_removed"):
+    """A comment was withdrawn."""
+
+    comment_id: str
+
+
+class Pinned(Struct, frozen=True, tag_field="type", tag="pinned"):
+    """The pinned comment changed; None when there is none."""
+
+    comment: Comment | None
+
+
+class LikesCounted(Struct, frozen=True, tag_field="type", tag="likes"):
+    """The sum of every client's highest count."""
+
+    total: int
+
+
+class PresenceCounted(Struct, frozen=True, tag_field="type", tag="presence"):
+    """Connections in the room, over all gateways."""
+
+    online: int
+
+
+class TipGiven(Struct, frozen=True, tag_field="type", tag="tip"):
+    """Someone gave applause points."""
+
+    nickname: str
+    points: int
+    stream_time_ms: int | None
+
+
+class CardShown(Struct, frozen=True, tag_field="type", tag="card_shown"):
+    """A product card, as in docs/protocol.md, stands on the stage."""
+
+    card: dict[str, Any]
+    shown_at_ms: int
+    stream_time_ms: int | None
+
+
+class CardPulled(Struct, frozen=True, tag_field="type", tag="card_pulled"):
+    """The card was taken down."""
+
+    product_id: str
+    reason: str
+
+
+class QuotaChanged(Struct, frozen=True, tag_field="type", tag="quota"):
+    """What is left of a product, in minor units."""
+
+    product_id: str
+    left_minor: int
+    total_minor: int
+    currency: str
+
+
+class StateChanged(Struct, frozen=True, tag_field="type", tag="state"):
+    """The broadcast or its publisher changed state."""
+
+    state: str
+    publisher: Publisher
+    stream_time_ms: int | None
+
+
+class OrderChanged(Struct, frozen=True, tag_field="type", tag="order"):
+    """An order moved; sent to its owner only."""
+
+    order_id: str
+    state: str
+    amount_minor: int
+    currency: str
+    product_id: str
+    refusal: str | UnsetType = UNSET
+
+
+class You(Struct, frozen=True):
+    """The viewer's own identity in the room."""
+
+    account_id: str
+    nickname: str
+    role: str
+
+
+class Limits(Struct, frozen=True):
+    """What a client may send."""
+
+    text_chars: int
+    comments_per_10s: int
+
+
+class Welcome(Struct, frozen=True, tag_field="type", tag="welcome"):
+    """The answer to `hello`; `snapshot` is encoded once and shared by joiners of the same moment."""
+
+    connection_id: str
+    server_time_ms: int
+    heartbeat_s: float
+    reconnect_after_ms: int
+    you: You
+    limits: Limits
+    points_balance: int | None
+    snapshot: Raw
+
+
+class Ack(Struct, frozen=True, tag_field="type", tag="ack"):
+    """A command is done and durable."""
+
+    id: str
+    verdict: Literal["pass", "hold", "block", "done"]
+    comment: Comment | UnsetType = UNSET
+    points_balance: int | UnsetType = UNSET
+
+
+class Erred(Struct, frozen=True, tag_field="type", tag="error"):
+    """A frame or command was refused; `code` is stable."""
+
+    code: str
+    message: str
+    id: str | UnsetType = UNSET
+    retry_after_ms: int | UnsetType = UNSET
+
+
+class Heartbeat(Struct, frozen=True, tag_field="type", tag="heartbeat"):
+    """The server is there; sent because browsers cannot see pings."""
+
+    server_time_ms: int
+
+
+class Bye(Struct, frozen=True, tag_field="type", tag="bye"):
+    """The close frame follows."""
+
+    code: int
+    reason: str
+    reconnect: bool
+    retry_after_ms: int | None
+
+
+class Snapshot(Struct, frozen=True):
+    """The room as a joiner finds it."""
+
+    broadcast: dict[str, Any]
+    state: str
+    publisher: Publisher
+    stream_time_ms: int | None
+    card: dict[str, Any] | None
+    pinned: Comment | None
+    comments: list[Comment]
+    likes: int
+    online: int
+    tips_enabled: bool
+
+
+RoomEvent = (
+    CommentPosted
+    | CommentRemoved
+    | Pinned
+    | LikesCounted
+    | PresenceCounted
+    | TipGiven
+    | CardShown
+    | CardPulled
+    | QuotaChanged
+    | StateChanged
+    | OrderChanged
+)
+ServerEvent = RoomEvent | Welcome | Ack | Erred | Heartbeat | Bye

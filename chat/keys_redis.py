@@ -1,0 +1,29 @@
+"""Names of keys and channels in Redis. Pure.
+
+The hash tag keeps everything of one room in one slot, so that a cluster can shard by room.
+"""
+
+
+def events_channel(broadcast_id: str) -> str:
+    """The channel of a room's events."""
+    return f"wc:{{room:{broadcast_id}}}:events"
+
+
+def likes_key(broadcast_id: str) -> str:
+    """The hash of each client's highest like count."""
+    return f"wc:{{room:{broadcast_id}}}:likes"
+
+
+def likes_total_key(broadcast_id: str) -> str:
+    """The sum over that hash."""
+    return f"wc:{{room:{broadcast_id}}}:likes_total"
+
+
+def presence_key(broadcast_id: str) -> str:
+    """The hash of each gateway's connection count and its expiry."""
+    return f"wc:{{room:{broadcast_id}}}:presence"
+
+
+def monitors_key(broadcast_id: str) -> str:
+    """The hash of when each monitor was last connected."""
+    return f"wc:{{room:{broadcast_id}}}:monitors"

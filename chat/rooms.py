@@ -1,0 +1,252 @@
+"""The rooms of one process: opened by the first joiner, fed by the broker, swept when empty. I/O through ports."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from chat.broadcast_states import OVER, may_join
+from chat.broker import Broker
+from chat.close_codes import CloseCode
+from chat.envelope import seal
+from chat.errors import ChatError, Unavailable
+from chat.events import CardPulled, CardShown, CommentPosted, LikesCounted, Pinned, StateChanged
+from chat.likes import LikeStore
+from chat.ports import Principal
+from chat.presence import Presence
+from chat.room import BuildFrame, Room
+from chat.single_flight import SingleFlight
+from chat.snapshot import SharedSnapshot, SnapshotBuilder
+
+log = logging.getLogger(__name__)
+
+
+class JoinRefused(ChatError):
+    """There is no room for this person; the connection ends with `close_code`."""
+
+    def __init__(self, close_code: CloseCode, message: str) -> None:
+        super().__init__(close_code.reason, message)
+        self.close_code = close_code
+
+
+@dataclass(frozen=True, slots=True)
+class RoomTimes:
+    """How often rooms do what; seconds."""
+
+    like_tick_s: float = 0.2
+    presence_s: float = 2.0
+    snapshot_age_s: float = 0.2
+    snapshot_kept_s: float = 5.0
+    empty_s: float = 5.0
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A room with what is needed to let people in."""
+
+    room: Room
+    subscribing: SingleFlight[None] = field(default_factory=SingleFlight)
+    subscribed: bool = False
+    building: dict[bool, SingleFlight[SharedSnapshot]] = field(
+        default_factory=lambda: {False: SingleFlight(), True: SingleFlight()}
+    )
+    snapshots: dict[bool, SharedSnapshot] = field(default_factory=dict)
+    joining: int = 0
+    empty_since_s: float | None = None
+    gap: bool = False
+
+
+class Rooms:
+    """Opens, feeds and sweeps rooms."""
+
+    def __init__(
+        self,
+        *,
+        gateway_id: str,
+        broker: Broker,
+        snapshots: SnapshotBuilder,
+        likes: LikeStore,
+        presence: Presence,
+        build_frame: BuildFrame,
+        now_s: Callable[[], float],
+        now_ms: Callable[[], int],
+        times: RoomTimes | None = None,
+    ) -> None:
+        """`now_s` is monotonic, `now_ms` epoch milliseconds."""
+        self._gateway_id = gateway_id
+        self._broker = broker
+        self._snapshots = snapshots
+        self._likes = likes
+        self._presence = presence
+        self._build_frame = build_frame
+        self._now_s = now_s
+        self._now_ms = now_ms
+        self._times = times or RoomTimes()
+        self._opened: dict[str, _Opened] = {}
+        self.events_in = 0
+
+    def __len__(self) -> int:
+        return len(self._opened)
+
+    async def enter(self, broadcast_id: str, principal: Principal) -> tuple[Room, SharedSnapshot]:
+        """Find the room and a snapshot for this person; the caller adds the member without another await.
+
+        Raises JoinRefused (no such broadcast, over, not for this role) and Unavailable.
+        """
+        opened = self._opened.get(broadcast_id)
+        if opened is None:
+            room = Room(broadcast_id, self._build_frame, self._times.like_tick_s, self._now_ms())
+            opened = self._opened[broadcast_id] = _Opened(room)
+        opened.joining += 1
+        try:
+            if not opened.subscribed:
+                await opened.subscribing.run(lambda: self._subscribe(opened))
+            shared = await self._snapshot(opened, staff=principal.role in ("host", "monitor"))
+        finally:
+            opened.joining -= 1
+        state = opened.room.state
+        if state in OVER:
+            raise JoinRefused(CloseCode.BROADCAST_OVER, "the broadcast is over")
+        if not may_join(principal.role, state):
+            raise JoinRefused(CloseCode.NO_SUCH_BROADCAST, "there is no such broadcast")
+        return opened.room, shared
+
+    async def _subscribe(self, opened: _Opened) -> None:
+        room = opened.room
+
+        def deliver(data: bytes) -> None:
+            self._deliver(room, data)
+
+        def gap() -> None:
+            opened.gap = True
+
+        await self._broker.subscribe(room.broadcast_id, deliver, gap)
+        opened.subscribed = True
+
+    def _deliver(self, room: Room, data: bytes) -> None:
+        self.events_in += 1
+        try:
+            room.deliver(data, self._now_s())
+        except msgspec.DecodeError:
+            log.warning("room %s was sent something that is not an envelope; dropped", room.broadcast_id)
+
+    async def _snapshot(self, opened: _Opened, *, staff: bool) -> SharedSnapshot:
+        kept = opened.snapshots.get(staff)
+        if kept is not None and not kept.recording.spoilt and self._is_fresh(kept):
+            return kept
+        return await opened.building[staff].run(lambda: self._build(opened, staff=staff))
+
+    def _is_fresh(self, shared: SharedSnapshot) -> bool:
+        return self._now_s() - shared.begun_s <= self._times.snapshot_age_s
+
+    async def _build(self, opened: _Opened, *, staff: bool) -> SharedSnapshot:
+        room = opened.room
+        shared = await self._snapshots.build(room, staff=staff, now_s=self._now_s())
+        if shared is None:
+            raise JoinRefused(CloseCode.NO_SUCH_BROADCAST, "there is no such broadcast")
+        if shared.recording.spoilt:
+            self._snapshots.forget(room, shared.recording)
+            raise Unavailable("the room is too busy to join now")
+        self._adopt(room, shared)
+        replaced = opened.snapshots.get(staff)
+        opened.snapshots[staff] = shared
+        if replaced is not None:
+            self._snapshots.forget(room, replaced.recording)
+        return shared
+
+    @staticmethod
+    def _adopt(room: Room, shared: SharedSnapshot) -> None:
+        """Take state, tips and card from the snapshot, unless an event since then knows better."""
+        known_since = {headline.type for _, headline in shared.recording.events}
+        if "state" not in known_since:
+            room.state = shared.snapshot.state
+        if not known_since & {"card_shown", "card_pulled"}:
+            room.tips_enabled = shared.snapshot.tips_enabled
+            card = shared.snapshot.card
+            room.card_product_id = None if card is None else card["product_id"]
+
+    async def tick_likes(self) -> None:
+        """Send each room's counts to the store and its total to everyone; to be called every like tick."""
+        for opened in list(self._opened.values()):
+            room = opened.room
+            counts = room.likes.take_counts()
+            if counts:
+                try:
+                    total = await self._likes.merge(room.broadcast_id, counts)
+                    await self._broker.publish(room.broadcast_id, seal(LikesCounted(total)))
+                except Unavailable:
+                    log.warning("likes of %s wait for the next tick", room.broadcast_id)
+                    for client, count in counts.items():
+                        room.likes.raise_count(client, count)
+            room.show_likes(self._now_s())
+
+    async def tick_presence(self) -> None:
+        """Report who is here, learn who is elsewhere, mend gaps and sweep empty rooms; every `presence_s`."""
+        for opened in list(self._opened.values()):
+            room = opened.room
+            try:
+                monitors = sorted({member.account_id for member in room.members if member.role == "monitor"})
+                online = await self._presence.report(room.broadcast_id, self._gateway_id, len(room), monitors)
+                room.show_online(online)
+                if opened.gap:
+                    await self._mend(opened)
+            except Unavailable:
+                log.warning("presence of %s waits for the next report", room.broadcast_id)
+            self._drop_snapshots(opened)
+            await self._sweep(opened)
+
+    def _drop_snapshots(self, opened: _Opened) -> None:
+        """Stop recording for snapshots that nobody was given for long; those being handed out are younger."""
+        for staff, shared in list(opened.snapshots.items()):
+            if self._now_s() - shared.begun_s > self._times.snapshot_kept_s:
+                self._snapshots.forget(opened.room, shared.recording)
+                del opened.snapshots[staff]
+
+    async def _mend(self, opened: _Opened) -> None:
+        """After the broker lost its connection: tell everyone what is so now, and the comments they missed."""
+        opened.gap = False
+        room = opened.room
+        try:
+            shared = await self._snapshots.build(room, staff=False, now_s=self._now_s())
+        except Unavailable:
+            opened.gap = True
+            raise
+        if shared is None:
+            return
+        self._snapshots.forget(room, shared.recording)
+        snapshot = shared.snapshot
+        room.say(StateChanged(snapshot.state, snapshot.publisher, snapshot.stream_time_ms))
+        if snapshot.card is not None:
+            room.say(CardShown(snapshot.card, self._now_ms(), snapshot.stream_time_ms))
+        elif room.card_product_id is not None:
+            room.say(CardPulled(room.card_product_id, "pulled"))
+        room.say(Pinned(snapshot.pinned))
+        for comment in room.missed(snapshot.comments):
+            room.deliver(seal(CommentPosted(**msgspec.structs.asdict(comment))), self._now_s())
+        self._adopt(room, shared)
+        if room.state in OVER:
+            room.dismiss_all(CloseCode.BROADCAST_OVER)
+
+    async def _sweep(self, opened: _Opened) -> None:
+        """Close a room that has been empty for a while."""
+        room = opened.room
+        if len(room) or opened.joining:
+            opened.empty_since_s = None
+            return
+        if opened.empty_since_s is None:
+            opened.empty_since_s = self._now_s()
+        elif self._now_s() - opened.empty_since_s >= self._times.empty_s:
+            del self._opened[room.broadcast_id]
+            await self._broker.unsubscribe(room.broadcast_id)
+
+    async def close(self) -> None:
+        """Hand over the last likes and sign off; what the stores do not take now, clients send again."""
+        await self.tick_likes()
+        for opened in list(self._opened.values()):
+            try:
+                await self._presence.report(opened.room.broadcast_id, self._gateway_id, 0, ())
+            except Unavailable:
+                log.warning("could not sign off from %s; it expires", opened.room.broadcast_id)
+            await self._broker.unsubscribe(opened.room.broadcast_id)
+        self._opened.clear()

@@ -1,0 +1,1 @@
+"""The WebSocket listener: sockets in front, the rooms of `chat` behind."""

@@ -1,0 +1,246 @@
+"""The WebSocket listener of one process: accepts, serves, beats and drains. Talks to sockets."""
+
+import asyncio
+import functools
+import http
+import logging
+import random
+import socket
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Origin, Subprotocol
+
+from chat.archive import Archive
+from chat.broker import Broker
+from chat.close_codes import CloseCode
+from chat.codec import encode_event, join_events
+from chat.conversation import Conversation
+from chat.events import Heartbeat
+from chat.likes import LikeStore
+from chat.moderation import Moderator
+from chat.ports import Authenticator, BroadcastReader, StreamClock, TipDesk
+from chat.presence import Presence
+from chat.rate_limit import AccountBuckets
+from chat.rooms import Rooms, RoomTimes
+from chat.session import SessionLimits
+from chat.snapshot import SnapshotBuilder
+from server.gateway.counters import GatewayCounters
+from server.gateway.frames import text_frame
+from server.gateway.participant import Participant, Services
+from server.gateway.raw_connection import RawConnection, WriteLimits
+
+log = logging.getLogger(__name__)
+
+SUBPROTOCOL = Subprotocol("wealthcast.v1.json")
+PATH = "/ws"
+# Heartbeats and byes go out in slices, so that ten thousand writes never hold the loop in one piece.
+_SLICE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayOptions:
+    """What a deployment may set; times in seconds, sizes in bytes."""
+
+    host: str = "127.0.0.1"
+    port: int = 8081
+    allowed_origins: Sequence[str] = ()
+    max_connections: int = 20_000
+    max_frame_bytes: int = 16 * 1024
+    handshake_s: float = 5.0
+    heartbeat_s: float = 10.0
+    ping_s: float = 20.0
+    port_timeout_s: float = 10.0
+    send_buffer_bytes: int = 128 * 1024
+    write_limit_bytes: int = 32 * 1024
+    write: WriteLimits = field(default_factory=WriteLimits)
+    session: SessionLimits = field(default_factory=SessionLimits)
+    times: RoomTimes = field(default_factory=RoomTimes)
+
+
+class Gateway:
+    """Serves rooms on one port from `start` until `stop`.
+
+    The broker and the archive are run by whoever owns them (their `run`), as they serve others too.
+    """
+
+    def __init__(
+        self,
+        *,
+        options: GatewayOptions,
+        gateway_id: str,
+        authenticator: Authenticator,
+        broadcasts: BroadcastReader,
+        tips: TipDesk,
+        clock: StreamClock,
+        broker: Broker,
+        archive: Archive,
+        likes: LikeStore,
+        presence: Presence,
+        moderator: Moderator,
+        new_id: Callable[[str], str],
+        listening: socket.socket | None = None,
+    ) -> None:
+        """`listening`: a bound socket, inherited or shared; without one the options' host and port are bound."""
+        self.options = options
+        self.counters = GatewayCounters()
+        self._listening = listening
+        self.rooms = Rooms(
+            gateway_id=gateway_id,
+            broker=broker,
+            snapshots=SnapshotBuilder(broadcasts, archive, likes, presence, gateway_id),
+            likes=likes,
+            presence=presence,
+            build_frame=text_frame,
+            now_s=time.monotonic,
+            now_ms=lambda: int(time.time() * 1_000),
+            times=options.times,
+        )
+        conversation = Conversation(
+            archive=archive,
+            broker=broker,
+            moderator=moderator,
+            tips=tips,
+            clock=clock,
+            new_id=new_id,
+            now=lambda: datetime.now(UTC),
+        )
+        self._services = Services(
+            authenticator,
+            tips,
+            self.rooms,
+            conversation,
+            AccountBuckets(options.session.comments),
+            options.session,
+            self.counters,
+            options.heartbeat_s,
+            options.port_timeout_s,
+            time.time,
+        )
+        self._participants: set[Participant] = set()
+        self._server: Server | None = None
+        self._ticking: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port listened on, once started."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        """Listen; raises OSError when the port is taken."""
+        options = self.options
+        origins = [Origin(origin) for origin in options.allowed_origins]
+        self._server = await serve(
+            self._handle,
+            sock=self._listening or self._bind(),
+            # Native apps send no Origin; the check is against other sites' pages in a browser.
+            origins=[*origins, None] if origins else None,
+            subprotocols=[SUBPROTOCOL],
+            compression=None,
+            process_request=self._admit,
+            server_header=None,
+            open_timeout=options.handshake_s,
+            ping_interval=options.ping_s,
+            ping_timeout=options.ping_s,
+            close_timeout=options.write.close_s,
+            max_size=options.max_frame_bytes,
+            max_queue=8,
+            write_limit=options.write_limit_bytes,
+            create_connection=functools.partial(  # type: ignore[arg-type]  # the library calls it, whatever its type
+                RawConnection, limits=options.write, counters=self.counters
+            ),
+        )
+        self._ticking = asyncio.create_task(self._tick())
+
+    def _bind(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self.options.host else socket.AF_INET
+        listening = socket.create_server((self.options.host, self.options.port), family=family, backlog=1_024)
+        # Accepted sockets inherit it; the kernel's own bound would let a peer that never reads cost megabytes.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.options.send_buffer_bytes)
+        return listening
+
+    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        if request.path.partition("?")[0] != PATH:
+            return connection.respond(http.HTTPStatus.NOT_FOUND, f"the room is at {PATH}\n")
+        if self.counters.connections >= self.options.max_connections:
+            self.counters.shed += 1
+            response = connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "overloaded\n")
+            response.headers["Retry-After"] = str(random.randint(5, 15))
+            return response
+        return None
+
+    async def _handle(self, connection: ServerConnection) -> None:
+        assert isinstance(connection, RawConnection)
+        self.counters.connections += 1
+        self.counters.connections_total += 1
+        participant = Participant(connection, self._services)
+        self._participants.add(participant)
+        try:
+            await participant.serve()
+        except ConnectionClosed:
+            pass
+        except Exception:
+            # The boundary of one connection: whatever broke must not reach the others.
+            self.counters.internal_errors += 1
+            log.exception("connection %s failed", connection.id)
+            participant.fail()
+        finally:
+            self._participants.discard(participant)
+            self.counters.connections -= 1
+
+    async def _tick(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._every(self.options.times.like_tick_s, self.rooms.tick_likes))
+            group.create_task(self._every(self.options.times.presence_s, self.rooms.tick_presence))
+            group.create_task(self._every(self.options.heartbeat_s, self._beat))
+
+    async def _every(self, period_s: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            await asyncio.sleep(period_s)
+            try:
+                await work()
+            except Exception:
+                # The boundary of a periodic task: it is tried again, one failure must not end the gateway.
+                self.counters.internal_errors += 1
+                log.exception("a periodic task failed; again in %.1f s", period_s)
+
+    async def _beat(self) -> None:
+        frame = text_frame(join_events([encode_event(Heartbeat(int(time.time() * 1_000)))]))
+        for i, participant in enumerate(list(self._participants)):
+            if participant.joined:
+                participant.offer(frame)
+            if i % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)
+
+    async def stop(self, drain_s: float) -> None:
+        """Accept nobody more, send everyone away over half of `drain_s`, and be gone when it has passed."""
+        assert self._server is not None
+        assert self._ticking is not None
+        self._server.close(close_connections=False)
+        await self._drain(drain_s / 2)
+        try:
+            async with asyncio.timeout(drain_s / 2):
+                await self._server.wait_closed()
+        except TimeoutError:
+            for connection in self._server.all_connections.copy():
+                connection.transport.abort()
+            await self._server.wait_closed()
+        self._ticking.cancel()
+        await asyncio.wait([self._ticking])
+        await self.rooms.close()
+
+    async def _drain(self, over_s: float) -> None:
+        leaving = list(self._participants)
+        random.shuffle(leaving)
+        pause_s = over_s / (len(leaving) / _SLICE) if len(leaving) > _SLICE else 0.0
+        for i, participant in enumerate(leaving):
+            participant.dismiss(CloseCode.DRAINING)
+            if i % _SLICE == _SLICE - 1:
+                await asyncio.sleep(pause_s)

@@ -1,0 +1,193 @@
+"""One connected person: carries out what the session decides. Talks to the socket through RawConnection."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chat import commands
+from chat.close_codes import CloseCode
+from chat.codec import encode_event, join_events
+from chat.conversation import Conversation, Speaker
+from chat.errors import AuthenticationFailed, ChatError, Unavailable
+from chat.events import Erred, Limits, Welcome, You
+from chat.ports import Authenticator, Principal, TipDesk
+from chat.rate_limit import AccountBuckets
+from chat.room import Room
+from chat.rooms import JoinRefused, Rooms
+from chat.session import Authenticate, Dismiss, Effect, Execute, Join, Say, Session, SessionLimits
+from chat.snapshot import SharedSnapshot
+from server.gateway.counters import GatewayCounters
+from server.gateway.frames import text_frame
+from server.gateway.raw_connection import RawConnection
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every participant of a gateway uses."""
+
+    authenticator: Authenticator
+    tips: TipDesk
+    rooms: Rooms
+    conversation: Conversation
+    account_buckets: AccountBuckets
+    limits: SessionLimits
+    counters: GatewayCounters
+    heartbeat_s: float
+    port_timeout_s: float
+    wall_s: Callable[[], float]
+
+
+class Participant:
+    """Reads one connection's frames in order; a room's frames reach it through `offer`."""
+
+    def __init__(self, connection: RawConnection, services: Services) -> None:
+        self._connection = connection
+        self._services = services
+        self._loop = asyncio.get_running_loop()
+        self._session = Session(services.limits, services.account_buckets, self._loop.time())
+        self._room: Room | None = None
+        self._client_key = ""
+        self._timer: asyncio.TimerHandle | None = None
+        self.account_id = ""
+        self.role = ""
+        self.moderates = False
+
+    async def serve(self) -> None:
+        """Read until the connection ends; raises websockets' ConnectionClosed then."""
+        self._arm_timer()
+        try:
+            while True:
+                data = await self._connection.recv()
+                self._services.counters.frames_in += 1
+                standing = None if self._room is None else self._room.standing(self)
+                await self._carry_out(self._session.receive(data, self._loop.time(), standing))
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._room is not None:
+                self._room.remove(self)
+
+    def offer(self, frame: bytes) -> None:
+        """Take a frame that is shared with others."""
+        self._connection.offer(frame)
+
+    def dismiss(self, close_code: CloseCode) -> None:
+        """Say bye and close."""
+        bye = encode_event(close_code.bye(random.random()))
+        self._connection.end(close_code, text_frame(join_events([bye])))
+
+    @property
+    def joined(self) -> bool:
+        """Whether the welcome was sent."""
+        return self._room is not None
+
+    def fail(self) -> None:
+        """End a connection on whose behalf something broke."""
+        self.dismiss(CloseCode.INTERNAL)
+
+    async def _carry_out(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Authenticate(token=token):
+                    await self._carry_out(await self._authenticate(token))
+                case Join():
+                    await self._carry_out(await self._join(effect))
+                case Execute(command=command):
+                    await self._carry_out(await self._execute(command))
+                case Say() | Dismiss():
+                    self._act(effect)
+
+    def _act(self, effect: Say | Dismiss) -> None:
+        if isinstance(effect, Dismiss):
+            self.dismiss(effect.close_code)
+        else:
+            self._services.counters.errors_out += isinstance(effect.event, Erred)
+            self._say([encode_event(effect.event)])
+
+    def _say(self, events: list[bytes]) -> None:
+        self._connection.offer(text_frame(join_events(events)))
+
+    async def _authenticate(self, token: str) -> list[Effect]:
+        try:
+            async with asyncio.timeout(self._services.port_timeout_s):
+                principal = await self._services.authenticator.authenticate(token)
+        except AuthenticationFailed as failure:
+            return self._session.authentication_failed(failure.code, self._loop.time())
+        except (Unavailable, TimeoutError):
+            return self._session.refuse(CloseCode.INTERNAL, "unavailable", "identities cannot be checked now")
+        expires_in_s = principal.expires_at_s - self._services.wall_s()
+        effects = self._session.authenticated(principal, expires_in_s, self._loop.time())
+        self._arm_timer()
+        return effects
+
+    async def _join(self, join: Join) -> list[Effect]:
+        principal = join.principal
+        try:
+            async with asyncio.timeout(self._services.port_timeout_s):
+                # The balance comes first: between entering and adding the member nothing may be awaited.
+                balance = (
+                    await self._services.tips.balance(principal.account_id) if principal.role == "viewer" else None
+                )
+                room, shared = await self._services.rooms.enter(join.broadcast_id, principal)
+        except JoinRefused as refusal:
+            return self._session.refuse(refusal.close_code, refusal.code, refusal.message)
+        except (Unavailable, TimeoutError):
+            return self._session.refuse(CloseCode.INTERNAL, "unavailable", "the room cannot be joined now")
+        self.account_id, self.role = principal.account_id, principal.role
+        self.moderates = principal.role == "monitor" or (
+            principal.role == "host" and principal.account_id == shared.host_id
+        )
+        self._client_key = f"{principal.account_id}/{join.client_id}"
+        self._say([self._welcome(principal, shared, balance), *shared.missed(self.account_id, self.moderates)])
+        self._room = room
+        room.add(self)
+        self._session.joined()
+        self._services.counters.welcomes += 1
+        self._arm_timer()
+        return []
+
+    def _welcome(self, principal: Principal, shared: SharedSnapshot, balance: int | None) -> bytes:
+        services = self._services
+        return encode_event(
+            Welcome(
+                str(self._connection.id),
+                int(services.wall_s() * 1_000),
+                services.heartbeat_s,
+                CloseCode.DRAINING.bye(random.random()).retry_after_ms or 0,
+                You(principal.account_id, principal.nickname, principal.role),
+                Limits(services.limits.text_chars, services.limits.comments_per_10s),
+                balance,
+                shared.encoded,
+            )
+        )
+
+    async def _execute(self, command: commands.Command) -> list[Effect]:
+        room, principal = self._room, self._session.principal
+        assert room is not None
+        assert principal is not None
+        if isinstance(command, commands.Like):
+            room.likes.raise_count(self._client_key, command.count)
+            return []
+        try:
+            speaker = Speaker(principal, room.broadcast_id, room.state == "rehearsal")
+            ack = await self._services.conversation.carry_out(command, speaker)
+        except ChatError as error:
+            return self._session.failed(error, command.id, self._loop.time())
+        self._say([encode_event(ack)])
+        return []
+
+    def _arm_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline_s = self._session.deadline_s
+        self._timer = None if deadline_s is None else self._loop.call_at(deadline_s, self._tick)
+
+    def _tick(self) -> None:
+        for effect in self._session.tick(self._loop.time()):
+            assert isinstance(effect, Say | Dismiss)
+            self._act(effect)
+        self._arm_timer()

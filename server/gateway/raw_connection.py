@@ -1,0 +1,130 @@
+"""The one file that writes to sockets past the library's own send. Talks to sockets.
+
+`websockets` has no bounded, synchronous write of a shared frame, and its `drain()` waits without end for a peer
+that does not read. The attributes relied on are held by tests/server/test_gateway_library.py to the pinned release:
+`protocol.state`, `protocol.send_close`, `send_data`, `send_in_progress`, `paused`, `transport`,
+`recv_messages.paused/pause/resume`.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.protocol import OPEN
+
+from chat.close_codes import CloseCode
+from chat.outbox import Outbox
+from server.gateway.counters import GatewayCounters
+
+
+@dataclass(frozen=True, slots=True)
+class WriteLimits:
+    """How much may wait for one viewer, and for how long."""
+
+    buffer_bytes: int = 64 * 1024
+    outbox_bytes: int = 64 * 1024
+    stall_s: float = 5.0
+    close_s: float = 2.0
+
+
+class RawConnection(ServerConnection):
+    """A server connection that takes shared frames without waiting and gives up on a peer that does not read.
+
+    `offer` and `end` never wait and never raise. While the transport is paused nothing is read either, so a
+    peer that floods pings cannot make the library buffer pongs; when it stays paused for `stall_s` it is aborted.
+    """
+
+    def __init__(self, *args: Any, limits: WriteLimits, counters: GatewayCounters, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limits = limits
+        self._counters = counters
+        self._outbox = Outbox(limits.outbox_bytes)
+        self._abort_timer: asyncio.TimerHandle | None = None
+        self._ending = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # The reader must not resume a socket that is paused because its writes do not go out.
+        self.recv_messages.resume = self._resume_reading
+
+    def offer(self, frame: bytes) -> None:
+        """Write a shared frame, or queue it, or end a connection whose queue is full."""
+        if self.protocol.state is not OPEN or self._ending:
+            return
+        # We only ever write whole frames; the library's fragmented `send` is never used beside this.
+        assert self.send_in_progress is None
+        # Below the write limit a transport is never paused, so it holds at most the limit and one frame; no await
+        # stands between this check and the write.
+        if self.paused or self._outbox or self.transport.is_closing():
+            if self._outbox.put(frame):
+                self._counters.frames_queued += 1
+            else:
+                self._counters.slow_closes += 1
+                self.end(CloseCode.SLOW, b"")
+            return
+        self._write(frame)
+
+    def _write(self, frame: bytes) -> None:
+        self._counters.frames_out += 1
+        self._counters.bytes_out += len(frame)
+        self.transport.write(frame)
+
+    def end(self, close_code: CloseCode, bye: bytes) -> None:
+        """Write a last frame (may be empty) and the close frame, and abort if the peer does not answer in time.
+
+        What was queued is given up: the peer comes back for a snapshot, or is not wanted back.
+        """
+        if self._ending or self.protocol.state is not OPEN:
+            return
+        self._ending = True
+        self._outbox.clear()
+        if not self.transport.is_closing():
+            if bye:
+                self._write(bye)
+            self.protocol.send_close(close_code.code, close_code.reason)
+            self.send_data()
+        self._abort_after(self._limits.close_s)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.transport.pause_reading()
+        if not self._ending:
+            self._abort_after(self._limits.stall_s)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self._ending:
+            self._cancel_abort()
+            self._flush()
+        if not self.recv_messages.paused or self._ending:
+            self._resume_reading()
+
+    def _flush(self) -> None:
+        while self._outbox and not self.paused and not self.transport.is_closing():
+            frame = self._outbox.take()
+            assert frame is not None
+            self._write(frame)
+
+    def _resume_reading(self) -> None:
+        if not self.paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _abort_after(self, delay_s: float) -> None:
+        self._cancel_abort()
+        self._abort_timer = self.loop.call_later(delay_s, self._abort)
+
+    def _abort(self) -> None:
+        if not self._ending:
+            self._counters.slow_closes += 1
+        self.transport.abort()
+
+    def _cancel_abort(self) -> None:
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
+            self._abort_timer = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_abort()
+        self._outbox.clear()
+        super().connection_lost(exc)
