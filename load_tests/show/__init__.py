@@ -1,0 +1,1 @@
+"""The sample show: a publisher, a simulated crowd and a demo monitor, as one process of its own."""
