@@ -10,6 +10,11 @@ from commerce.ports import BroadcastFacts
 from commerce.product import CardContent, CardVersion
 
 ACKNOWLEDGEMENT_TEXT = "本人已经阅读风险揭示，愿意承担投资风险"
+# Read by customers of 65 or older before a product above R3.
+EXTRA_DISCLOSURE_TEXT = (
+    "本产品风险等级较高，可能损失本金。请您结合自身年龄、健康状况、收入来源和资金用途审慎决定，"
+    "必要时与家人商量。确认阅读后须等待24小时方可购买。"
+)
 ON_AIR = frozenset({"live", "paused"})
 
 
@@ -29,15 +34,19 @@ class Acknowledgement:
 
 @dataclass(frozen=True, slots=True)
 class OnStage:
-    """The showing that is open in a broadcast, with its card."""
+    """The showing that is open in a broadcast, with its card, and since when by both clocks."""
 
     showing_id: str
     card: CardVersion
+    shown_at: datetime
+    stream_time_ms: int | None
 
 
-def stage_refusal(on_stage: OnStage | None, product_id: str, card_version: int) -> Refusal | None:
-    """Say whether this very card version is the one on stage."""
-    if on_stage is None or on_stage.card.product_id != product_id:
+def stage_refusal(
+    facts: BroadcastFacts, on_stage: OnStage | None, product_id: str, card_version: int
+) -> Refusal | None:
+    """Say whether this very card version is on stage; nothing is in a broadcast that is not on air."""
+    if facts.state not in ON_AIR or on_stage is None or on_stage.card.product_id != product_id:
         return Refusal("card_pulled", "this card is not on stage")
     if on_stage.card.card_version != card_version:
         return Refusal("card_version_stale", "the card has a newer version: read that one")
@@ -51,6 +60,21 @@ def supervision_refusal(facts: BroadcastFacts) -> Unavailable | None:
     if facts.recording_unavailable:
         return Unavailable("recording_unavailable", "buying waits for the recorder", retry_after_s=5)
     return None
+
+
+def submit_refusal(
+    facts: BroadcastFacts, approved_version: int | None, card_version: int
+) -> Refusal | Unavailable | None:
+    """Say whether a reservation may still be handed in.
+
+    Its card may have left the stage, and the show may be over; it must not have been withdrawn, replaced by a newer
+    version or cut off by the monitor, and while the show runs somebody has to watch and record it.
+    """
+    if approved_version is None or facts.state == "terminated":
+        return Refusal("card_pulled", "this product is not sold any more")
+    if approved_version != card_version:
+        return Refusal("card_version_stale", "the card has a newer version: read that one")
+    return supervision_refusal(facts) if facts.state in ON_AIR else None
 
 
 def window_refusal(terms: CardContent, now: datetime) -> Refusal | None:

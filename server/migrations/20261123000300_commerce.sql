@@ -128,7 +128,7 @@ CREATE TABLE customers (
     birth_date            date NOT NULL,
     risk_tolerance        smallint CHECK (risk_tolerance BETWEEN 1 AND 5),
     assessed_at           timestamptz,
-    declared_means_minor  bigint CHECK (declared_means_minor >= 0),
+    declared_means_minor  bigint CHECK (declared_means_minor > 0),
     means_currency        text,
     updated_at            timestamptz NOT NULL,
     CHECK ((risk_tolerance IS NULL) = (assessed_at IS NULL)),

@@ -1,0 +1,165 @@
+"""Use-cases before buying: what stands against it (the gate), and the acknowledgement of the disclosure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from commerce import ledger
+from commerce.dependencies import Dependencies
+from commerce.errors import CommerceError, NotFound
+from commerce.ports import BroadcastFacts
+from commerce.product import CardVersion, sha256_hex
+from commerce.purchase import (
+    ACKNOWLEDGEMENT_TEXT,
+    EXTRA_DISCLOSURE_TEXT,
+    Acknowledgement,
+    OnStage,
+    over_limit,
+    raise_first,
+    reading_refusal,
+    require_broadcast,
+    stage_refusal,
+    supervision_refusal,
+    window_refusal,
+)
+from commerce.quota import quota_empty
+from commerce.suitability import (
+    Customer,
+    assessed_until,
+    lasting_refusals,
+    needs_extra_disclosure,
+    senior_refusal,
+)
+from commerce.uow_postgres import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a customer did with a disclosure before acknowledging it."""
+
+    broadcast_id: str
+    product_id: str
+    card_version: int
+    typed_text: str
+    documents_opened: tuple[str, ...]
+    dwell_ms: int
+    extra_disclosure_read: bool = False
+
+
+class Gate:
+    """Suitability and reading, without a clock on the customer."""
+
+    def __init__(self, given: Dependencies) -> None:
+        self._given = given
+
+    async def check(self, broadcast_id: str, product_id: str, customer_id: str) -> dict[str, Any]:
+        """Answer everything the gate shows: what stands against buying now, the customer, the card, what to type."""
+        facts = await self._given.read_broadcast(broadcast_id)
+        require_broadcast(facts)
+        now = self._given.now()
+        async with self._given.units.begin() as unit:
+            on_stage = await unit.showings.open_on(broadcast_id)
+            card = await _card_on_sale(unit, product_id, on_stage)
+            customer = await unit.customers.read(customer_id)
+            extra_at = await unit.customers.extra_disclosure_at(customer_id, card)
+            refusals = await self._refusals(unit, facts, on_stage, card, customer, customer_id, extra_at, now)
+            quota = await unit.quotas.read(product_id)
+            assert quota is not None, "what is on sale was approved"
+            currency = card.content.currency
+            available_minor = await unit.ledger.balance(ledger.money("available", customer_id, currency))
+        return {
+            "allowed": not refusals,
+            "refusals": [{"code": refusal.code, "detail": refusal.detail} for refusal in refusals],
+            "customer": {
+                **self._levels(customer),
+                "available_minor": available_minor,
+                "currency": currency,
+            },
+            "card": self._given.shown_card(card, quota),
+            "acknowledgement_text": ACKNOWLEDGEMENT_TEXT,
+            "minimum_dwell_ms": self._given.settings.minimum_dwell_ms,
+            "extra_disclosure": self._extra(customer, card, extra_at, now),
+        }
+
+    async def acknowledge(self, customer_id: str, reading: Reading) -> Acknowledgement:
+        """Keep that this customer read and typed it; raises Refusal, `disclosure_missing` for what was skipped.
+
+        A customer whom the product does not suit is refused here already; the senior wait may begin here.
+        """
+        facts = await self._given.read_broadcast(reading.broadcast_id)
+        require_broadcast(facts)
+        async with self._given.units.begin() as unit:
+            await unit.showings.hold_shared(reading.broadcast_id)
+            on_stage = await unit.showings.open_on(reading.broadcast_id)
+            raise_first([stage_refusal(facts, on_stage, reading.product_id, reading.card_version)])
+            assert on_stage is not None, "an empty stage was refused"
+            return await self._acknowledge(unit, customer_id, reading, on_stage.card, facts.stream_time_ms)
+
+    async def _acknowledge(
+        self, unit: Unit, customer_id: str, reading: Reading, card: CardVersion, stream_time_ms: int | None
+    ) -> Acknowledgement:
+        now, settings = self._given.now(), self._given.settings
+        customer = await unit.customers.read(customer_id)
+        rating = card.content.risk_rating
+        raise_first(lasting_refusals(customer, rating, now, settings.suitability))
+        assert customer is not None, "an unknown customer was refused"
+        raise_first(
+            [
+                reading_refusal(
+                    card, reading.typed_text, reading.documents_opened, reading.dwell_ms, settings.minimum_dwell_ms
+                )
+            ]
+        )  # fmt: skip
+        acknowledgement = Acknowledgement(
+            self._given.new_id("ak"), customer_id, reading.broadcast_id, reading.product_id, reading.card_version,
+            reading.typed_text, now, now + settings.acknowledgement_ttl,
+        )  # fmt: skip
+        await unit.customers.add_acknowledgement(acknowledgement, card, reading.dwell_ms, stream_time_ms)
+        if reading.extra_disclosure_read and needs_extra_disclosure(customer, rating, now, settings.suitability):
+            await unit.customers.add_extra_disclosure(acknowledgement, sha256_hex(EXTRA_DISCLOSURE_TEXT))
+        return acknowledgement
+
+    async def _refusals(
+        self, unit: Unit, facts: BroadcastFacts, on_stage: OnStage | None, card: CardVersion,
+        customer: Customer | None, customer_id: str, extra_at: datetime | None, now: datetime,
+    ) -> list[CommerceError]:  # fmt: skip
+        rules, terms = self._given.settings.suitability, card.content
+        found: list[CommerceError | None] = [
+            stage_refusal(facts, on_stage, card.product_id, card.card_version),
+            supervision_refusal(facts),
+            *lasting_refusals(customer, terms.risk_rating, now, rules),
+            window_refusal(terms, now),
+        ]
+        if customer is not None:
+            found.append(senior_refusal(customer, terms.risk_rating, extra_at, now, rules))
+        quota = await unit.quotas.read(card.product_id)
+        held, _ = await unit.quotas.positions(customer_id, card.product_id, terms.currency)
+        found.append(quota_empty() if quota is None or quota.left_minor < terms.minimum_minor else None)
+        found.append(over_limit() if terms.customer_maximum_minor - held < terms.minimum_minor else None)
+        return [refusal for refusal in found if refusal is not None]
+
+    def _levels(self, customer: Customer | None) -> dict[str, Any]:
+        if customer is None or customer.risk_tolerance is None or customer.assessed_at is None:
+            return {"risk_tolerance": None, "assessed_until": None}
+        until = assessed_until(customer.assessed_at, self._given.settings.suitability)
+        return {"risk_tolerance": f"C{customer.risk_tolerance}", "assessed_until": until}
+
+    def _extra(
+        self, customer: Customer | None, card: CardVersion, at: datetime | None, now: datetime
+    ) -> dict[str, Any] | None:
+        rules = self._given.settings.suitability
+        if customer is None or not needs_extra_disclosure(customer, card.content.risk_rating, now, rules):
+            return None
+        orderable_from = None if at is None else at + rules.senior_wait
+        return {"text": EXTRA_DISCLOSURE_TEXT, "acknowledged_at": at, "orderable_from": orderable_from}
+
+
+async def _card_on_sale(unit: Unit, product_id: str, on_stage: OnStage | None) -> CardVersion:
+    if on_stage is not None and on_stage.card.product_id == product_id:
+        return on_stage.card
+    product = await unit.catalogue.product(product_id)
+    if product is None or product.approved_version is None:
+        raise NotFound("no_such_product", "there is no such product")
+    card = await unit.catalogue.card(product_id, product.approved_version)
+    assert card is not None, "the approved version exists"
+    return card

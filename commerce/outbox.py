@@ -1,0 +1,72 @@
+"""The relay: hands committed facts to their reader in order, at least once. Its `run` belongs to a TaskGroup."""
+
+import asyncio
+import logging
+from contextlib import suppress
+
+import asyncpg
+
+from commerce.outbox_postgres import OutboxReader
+from commerce.ports import FactReader
+
+_log = logging.getLogger(__name__)
+
+
+class OutboxRelay:
+    """Polls the outbox, at once after `wake`, else every `poll_s`.
+
+    Polling rather than LISTEN/NOTIFY: a NOTIFY takes one lock of the whole server at commit and would queue all
+    orders behind each other. A fact that its reader does not take is tried again, after a growing delay up to 5 s,
+    and holds back those behind it: their order is promised.
+    """
+
+    def __init__(
+        self, reader: OutboxReader, read: FactReader, *, poll_s: float = 0.1, batch: int = 200,
+        read_timeout_s: float = 5.0,
+    ) -> None:  # fmt: skip
+        self._reader = reader
+        self._read = read
+        self._poll_s = poll_s
+        self._batch = batch
+        self._read_timeout_s = read_timeout_s
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Say that something was committed just now; costs nothing and may be called any number of times."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Relay until cancelled."""
+        failures = 0
+        while True:
+            self._woken.clear()
+            try:
+                handed = await self.relay_once()
+                failures = 0
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, FactNotTaken) as error:
+                failures += 1
+                _log.warning("outbox relay waits: %s: %s", type(error).__name__, error)
+                await asyncio.sleep(min(5.0, 0.1 * 2 ** min(failures, 6)))
+                continue
+            if handed < self._batch:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), self._poll_s)
+
+    async def relay_once(self) -> int:
+        """Hand out what is committed, up to one batch, and return how many; raises FactNotTaken after a refusal."""
+        refused: FactNotTaken | None = None
+        async with self._reader.batch(self._batch) as batch:
+            for fact in batch.facts:
+                try:
+                    await asyncio.wait_for(self._read(fact), self._read_timeout_s)
+                except Exception as error:  # the reader is a boundary: whatever it raises means "not taken"
+                    refused = FactNotTaken(f"fact {fact.fact_id} ({fact.kind}): {type(error).__name__}: {error}")
+                    break
+                batch.taken.append(fact.fact_id)
+        if refused is not None:
+            raise refused
+        return len(batch.taken)
+
+
+class FactNotTaken(Exception):
+    """The reader did not take a fact; it is tried again."""

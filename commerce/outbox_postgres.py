@@ -1,0 +1,79 @@
+"""The outbox table: facts are written with the change they tell of and read after commit. Does I/O."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, get_args
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from commerce.facts import Fact, FactKind, NewFact
+from commerce.rows import from_json, to_json
+
+_READER_LOCK = 0x5743_4F42_4F58  # one reader at a time in the whole deployment: two would mix up the order
+_KINDS: frozenset[str] = frozenset(get_args(FactKind))
+
+
+class Outbox:
+    """Writes facts inside the caller's transaction.
+
+    Facts of one stage, one quota or one order are written while its lock is held, so their ids are in commit order;
+    facts of different things may commit in another order than their ids, and no reader minds.
+    """
+
+    def __init__(self, connection: PoolConnectionProxy) -> None:
+        self._connection = connection
+        self.written = 0
+
+    async def add(self, fact: NewFact, at: datetime) -> None:
+        await self._connection.execute(
+            "INSERT INTO commerce_outbox (kind, broadcast_id, account_id, payload, at)"
+            " VALUES ($1, $2, $3, $4::text::jsonb, $5)",
+            fact.kind, fact.broadcast_id, fact.account_id, to_json(fact.payload), at,
+        )  # fmt: skip
+        self.written += 1
+
+
+class OutboxReader:
+    """Reads committed facts in order, one reader at a time."""
+
+    def __init__(self, pool: asyncpg.Pool, acquire_timeout_s: float) -> None:
+        self._pool = pool
+        self._acquire_timeout_s = acquire_timeout_s
+
+    @asynccontextmanager
+    async def batch(self, limit: int) -> AsyncIterator["Batch"]:
+        """Hold the next facts until the block ends; none when another process is reading.
+
+        Facts marked as taken are gone when the block ends without error; all others come again.
+        """
+        async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection, connection.transaction():
+            alone = await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _READER_LOCK)
+            batch = Batch(await _read(connection, limit) if alone else [])
+            yield batch
+            if batch.taken:
+                await connection.execute("DELETE FROM commerce_outbox WHERE fact_id = ANY($1)", batch.taken)
+
+
+class Batch:
+    """Facts in order, and which of them their reader took."""
+
+    def __init__(self, facts: list[Fact]) -> None:
+        self.facts = facts
+        self.taken: list[int] = []
+
+
+async def _read(connection: PoolConnectionProxy, limit: int) -> list[Fact]:
+    rows = await connection.fetch(
+        "SELECT fact_id, kind, broadcast_id, account_id, payload::text AS payload, at FROM commerce_outbox"
+        " ORDER BY fact_id LIMIT $1",
+        limit,
+    )
+    return [_fact(row) for row in rows]
+
+
+def _fact(row: Any) -> Fact:
+    assert row["kind"] in _KINDS, row["kind"]
+    payload = from_json(row["payload"], dict[str, Any]) or {}
+    return Fact(row["fact_id"], row["kind"], row["broadcast_id"], row["account_id"], payload, row["at"])

@@ -1,0 +1,94 @@
+"""Grants and tips of applause points in Postgres. Does I/O inside the caller's transaction."""
+
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+from commerce.points import Grant
+
+
+class Tip(msgspec.Struct, frozen=True):
+    """A tip as stored."""
+
+    tip_id: str
+    customer_id: str
+    broadcast_id: str
+    points: int
+    business_date: date
+    stream_time_ms: int | None
+    at: datetime
+
+
+class PointEntry(msgspec.Struct, frozen=True):
+    """One line of a customer's points account: what changed what is held."""
+
+    kind: str
+    points: int
+    at: datetime
+
+
+class Points:
+    """Grants with what is left of them, and tips; the ledger holds the sums."""
+
+    def __init__(self, connection: PoolConnectionProxy) -> None:
+        self._connection = connection
+
+    async def add_grant(self, grant: Grant, customer_id: str, reason: str, granted_at: datetime) -> bool:
+        """Insert a grant; False when this grant_id exists already."""
+        row = await self._connection.fetchrow(
+            "INSERT INTO point_grants (grant_id, customer_id, points, left_points, reason, granted_at, expires_at)"
+            " VALUES ($1, $2, $3, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING grant_id",
+            grant.grant_id, customer_id, grant.left_points, reason, granted_at, grant.expires_at,
+        )  # fmt: skip
+        return row is not None
+
+    async def grants(self, customer_id: str) -> list[Grant]:
+        """Grants with something left, expired ones included."""
+        rows = await self._connection.fetch(
+            "SELECT grant_id, left_points, expires_at FROM point_grants"
+            " WHERE customer_id = $1 AND left_points > 0 ORDER BY expires_at, grant_id",
+            customer_id,
+        )
+        return [Grant(*row) for row in rows]
+
+    async def use(self, uses: list[tuple[str, int]]) -> None:
+        """Take points from grants."""
+        await self._connection.executemany(
+            "UPDATE point_grants SET left_points = left_points - $2 WHERE grant_id = $1", uses
+        )
+
+    async def lock_expired(self, now: datetime) -> tuple[str, Grant] | None:
+        """One grant with points that expired and its customer, for a change; locked ones are skipped."""
+        row = await self._connection.fetchrow(
+            "SELECT customer_id, grant_id, left_points, expires_at FROM point_grants"
+            " WHERE left_points > 0 AND expires_at <= $1 ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED",
+            now,
+        )
+        return None if row is None else (row["customer_id"], Grant(*row[1:]))
+
+    async def add_tip(self, tip: Tip) -> None:
+        await self._connection.execute(
+            "INSERT INTO tips (tip_id, customer_id, broadcast_id, points, business_date, stream_time_ms, at)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            *msgspec.structs.astuple(tip),
+        )
+
+    async def tipped_on(self, customer_id: str, day: date) -> int:
+        """Points that the customer tipped on this business day."""
+        tipped: int = await self._connection.fetchval(
+            "SELECT coalesce(sum(points), 0)::bigint FROM tips WHERE customer_id = $1 AND business_date = $2",
+            customer_id, day,
+        )  # fmt: skip
+        return tipped
+
+    async def entries(self, customer_id: str, limit: int) -> list[PointEntry]:
+        """The latest changes of what the customer holds, newest first."""
+        rows: list[Any] = await self._connection.fetch(
+            "SELECT t.kind, e.amount, t.at FROM ledger_entries e JOIN ledger_transfers t USING (transfer_id)"
+            " JOIN ledger_accounts a USING (ledger_account_id)"
+            " WHERE a.owner_id = $1 AND a.kind = 'points_held' ORDER BY e.entry_id DESC LIMIT $2",
+            customer_id, limit,
+        )  # fmt: skip
+        return [PointEntry(*row) for row in rows]

@@ -1,0 +1,23 @@
+"""Use-cases of customer records: who may buy, and the money they hold on the embedded ledger."""
+
+from commerce import ledger
+from commerce.dependencies import Dependencies
+from commerce.money import Money
+from commerce.suitability import Customer
+
+
+class CustomerRecords:
+    """What the bank knows of its customers, as far as the sale needs it."""
+
+    def __init__(self, given: Dependencies) -> None:
+        self._given = given
+
+    async def upsert(self, customer: Customer) -> None:
+        """Store or replace a customer's record."""
+        async with self._given.units.begin() as unit:
+            await unit.customers.save(customer, self._given.now())
+
+    async def credit(self, customer_id: str, amount: Money, *, transfer_id: str) -> bool:
+        """Put money on the available account; False, changing nothing, when this transfer_id was posted already."""
+        async with self._given.units.begin() as unit:
+            return await unit.ledger.post(ledger.credit(transfer_id, customer_id, amount), self._given.now())

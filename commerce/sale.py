@@ -1,0 +1,246 @@
+"""Use-cases of an order: reserve, submit, cancel, expire, read."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from commerce import ledger, order
+from commerce.dependencies import Dependencies
+from commerce.errors import NotFound, Refusal
+from commerce.facts import quota_changed
+from commerce.idempotency import Claim, body_hash
+from commerce.ledger_postgres import Overdrawn
+from commerce.money import Money, currency_code, minor_units, subscription_fee_minor
+from commerce.once import once
+from commerce.order import Decision, Order, State
+from commerce.ports import BroadcastFacts
+from commerce.purchase import (
+    Acknowledgement,
+    OnStage,
+    acknowledgement_refusal,
+    amount_refusal,
+    raise_first,
+    stage_refusal,
+    submit_refusal,
+    supervision_refusal,
+    window_refusal,
+)
+from commerce.quota import Quota
+from commerce.receipt import OrderView, make_receipt, order_changed, order_view
+from commerce.suitability import Customer, lasting_refusals, means_refusal, senior_refusal
+from commerce.uow_postgres import Unit
+
+_EXPIRE_BATCH = 1_000  # at most this many a sweep, so that a sweep ends
+
+
+@dataclass(frozen=True, slots=True)
+class _Reservation:
+    """A reserve command with what was read before its transaction."""
+
+    customer_id: str
+    acknowledgement: Acknowledgement
+    facts: BroadcastFacts
+    amount: Money
+
+
+class Sale:
+    """Each command is one transaction: everything of it, or nothing."""
+
+    def __init__(self, given: Dependencies) -> None:
+        self._given = given
+
+    async def reserve(
+        self, customer_id: str, acknowledgement_id: str, amount_minor: object, currency: object, key: str
+    ) -> OrderView:
+        """Hold quota for an acknowledged purchase; raises Refusal, Conflict or Unavailable as docs/protocol.md says."""
+        amount = Money(minor_units(amount_minor), currency_code(currency))
+        async with self._given.units.begin() as unit:
+            acknowledgement = await unit.customers.acknowledgement(acknowledgement_id)
+        if acknowledgement is None or acknowledgement.customer_id != customer_id:
+            raise_first([acknowledgement_refusal(None, customer_id, self._given.now())])
+        assert acknowledgement is not None
+        facts = await self._given.read_broadcast(acknowledgement.broadcast_id)
+        command = _Reservation(customer_id, acknowledgement, facts, amount)
+        body = body_hash(acknowledgement_id, amount.amount_minor, amount.currency)
+        claim = self._claim(customer_id, "reserve", key, body)
+        return await once(self._given.units, claim, OrderView, lambda unit: self._reserve(unit, command))
+
+    async def _reserve(self, unit: Unit, command: _Reservation) -> OrderView:
+        now, acknowledgement = self._given.now(), command.acknowledgement
+        raise_first([acknowledgement_refusal(acknowledgement, command.customer_id, now)])
+        customer = await unit.customers.read(command.customer_id, "FOR UPDATE")
+        await unit.showings.hold_shared(acknowledgement.broadcast_id)
+        on_stage = await unit.showings.open_on(acknowledgement.broadcast_id)
+        product_id, version = acknowledgement.product_id, acknowledgement.card_version
+        raise_first([stage_refusal(command.facts, on_stage, product_id, version), supervision_refusal(command.facts)])
+        assert on_stage is not None, "an empty stage was refused"
+        await self._check_buyer(unit, command, on_stage, customer, now)
+        assert customer is not None, "an unknown customer was refused"
+        acknowledged = self._acknowledged(command, on_stage, customer, now)
+        decision = order.reserve(acknowledged, now, self._given.settings.reservation_ttl)
+        maximum_minor = on_stage.card.content.customer_maximum_minor
+        await unit.quotas.take_position(command.customer_id, product_id, command.amount, maximum_minor)
+        await unit.orders.add(decision)
+        await unit.outbox.add(order_changed(decision.order), now)
+        showing = await unit.showings.broadcasts_showing(product_id)
+        quota = await unit.quotas.take(product_id, command.amount.amount_minor)
+        await self._tell_quota(unit, decision.order, quota, -command.amount.amount_minor, showing, now)
+        return order_view(decision.order, on_stage.card.content.name, None)
+
+    async def _check_buyer(
+        self, unit: Unit, command: _Reservation, on_stage: OnStage, customer: Customer | None, now: datetime
+    ) -> None:
+        """Suitability, window and amount, in the order in which a customer should hear of them."""
+        rules, card = self._given.settings.suitability, on_stage.card
+        terms, amount = card.content, command.amount
+        raise_first(lasting_refusals(customer, terms.risk_rating, now, rules))
+        assert customer is not None, "an unknown customer was refused"
+        extra_at = await unit.customers.extra_disclosure_at(command.customer_id, card)
+        held, invested = await unit.quotas.positions(command.customer_id, card.product_id, terms.currency)
+        raise_first(
+            [
+                senior_refusal(customer, terms.risk_rating, extra_at, now, rules),
+                window_refusal(terms, now),
+                amount_refusal(terms, amount, held),
+                means_refusal(customer, invested, amount),
+            ]
+        )
+
+    def _acknowledged(self, command: _Reservation, on_stage: OnStage, customer: Customer, now: datetime) -> Order:
+        card, amount = on_stage.card, command.amount
+        assert customer.risk_tolerance is not None, "an unassessed customer was refused"
+        return Order(
+            order_id=self._given.new_id("or"),
+            customer_id=command.customer_id,
+            product_id=card.product_id,
+            card_version=card.card_version,
+            broadcast_id=command.acknowledgement.broadcast_id,
+            showing_id=on_stage.showing_id,
+            acknowledgement_id=command.acknowledgement.acknowledgement_id,
+            amount=amount,
+            fee_minor=subscription_fee_minor(amount.amount_minor, card.content.subscription_fee_bps),
+            state=State.ACKNOWLEDGED,
+            reserved_until=now,
+            risk_rating=card.content.risk_rating,
+            risk_tolerance=customer.risk_tolerance,
+            stream_time_ms=command.facts.stream_time_ms,
+            created_at=now,
+        )
+
+    async def submit(self, customer_id: str, order_id: str, key: str) -> OrderView:
+        """Hand a reservation in: funds are frozen and the order is accepted, with its receipt."""
+        facts = await self._broadcast_of(customer_id, order_id)
+        claim = self._claim(customer_id, "submit", key, body_hash(order_id))
+        return await once(
+            self._given.units, claim, OrderView, lambda unit: self._submit(unit, customer_id, order_id, facts)
+        )
+
+    async def _submit(self, unit: Unit, customer_id: str, order_id: str, facts: BroadcastFacts) -> OrderView:
+        reserved = await _locked(unit, order_id, customer_id)
+        now = self._given.now()
+        submitted = order.submit(reserved, now)
+        product = await unit.catalogue.product(reserved.product_id, "FOR SHARE")
+        assert product is not None, "an order has its product"
+        raise_first([submit_refusal(facts, product.approved_version, reserved.card_version)])
+        await unit.orders.save(submitted, facts.stream_time_ms)
+        freeze = ledger.freeze(self._given.new_id("tr"), order_id, customer_id, reserved.amount)
+        try:
+            await unit.ledger.post(freeze, now)
+        except Overdrawn:
+            raise Refusal("insufficient_funds", "the account holds less than the amount") from None
+        accepted = order.accept(submitted.order, now)
+        customer = await unit.customers.read(customer_id)
+        acknowledgement = await unit.customers.acknowledgement(reserved.acknowledgement_id)
+        card = await unit.catalogue.card(reserved.product_id, reserved.card_version)
+        assert customer is not None and acknowledgement is not None and card is not None, "an order has these"  # noqa: PT018
+        receipt = make_receipt(accepted.order, customer, card, acknowledgement, facts, now)
+        await unit.orders.save(accepted, facts.stream_time_ms, receipt)
+        await unit.outbox.add(order_changed(accepted.order), now)
+        return order_view(accepted.order, card.content.name, receipt)
+
+    async def cancel(self, customer_id: str, order_id: str, key: str) -> OrderView:
+        """Give back a reservation, or an accepted order before its window closes; funds and quota are released."""
+        facts = await self._broadcast_of(customer_id, order_id)
+        claim = self._claim(customer_id, "cancel", key, body_hash(order_id))
+        return await once(
+            self._given.units, claim, OrderView, lambda unit: self._cancel(unit, customer_id, order_id, facts)
+        )
+
+    async def _cancel(self, unit: Unit, customer_id: str, order_id: str, facts: BroadcastFacts) -> OrderView:
+        held = await _locked(unit, order_id, customer_id)
+        card = await unit.catalogue.card(held.product_id, held.card_version)
+        assert card is not None, "an order has its card"
+        now = self._given.now()
+        decision = order.cancel(held, now, card.content.window_closes_at)
+        await unit.orders.save(decision, facts.stream_time_ms)
+        if held.state in order.HOLDS_FROZEN_FUNDS:
+            release = ledger.release(self._given.new_id("tr"), order_id, customer_id, held.amount)
+            await unit.ledger.post(release, now)
+        await self._release(unit, decision, now)
+        view = await unit.orders.view(order_id, customer_id)
+        assert view is not None, "the order is locked by this transaction"
+        return view
+
+    async def expire_due(self, now: datetime) -> int:
+        """End the reservations whose time is over and return how many; safe to repeat and to run anywhere at once."""
+        for expired in range(_EXPIRE_BATCH):
+            async with self._given.units.begin() as unit:
+                due = await unit.orders.lock_due(now)
+                decision = None if due is None else order.expire(due, now)
+                if decision is None:
+                    return expired
+                await unit.orders.save(decision, None)
+                await self._release(unit, decision, now)
+        return _EXPIRE_BATCH
+
+    async def read(self, customer_id: str, order_id: str) -> OrderView:
+        """One's own order; another customer's is NotFound `no_such_order`."""
+        async with self._given.units.begin() as unit:
+            view = await unit.orders.view(order_id, customer_id)
+        if view is None:
+            raise _no_such_order()
+        return view
+
+    async def own(self, customer_id: str, *, before: str | None, limit: int) -> list[OrderView]:
+        """One's own orders, newest first."""
+        async with self._given.units.begin() as unit:
+            return await unit.orders.views(customer_id, before, limit)
+
+    async def _broadcast_of(self, customer_id: str, order_id: str) -> BroadcastFacts:
+        view = await self.read(customer_id, order_id)
+        return await self._given.read_broadcast(view.broadcast_id)
+
+    async def _release(self, unit: Unit, decision: Decision, now: datetime) -> None:
+        """Give back what an order held of the customer's maximum and of the quota, and tell."""
+        ended = decision.order
+        await unit.quotas.give_back_position(ended.customer_id, ended.product_id, ended.amount.amount_minor)
+        await unit.outbox.add(order_changed(ended), now)
+        showing = await unit.showings.broadcasts_showing(ended.product_id)
+        quota = await unit.quotas.give_back(ended.product_id, ended.amount.amount_minor)
+        await self._tell_quota(unit, ended, quota, ended.amount.amount_minor, showing, now)
+
+    async def _tell_quota(
+        self, unit: Unit, moved: Order, after: Quota, gained_minor: int, showing: list[str], now: datetime
+    ) -> None:
+        """Tell the rooms where the card is shown, but only of a change that viewers can see."""
+        before = Quota(after.total_minor, after.taken_minor + gained_minor)
+        left_minor = self._given.left_minor(after)
+        if left_minor == self._given.left_minor(before):
+            return
+        for broadcast_id in showing:
+            fact = quota_changed(broadcast_id, moved.product_id, left_minor, after.total_minor, moved.amount.currency)
+            await unit.outbox.add(fact, now)
+
+    def _claim(self, customer_id: str, operation: str, key: str, body: bytes) -> Claim:
+        wait_s = self._given.settings.duplicate_wait_s
+        return Claim(customer_id, operation, key, body, self._given.now(), wait_s)
+
+
+async def _locked(unit: Unit, order_id: str, customer_id: str) -> Order:
+    locked = await unit.orders.lock(order_id, customer_id)
+    if locked is None:
+        raise _no_such_order()
+    return locked
+
+
+def _no_such_order() -> NotFound:
+    return NotFound("no_such_order", "there is no such order")

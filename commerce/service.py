@@ -1,0 +1,61 @@
+"""The sale as a service of its own: every use-case on one Postgres pool, without HTTP."""
+
+import asyncio
+import logging
+
+import asyncpg
+
+from commerce.applause import Applause
+from commerce.catalogue import Products
+from commerce.dependencies import Dependencies
+from commerce.errors import Unavailable
+from commerce.gate import Gate
+from commerce.outbox import OutboxRelay
+from commerce.outbox_postgres import OutboxReader
+from commerce.ports import BroadcastReader, Clock, FactReader, NewId
+from commerce.records import CustomerRecords
+from commerce.sale import Sale
+from commerce.settings import CommerceSettings
+from commerce.stage import Stage
+from commerce.uow_postgres import Units
+
+_log = logging.getLogger(__name__)
+
+
+class CommerceService:
+    """Groups the use-cases; holds no state of its own, so any number of processes may run one.
+
+    `pool` stays the caller's and needs at least two connections; nothing connects before the first call.
+    """
+
+    def __init__(
+        self, pool: asyncpg.Pool, *, broadcasts: BroadcastReader, now: Clock, new_id: NewId,
+        settings: CommerceSettings | None = None,
+    ) -> None:  # fmt: skip
+        self.settings = settings or CommerceSettings()
+        self._pool = pool
+        self._now = now
+        self._units = Units(pool, self.settings)
+        given = Dependencies(self._units, broadcasts, now, new_id, self.settings)
+        self.products = Products(given)
+        self.stage = Stage(given)
+        self.gate = Gate(given)
+        self.sale = Sale(given)
+        self.applause = Applause(given)
+        self.customers = CustomerRecords(given)
+
+    def relay(self, read: FactReader) -> OutboxRelay:
+        """Make the relay that takes facts to the rooms; run its `run()` in a TaskGroup, once a process at most."""
+        relay = OutboxRelay(OutboxReader(self._pool, self.settings.acquire_timeout_s), read)
+        self._units.after_facts(relay.wake)
+        return relay
+
+    async def sweep_forever(self, every_s: float = 1.0) -> None:
+        """End what is over (reservations, points) until cancelled; any number of processes may sweep at once."""
+        while True:
+            try:
+                await self.sale.expire_due(self._now())
+                await self.applause.expire_due(self._now())
+            except Unavailable as error:
+                _log.warning("sweeping waits: %s", error)
+            await asyncio.sleep(every_s)

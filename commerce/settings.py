@@ -1,0 +1,29 @@
+"""The numbers of the sale that a deployment sets; the composition root fills them in. Pure."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from commerce.suitability import SuitabilityRules
+
+
+@dataclass(frozen=True, slots=True)
+class CommerceSettings:
+    """Every number has its unit in its name; defaults are domain.md's."""
+
+    reservation_ttl_s: int = 240
+    minimum_dwell_ms: int = 3_000
+    acknowledgement_ttl_s: int = 86_400
+    daily_tip_cap_points: int = 1_000
+    quota_granularity_minor: int = 10_000
+    duplicate_wait_s: float = 2.0  # how long a repeat waits for its first attempt before `in_progress`
+    acquire_timeout_s: float = 2.0  # how long to wait for a database connection before `busy`
+    operation_timeout_s: float = 5.0  # how long one unit of work may take in all before `busy`
+    suitability: SuitabilityRules = field(default_factory=SuitabilityRules)
+
+    @property
+    def reservation_ttl(self) -> timedelta:
+        return timedelta(seconds=self.reservation_ttl_s)
+
+    @property
+    def acknowledgement_ttl(self) -> timedelta:
+        return timedelta(seconds=self.acknowledgement_ttl_s)

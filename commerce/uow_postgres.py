@@ -1,0 +1,117 @@
+"""Units of work: one Postgres transaction each, all of it or nothing. Does I/O.
+
+Row locks are always taken in this order, which rules out deadlocks between use-cases:
+idempotency key → order → customer → product → stage (advisory) → showings → position → ledger accounts → quota.
+The quota row comes last because every buyer of a product meets there.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import cached_property
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from commerce.catalogue_postgres import Catalogue
+from commerce.customers_postgres import Customers
+from commerce.errors import Invalid, Unavailable
+from commerce.keys_postgres import Keys
+from commerce.ledger_postgres import Ledger
+from commerce.orders_postgres import Orders
+from commerce.outbox_postgres import Outbox
+from commerce.points_postgres import Points
+from commerce.quota_postgres import Quotas
+from commerce.settings import CommerceSettings
+from commerce.stage_postgres import Showings
+
+# What a client may simply try again: the key tells whether the first attempt counted.
+_TRANSIENT = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+
+
+class Unit:
+    """The stores of one transaction; it ends with the `begin` block that made it."""
+
+    def __init__(self, connection: PoolConnectionProxy) -> None:
+        self._connection = connection
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return Catalogue(self._connection)
+
+    @cached_property
+    def showings(self) -> Showings:
+        return Showings(self._connection)
+
+    @cached_property
+    def customers(self) -> Customers:
+        return Customers(self._connection)
+
+    @cached_property
+    def orders(self) -> Orders:
+        return Orders(self._connection)
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        return Quotas(self._connection)
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self._connection)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self._connection)
+
+    @cached_property
+    def points(self) -> Points:
+        return Points(self._connection)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        return Outbox(self._connection)
+
+
+class Units:
+    """Opens units of work on a pool that belongs to the caller."""
+
+    def __init__(self, pool: asyncpg.Pool, settings: CommerceSettings) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._on_facts: list[Callable[[], None]] = []
+
+    def after_facts(self, wake: Callable[[], None]) -> None:
+        """Have this called, once a unit, after a commit that wrote facts; it must not block or raise."""
+        self._on_facts.append(wake)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Unit]:
+        """Run the block in one transaction (READ COMMITTED): committed when it ends, undone when it raises.
+
+        Raises Unavailable `busy` when the database does not answer in time or the connection is lost. Whether a
+        commit that was cut off counted is unknown then: repeat with the same idempotency key.
+        """
+        try:
+            async with (
+                asyncio.timeout(self._settings.operation_timeout_s),
+                self._pool.acquire(timeout=self._settings.acquire_timeout_s) as connection,
+                connection.transaction(),
+            ):
+                unit = Unit(connection)
+                yield unit
+        except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError):
+            raise Invalid("bad_text", "a text holds a character that cannot be stored") from None
+        except _TRANSIENT as error:
+            raise Unavailable("busy", "the database does not answer now: try again", retry_after_s=1) from error
+        if unit.outbox.written:
+            for wake in self._on_facts:
+                wake()
