@@ -81,10 +81,10 @@ class Quotas:
         """Add to the customer's position; raises Refusal `over_limit` when it would pass the maximum."""
         row = await self._connection.fetchrow(
             "INSERT INTO customer_positions (customer_id, product_id, currency, taken_minor)"
-            " SELECT $1, $2, $3, $4 WHERE $4 <= $5"
+            " SELECT $1, $2, $3, $4::bigint WHERE $4::bigint <= $5::bigint"
             " ON CONFLICT (customer_id, product_id) DO UPDATE"
             " SET taken_minor = customer_positions.taken_minor + EXCLUDED.taken_minor"
-            " WHERE $5 - customer_positions.taken_minor >= EXCLUDED.taken_minor RETURNING taken_minor",
+            " WHERE $5::bigint - customer_positions.taken_minor >= EXCLUDED.taken_minor RETURNING taken_minor",
             customer_id, product_id, amount.currency, amount.amount_minor, maximum_minor,
         )  # fmt: skip
         if row is None:
