@@ -26,7 +26,7 @@ class TipDone(msgspec.Struct, frozen=True):
 
     tip_id: str
     points: int
-    points_balance: int
+    balance: int
     stream_time_ms: int | None
 
 

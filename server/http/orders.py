@@ -1,0 +1,110 @@
+"""The purchase over HTTP: gate, acknowledgements, orders. Every answer is of the one who asks."""
+
+from typing import Annotated, Any
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from commerce.gate import Reading
+from commerce.service import CommerceService
+from server.auth.permissions import require
+from server.http.body import json_response, read_json
+from server.http.errors import ApiError
+from server.http.query import idempotency_key, page_size, page_start, path_id
+from server.ids import is_id
+
+_BASE = "/api/v1/orders"
+PERMISSIONS: dict[str, frozenset[str]] = {
+    "gate.read": frozenset({"viewer"}),
+    "acknowledgement.create": frozenset({"viewer"}),
+    "order.create": frozenset({"viewer"}),
+    "order.submit": frozenset({"viewer"}),
+    "order.cancel": frozenset({"viewer"}),
+    "order.read": frozenset({"viewer"}),
+}
+
+_Id = Annotated[str, Meta(max_length=43, pattern=r"^[a-z]{2}_[0-9a-z_]{1,40}$")]
+
+
+class NewAcknowledgement(msgspec.Struct, forbid_unknown_fields=True):
+    """What was read and typed; `dwell_ms` up to a day."""
+
+    broadcast_id: _Id
+    product_id: _Id
+    card_version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    typed_text: Annotated[str, Meta(max_length=200)]
+    documents_opened: Annotated[tuple[_Id, ...], Meta(max_length=50)]
+    dwell_ms: Annotated[int, Meta(ge=0, le=86_400_000)]
+    extra_disclosure_read: bool = False
+
+
+class NewOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """Amount and currency are judged by the sale, so that whatever is wrong with them has its own code."""
+
+    acknowledgement_id: _Id
+    amount_minor: Any
+    currency: Any
+
+
+def routes(service: CommerceService) -> list[web.RouteDef]:
+    """Routes of the gate, of acknowledgements and of orders."""
+
+    async def gate(request: web.Request) -> web.Response:
+        who = require(request, "gate.read")
+        broadcast_id = path_id(request, "broadcast_id", "bc", "no_such_broadcast")
+        product_id = request.query.get("product_id", "")
+        if not is_id(product_id, "pr"):
+            raise ApiError(422, "bad_field", "say which card: ?product_id=pr_…")
+        return json_response(await service.gate.check(broadcast_id, product_id, who.account_id))
+
+    async def acknowledge(request: web.Request) -> web.Response:
+        who = require(request, "acknowledgement.create")
+        given = await read_json(request, NewAcknowledgement)
+        kept = await service.gate.acknowledge(who.account_id, Reading(**msgspec.structs.asdict(given)))
+        body = {"acknowledgement_id": kept.acknowledgement_id, "expires_at": kept.expires_at}
+        return json_response(body, status=201)
+
+    async def create(request: web.Request) -> web.Response:
+        who = require(request, "order.create")
+        key = idempotency_key(request)
+        given = await read_json(request, NewOrder)
+        order = await service.sale.reserve(
+            who.account_id, given.acknowledgement_id, given.amount_minor, given.currency, key
+        )
+        return json_response(order, status=201, headers={"Location": f"{_BASE}/{order.order_id}"})
+
+    async def submit(request: web.Request) -> web.Response:
+        who = require(request, "order.submit")
+        order = await service.sale.submit(who.account_id, _order_id(request), idempotency_key(request))
+        return json_response(order)
+
+    async def cancel(request: web.Request) -> web.Response:
+        who = require(request, "order.cancel")
+        order = await service.sale.cancel(who.account_id, _order_id(request), idempotency_key(request))
+        return json_response(order)
+
+    async def show(request: web.Request) -> web.Response:
+        who = require(request, "order.read")
+        return json_response(await service.sale.read(who.account_id, _order_id(request)))
+
+    async def own(request: web.Request) -> web.Response:
+        who = require(request, "order.read")
+        before = page_start(request, "before", "or")
+        return json_response(
+            {"orders": await service.sale.own(who.account_id, before=before, limit=page_size(request))}
+        )
+
+    return [
+        web.get("/api/v1/broadcasts/{broadcast_id}/gate", gate),
+        web.post("/api/v1/acknowledgements", acknowledge),
+        web.post(_BASE, create),
+        web.get(_BASE, own),
+        web.get(_BASE + "/{order_id}", show),
+        web.post(_BASE + "/{order_id}/submit", submit),
+        web.post(_BASE + "/{order_id}/cancel", cancel),
+    ]
+
+
+def _order_id(request: web.Request) -> str:
+    return path_id(request, "order_id", "or", "no_such_order")
