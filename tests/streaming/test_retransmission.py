@@ -1,0 +1,87 @@
+"""Lost packets come again from the ring, by RTX where the viewer takes it, within a budget."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streaming.forwarding import Lane, RelayedPacket
+from streaming.retransmission import PacketRing, Repeater
+from streaming.rtp import parse_rtp, unwrap_rtx
+
+
+def packet(sequence: int, arrived_s: float = 0.0) -> RelayedPacket:
+    return RelayedPacket(sequence, sequence * 10, b"payload %d" % sequence, sequence % 2 == 0, False, arrived_s)
+
+
+def filled_ring(highest: int, capacity: int = 64) -> PacketRing:
+    ring = PacketRing(capacity, max_age_s=2.0)
+    for sequence in range(1, highest + 1):
+        assert ring.put(packet(sequence))
+    return ring
+
+
+def lane_from(first: int) -> Lane[None]:
+    lane = Lane(None, ssrc=11, payload_type=96)
+    lane.begin(packet(1), first, 0)
+    return lane
+
+
+@given(sequences=st.lists(st.integers(1, 500), max_size=300))
+def test_the_ring_gives_only_what_it_was_given_and_stays_bounded(sequences: list[int]) -> None:
+    ring = PacketRing(64, max_age_s=2.0)
+    for sequence in sequences:
+        ring.put(packet(sequence))
+    for sequence in range(1, 501):
+        held = ring.get(sequence, 0.0)
+        assert held is None or (held.sequence == sequence and sequence in sequences)
+
+
+def test_a_duplicate_is_not_forwarded_twice() -> None:
+    ring = PacketRing(64, max_age_s=2.0)
+    assert ring.put(packet(5))
+    assert not ring.put(packet(5))
+
+
+def test_old_packets_are_not_worth_sending_again() -> None:
+    ring = PacketRing(64, max_age_s=2.0)
+    ring.put(packet(5, arrived_s=0.0))
+    assert ring.get(5, 2.0) is not None
+    assert ring.get(5, 2.1) is None
+
+
+@given(first=st.integers(0, 0xFFFF), lost=st.integers(2, 60))
+def test_a_nack_is_answered_by_rtx_with_the_viewers_own_number(first: int, lost: int) -> None:
+    lane, ring = lane_from(first), filled_ring(60)
+    asked = lane.sequence_of(packet(lost))
+    (answer,) = Repeater(22, 100, 400).repeat(lane, 97, (asked,), ring, 60, 1.0)
+    rtx = parse_rtp(answer)
+    assert (rtx.ssrc, rtx.payload_type, rtx.sequence) == (22, 97, 101)
+    inner = unwrap_rtx(rtx, 96, 11)
+    assert inner is not None
+    assert inner.sequence == asked
+    assert inner.payload == b"payload %d" % lost
+    assert inner.timestamp == lane.timestamp_of(lost * 10)
+
+
+def test_without_rtx_the_packet_comes_again_as_it_was() -> None:
+    lane, ring = lane_from(7), filled_ring(10)
+    (answer,) = Repeater(22, 100, 400).repeat(lane, None, (8,), ring, 10, 1.0)
+    again = parse_rtp(answer)
+    assert (again.ssrc, again.payload_type, again.sequence, again.payload) == (11, 96, 8, b"payload 2")
+
+
+def test_a_nack_flood_is_answered_within_the_budget_only() -> None:
+    lane, ring = lane_from(1), filled_ring(60)
+    repeater = Repeater(22, 100, budget_per_s=10, hold_s=0.0)
+    asked = tuple(range(1, 61))
+    sent = sum(len(repeater.repeat(lane, 97, asked, ring, 60, 0.5 + tick / 1000)) for tick in range(1000))
+    assert 10 <= sent <= 21
+
+
+def test_the_same_packet_is_not_repeated_at_once() -> None:
+    lane, ring = lane_from(1), filled_ring(10)
+    repeater = Repeater(22, 100, 400, hold_s=0.02)
+    assert len(repeater.repeat(lane, 97, (5, 5, 5), ring, 10, 1.0)) == 1
+    assert repeater.repeat(lane, 97, (5,), ring, 10, 1.01) == []
+    assert len(repeater.repeat(lane, 97, (5,), ring, 10, 1.03)) == 1
