@@ -1,10 +1,11 @@
 """What rooms and the sale ask about a broadcast, read from where it is kept. Does I/O through its ports."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import msgspec
 import redis.exceptions
 import structlog
@@ -12,6 +13,7 @@ import structlog
 import chat.ports
 import commerce.ports
 from chat.errors import Unavailable
+from commerce.stage import Stage
 from server.broadcasting import MonitorPresence
 from server.http.broadcasts import view
 from streaming.broadcast import Broadcast, BroadcastStore
@@ -23,7 +25,6 @@ log = structlog.get_logger("broadcast_reader")
 _REDIS_TIMEOUT_S = 1
 _CLOCKS_KEPT = 10_000
 _UNSTARTED_ASK_AGAIN = timedelta(seconds=1)
-CardReader = Callable[[str], Awaitable[Mapping[str, Any] | None]]
 
 
 class StreamClocks:
@@ -64,19 +65,21 @@ class StreamClocks:
 class RoomReader:
     """Implements `chat.ports.BroadcastReader`: the broadcast's side of a snapshot."""
 
-    def __init__(self, store: BroadcastStore, directory: PublisherDirectory, card: CardReader) -> None:
+    def __init__(self, store: BroadcastStore, directory: PublisherDirectory, stage: Stage) -> None:
         self._store = store
         self._directory = directory
-        self._card = card
+        self._stage = stage
 
     async def read(self, broadcast_id: str) -> chat.ports.BroadcastFacts | None:
         """Read broadcast, card and publisher side by side."""
-        broadcast, card, publisher = await asyncio.gather(
-            self._store.get(broadcast_id), self._card(broadcast_id), publisher_status(self._directory, broadcast_id)
+        broadcast, shown, publisher = await asyncio.gather(
+            self._store.get(broadcast_id),
+            self._stage.shown(broadcast_id),
+            publisher_status(self._directory, broadcast_id),
         )
         if broadcast is None:
             return None
-        return room_facts(broadcast, card, publisher)
+        return room_facts(broadcast, shown and shown["card"], publisher)
 
 
 def room_facts(
@@ -113,7 +116,10 @@ class SaleReader:
 
     async def read(self, broadcast_id: str) -> commerce.ports.BroadcastFacts:
         """Read the broadcast and whether its monitor has been gone for too long."""
-        broadcast = await self._store.get(broadcast_id)
+        try:
+            broadcast = await self._store.get(broadcast_id)
+        except asyncpg.PostgresError as error:
+            raise TimeoutError("the broadcast cannot be read now") from error
         if broadcast is None:
             return commerce.ports.BroadcastFacts(False, "", "", "", "", "", None, False, False)
         return commerce.ports.BroadcastFacts(

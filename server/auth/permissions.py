@@ -26,6 +26,21 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "encoder_token.revoke": _HOST,
     "media.publish": _HOST,
     "media.view": _ALL,
+    "product.read": _ALL,
+    "product.make": _HOST,
+    "product.check": _CHECKER,
+    "product.withdraw": _HOST | _CHECKER,
+    "document.read": _ALL,
+    "card.read": _ALL,
+    "card.feature": _HOST,
+    "card.pull": _HOST | _MONITOR,
+    "gate.read": _VIEWER,
+    "acknowledgement.create": _VIEWER,
+    "order.create": _VIEWER,
+    "order.submit": _VIEWER,
+    "order.cancel": _VIEWER,
+    "order.read": _VIEWER,
+    "points.read": _VIEWER,
 }
 
 

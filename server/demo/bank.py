@@ -71,6 +71,5 @@ def offered_accounts() -> list[dict[str, str]]:
     """What the sign-in pages of a demo offer, one tap each."""
     people = [*(customer.account for customer in CUSTOMERS), HOST, MONITOR, CHECKER]
     return [
-        {"login": who.login, "password": PASSWORD, "role": who.role, "display_name": who.display_name}
-        for who in people
+        {"login": who.login, "password": PASSWORD, "role": who.role, "display_name": who.display_name} for who in people
     ]

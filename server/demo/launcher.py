@@ -15,7 +15,7 @@ import segno
 from rich.console import Console
 from rich.table import Table
 
-from server.app import run_until_stopped
+from server.app import Running, run_until_stopped
 from server.demo import bank
 from server.demo.places import CHECKOUT, Places, check_ports, demo_secret, lan_address, open_places
 from server.demo.seed import seed
@@ -82,7 +82,7 @@ def run_demo(options: DemoOptions) -> None:
             log_level="warning",
         )
 
-        def ready() -> None:
+        def ready(ports: Running) -> None:
             show = start_show(options, places, settings)
             running.callback(stop, show, signal.SIGTERM, timeout_s=5)
             say_where_to_look(options, address, time.monotonic() - started)
@@ -134,7 +134,9 @@ def say_where_to_look(options: DemoOptions, address: str, seconds: float) -> Non
     for column in ("sign in as", "role", "who"):
         accounts.add_column(column, justify="left")
     for account in bank.offered_accounts():
-        accounts.add_row(account["login"], account["role"], f"{account['display_name']}  {bank.NOTES[account['login']]}")
+        accounts.add_row(
+            account["login"], account["role"], f"{account['display_name']}  {bank.NOTES[account['login']]}"
+        )
     console.print()
     console.print(accounts)
     if options.lan:

@@ -2,8 +2,8 @@
  * The room's WebSocket client: hello, acks by id, reconnection by the server's delays, heartbeat watch.
  * Talks to the gateway only. Guarantees to its owner:
  * - events come in the server's order; a `welcome` comes first after every (re)connection;
- * - a comment that was not acknowledged is sent again with the same id after a reconnection;
- *   every other request fails with `connection_lost`, because only the server knows what became of it;
+ * - a comment or tip that was not acknowledged is sent again with the same id after a reconnection (the same id
+ *   is the same comment or tip); every other request fails with `connection_lost`;
  * - no more than MAX_PENDING requests wait at once; further ones fail with `busy`.
  */
 const SUBPROTOCOL = "wealthcast.v1.json";
@@ -63,7 +63,7 @@ export class RoomClient {
     return this.#request({ type: "comment", text, kind }, { resend: true });
   }
   tip(points) {
-    return this.#request({ type: "tip", points });
+    return this.#request({ type: "tip", points }, { resend: true });
   }
   pin(commentId) {
     return this.#request({ type: "pin", comment_id: commentId });

@@ -18,11 +18,12 @@ export const EMPTY = {
   comments: [],
   likes: 0,
   online: 0,
+  tipped: 0, // points given since this page came; the snapshot carries no total
   tipsEnabled: false,
   lastOrder: null,
 };
 
-const REDUCERS = { welcome, ack, comment: comment, comment_removed, likes, tip, card_shown, card_pulled };
+const REDUCERS = { welcome, ack, comment, comment_removed, likes, tip, card_shown, card_pulled };
 Object.assign(REDUCERS, { quota, pinned, presence, state, order });
 
 /** The state after `event`; unknown events change nothing. `atMs` is the server's time of arrival. */
@@ -90,7 +91,8 @@ function likes(current, event) {
 function tip(current, event, atMs) {
   const line = { comment_id: `tip-${atMs}-${current.comments.length}`, tip: true, at_ms: atMs };
   const { nickname, points } = event;
-  return { ...current, comments: [...current.comments, { ...line, nickname, points }].slice(-KEPT) };
+  const comments = [...current.comments, { ...line, nickname, points }].slice(-KEPT);
+  return { ...current, comments, tipped: current.tipped + points };
 }
 
 function card_shown(current, event) {

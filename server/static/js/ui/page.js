@@ -7,12 +7,13 @@ import { html, render, useEffect, useState } from "./html.js";
 import { useLanguage } from "./language_switch.js";
 import { Login } from "./login.js";
 
-/** Mounts `App` with `{config, session}` once somebody of `roles` is signed in. */
-export function startPage(App, { roles, title }) {
-  render(html`<${Page} App=${App} roles=${roles} title=${title} />`, document.getElementById("app"));
+/** Mounts `App` with `{config, session}` once somebody of `roles` is signed in; a demo offers accounts of `offered`. */
+export function startPage(App, { roles, offered = roles, title }) {
+  const props = { App, roles, offered, title };
+  render(html`<${Page} ...${props} />`, document.getElementById("app"));
 }
 
-function Page({ App, roles, title }) {
+function Page({ App, roles, offered, title }) {
   useLanguage();
   const [config, error, retry] = useConfig();
   const session = useSession();
@@ -21,9 +22,9 @@ function Page({ App, roles, title }) {
   });
   if (error) return html`<${Unreachable} error=${error} retry=${retry} />`;
   if (!config) return html`<p class="page-wait" role="status">${t("page.loading")}</p>`;
-  if (!session) return html`<${Login} config=${config} roles=${roles} />`;
+  if (!session) return html`<${Login} config=${config} roles=${offered} />`;
   if (!roles.includes(session.account.role))
-    return html`<${Login} config=${config} roles=${roles} note=${t("login.wrong_role", { role: t(`role.${session.account.role}`) })} />`;
+    return html`<${Login} config=${config} roles=${offered} note=${t("login.wrong_role", { role: t(`role.${session.account.role}`) })} />`;
   return html`<${App} config=${config} session=${session} key=${session.account.account_id} />`;
 }
 

@@ -17,16 +17,18 @@ function clientId(accountId) {
 }
 
 /**
- * @param {{gatewayUrl:string, broadcastId:string, accountId:string}} where
+ * Stays in the room for as long as `active`.
+ * @param {{gatewayUrl:string, broadcastId:string, accountId:string, active?:boolean}} where
  * @returns {{room:object, status:object, client:RoomClient|null, clock:ServerClock}}
  */
-export function useRoom({ gatewayUrl, broadcastId, accountId }) {
+export function useRoom({ gatewayUrl, broadcastId, accountId, active = true }) {
   const clock = useMemo(() => new ServerClock(), []);
   const [room, dispatch] = useReducer((current, event) => reduce(current, event, clock.nowMs()), EMPTY);
   const [status, setStatus] = useState({ phase: "connecting", failures: 0 });
   const clientRef = useRef(null);
 
   useEffect(() => {
+    if (!active) return undefined;
     const client = new RoomClient({
       url: gatewayUrl,
       broadcastId,
@@ -50,7 +52,7 @@ export function useRoom({ gatewayUrl, broadcastId, accountId }) {
       stopListening();
       client.close();
     };
-  }, [gatewayUrl, broadcastId, accountId]);
+  }, [gatewayUrl, broadcastId, accountId, active]);
 
   return { room, status, client: clientRef.current, clock };
 }

@@ -1,0 +1,23 @@
+"""Session tokens as the room asks about them."""
+
+import time
+
+import chat.ports
+from chat.errors import AuthenticationFailed
+from server.auth.tokens import TokenError, Tokens
+
+
+class RoomAuthenticator:
+    """Implements `chat.ports.Authenticator`."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    async def authenticate(self, token: str) -> chat.ports.Principal:
+        """Verify; an expired token is told from a bad one, as a client can renew it."""
+        try:
+            who = self._tokens.verify(token, now_s=time.time())
+        except TokenError as error:
+            code = "token_expired" if error.code == "token_expired" else "unauthenticated"
+            raise AuthenticationFailed(code) from None
+        return chat.ports.Principal(who.account_id, who.role, who.nickname, who.expires_at_s, who.broadcast_id)

@@ -1,0 +1,59 @@
+/** Writing a broadcast: a new draft, or an edit, which voids an approval that was given. */
+import { call } from "../api.js";
+import { t } from "../i18n/index.js";
+import { errorText } from "../ui/errors.js";
+import { html, useState } from "../ui/html.js";
+import { Sheet } from "../ui/sheet.js";
+
+const APPROVED = new Set(["approved", "scheduled"]);
+
+/** "2026-11-23T12:00" in this device's zone for a date-time field. */
+function toLocal(moment) {
+  if (!moment) return "";
+  const date = new Date(moment);
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+export function DraftForm({ broadcast, monitors, onSaved, onClose }) {
+  const [error, setError] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const submit = async (event) => {
+    event.preventDefault();
+    setBusy(true);
+    const form = new FormData(event.target);
+    const body = {
+      title: form.get("title").trim(),
+      summary: form.get("summary").trim(),
+      monitor_id: form.get("monitor_id").trim() || null,
+      scheduled_at: form.get("scheduled_at") ? new Date(form.get("scheduled_at")).toISOString() : null,
+    };
+    const [method, path] = broadcast ? ["PATCH", `/api/v1/broadcasts/${broadcast.broadcast_id}`] : ["POST", "/api/v1/broadcasts"];
+    try {
+      const headers = broadcast ? { "If-Match": `"${broadcast.version}"` } : {};
+      onSaved(await call(method, path, { body, headers }));
+    } catch (failure) {
+      setError(failure);
+      setBusy(false);
+    }
+  };
+  return html`<${Sheet} title=${t(broadcast ? "draft.edit" : "draft.new")} kind="confirm" onClose=${onClose}>
+    <form class="stack" onSubmit=${submit}>
+      ${APPROVED.has(broadcast?.state) && html`<p class="notice">${t("draft.voids")}</p>`}
+      <label class="field"><span>${t("draft.title")}</span><input name="title" required maxlength="120" value=${broadcast?.title ?? ""} data-testid="draft-title" /></label>
+      <label class="field"><span>${t("draft.summary")}</span><textarea name="summary" rows="3" maxlength="2000" data-testid="draft-summary">${broadcast?.summary ?? ""}</textarea></label>
+      <label class="field"><span>${t("draft.when")}</span><input name="scheduled_at" type="datetime-local" value=${toLocal(broadcast?.scheduled_at)} /></label>
+      <label class="field"
+        ><span>${t("draft.monitor")}</span>
+        <input name="monitor_id" list="known-monitors" pattern="ac_[0-9a-z_]+" value=${broadcast?.monitor?.account_id ?? monitors[0]?.account_id ?? ""} data-testid="draft-monitor" />
+      </label>
+      <datalist id="known-monitors">
+        ${monitors.map((one) => html`<option key=${one.account_id} value=${one.account_id}>${one.display_name}</option>`)}
+      </datalist>
+      ${error && html`<p class="form-error" role="alert">${errorText(error)}</p>`}
+      <div class="row row--end">
+        <button type="button" class="button" onClick=${onClose}>${t("action.cancel")}</button>
+        <button class="button button--primary" disabled=${busy} data-testid="draft-save">${t("action.save")}</button>
+      </div>
+    </form>
+  </${Sheet}>`;
+}

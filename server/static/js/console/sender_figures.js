@@ -1,0 +1,12 @@
+/** What the host's page really sends at this moment. */
+import { t } from "../i18n/index.js";
+import { Figure, measured } from "../ui/figure.js";
+import { html } from "../ui/html.js";
+
+export const SenderFigures = ({ figures }) => html`<dl class="figures" aria-label=${t("figures.sender")}>
+  <${Figure} name="figures.bitrate" value=${figures ? `${(figures.bitrate_bps / 1e6).toFixed(2)} Mbps` : "–"} testid="bitrate" />
+  <${Figure} name="figures.fps" value=${measured(figures?.fps, "fps")} testid="fps" />
+  <${Figure} name="figures.size" value=${figures?.width ? `${figures.width}×${figures.height}` : "–"} />
+  <${Figure} name="figures.rtt" value=${measured(figures?.rtt_ms, "ms")} testid="rtt" />
+  <${Figure} name="figures.keyframes" value=${measured(figures?.keyframes, "")} testid="keyframes" />
+</dl>`;

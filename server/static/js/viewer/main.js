@@ -1,0 +1,66 @@
+/** The viewer's page: one broadcast, watched, talked about and bought from without leaving it. */
+import { t } from "../i18n/index.js";
+import { CommentFlow, Pinned } from "../ui/comment_flow.js";
+import { html, useState } from "../ui/html.js";
+import { Icon } from "../ui/icons.js";
+import { startPage } from "../ui/page.js";
+import { useToast } from "../ui/toast.js";
+import { useLikes } from "../ui/use_likes.js";
+import { useRoom } from "../ui/use_room.js";
+import { useWhep } from "../ui/use_whep.js";
+import { CardStrip } from "./card_strip.js";
+import { Composer } from "../ui/composer.js";
+import { LikeButton } from "./like_button.js";
+import { OrdersSheet } from "./orders_sheet.js";
+import { PurchaseSheet } from "./purchase/sheet.js";
+import { Stage } from "./stage.js";
+import { mayPlay, OVER, stagePhase } from "./stage_phase.js";
+import { TipSheet } from "./tip_sheet.js";
+import { TopBar } from "./top_bar.js";
+
+const broadcastId = decodeURIComponent(location.pathname.split("/").filter(Boolean).pop());
+
+function Viewer({ config, session }) {
+  const { account } = session;
+  const { room, status, client, clock } = useRoom({
+    gatewayUrl: config.gateway_url,
+    broadcastId,
+    accountId: account.account_id,
+  });
+  const { video, media } = useWhep({ broadcastId, active: mayPlay(room) });
+  const likes = useLikes({ client, connected: status.phase === "open", total: room.likes, accountId: account.account_id, broadcastId });
+  const [toasts, say] = useToast();
+  // The card as it was opened: the flow goes on with it and says so when the one on stage has changed.
+  const [sheet, setSheet] = useState(null);
+  const close = () => setSheet(null);
+  const phase = stagePhase(room, status, media);
+  const silent = status.phase === "closed" || OVER.has(room.state);
+  const isViewer = account.role === "viewer";
+
+  return html`<main class=${`room ${sheet ? "room--sheet" : ""}`}>
+    <${Stage} video=${video} phase=${phase} host=${room.broadcast?.host.display_name} />
+    <${TopBar} room=${room} live=${room.state === "live" && room.publisher !== "none"} openOrders=${() => setSheet({ name: "orders" })} />
+    <section class="side" aria-label=${t("room.label")}>
+      <h2 class="side__title">${room.broadcast?.title}</h2>
+      <${Pinned} comment=${room.pinned} />
+      <${CommentFlow} comments=${room.comments} you=${room.you} />
+      <${CardStrip} card=${room.card} open=${() => setSheet({ name: "buy", card: room.card })} />
+      <${Composer} limits=${room.limits} client=${client} say=${say} disabled=${silent || !room.ready}>
+        ${isViewer &&
+        html`<button type="button" class="round" onClick=${() => setSheet({ name: "tip" })} disabled=${silent || !room.ready} aria-label=${t("tip.title")} title=${t("tip.title")} data-testid="tip-open"><${Icon} name="points" /></button>`}
+        ${isViewer && html`<${LikeButton} total=${likes.total} like=${likes.like} disabled=${silent || !room.ready} />`}
+      </${Composer}>
+    </section>
+    ${sheet?.name === "buy" &&
+    html`<${PurchaseSheet} broadcastId=${broadcastId} opened=${sheet.card} resumed=${sheet.order} room=${room} clock=${clock} role=${account.role} onClose=${close} />`}
+    ${sheet?.name === "tip" && html`<${TipSheet} room=${room} client=${client} say=${say} onClose=${close} />`}
+    ${sheet?.name === "orders" && html`<${OrdersSheet} lastOrder=${room.lastOrder} say=${say} resume=${(order) => setSheet({ name: "buy", card: null, order })} onClose=${close} />`}
+    ${toasts}
+  </main>`;
+}
+
+startPage(Viewer, {
+  roles: ["viewer", "host", "guest", "monitor", "checker", "operator"],
+  offered: ["viewer"],
+  title: "viewer.title",
+});

@@ -1,0 +1,25 @@
+/** What the stage tells its audience: one phase out of room, socket and media. Pure. */
+
+export const OVER = new Set(["ended", "terminated", "cancelled", "replay_review", "replay_published", "archived"]);
+const ON_AIR = new Set(["live", "paused"]);
+const CLOSED_BY_CODE = { 4502: "forbidden", 4503: "no_such_broadcast", 4505: "banned", 4504: "ended" };
+
+/**
+ * @returns {{name:string, code?:string, quiet?:boolean}} `quiet` phases leave the picture in view
+ */
+export function stagePhase(room, status, media) {
+  if (room.state === "terminated") return { name: "terminated" };
+  if (OVER.has(room.state)) return { name: "ended" };
+  if (status.phase === "closed") return { name: CLOSED_BY_CODE[status.code] ?? "closed" };
+  if (!room.ready) return { name: status.failures > 0 ? "reconnecting" : "loading" };
+  if (status.phase !== "open") return { name: "reconnecting", quiet: true };
+  if (!ON_AIR.has(room.state)) return { name: "not_started" };
+  if (room.state === "paused") return { name: "paused" };
+  if (media.phase === "refused") return { name: "refused", code: media.code };
+  if (room.publisher === "none") return { name: "waiting" };
+  if (room.publisher === "stalled") return { name: "stalled", quiet: true };
+  if (media.phase === "waiting") return { name: "media_reconnecting" };
+  return { name: media.phase === "connected" ? "playing" : "loading" };
+}
+
+export const mayPlay = (room) => room.ready && ON_AIR.has(room.state);

@@ -1,0 +1,39 @@
+"""What crosses from the room to the points ledger: a tip, and a balance."""
+
+from chat.errors import TipRefused, Unavailable
+from commerce.applause import Applause
+from commerce.errors import CommerceError
+from commerce.errors import Unavailable as LedgerUnavailable
+from server.auth.accounts_postgres import AccountStore
+
+
+class TipDesk:
+    """Implements the room's port on the ledger."""
+
+    def __init__(self, applause: Applause, accounts: AccountStore) -> None:
+        self._applause = applause
+        self._accounts = accounts
+
+    async def tip(self, account_id: str, broadcast_id: str, points: int, key: str) -> int:
+        """Give points once a key; the nickname that the room will read is the account's."""
+        try:
+            account = await self._accounts.by_id(account_id)
+            done = await self._applause.tip(
+                account_id,
+                broadcast_id,
+                points,
+                nickname=account.nickname if account else "",
+                key=key,
+            )
+        except LedgerUnavailable as error:
+            raise Unavailable(str(error)) from None
+        except CommerceError as error:
+            raise TipRefused(error.code, str(error)) from None
+        return done.balance
+
+    async def balance(self, account_id: str) -> int:
+        """Read the viewer's points."""
+        try:
+            return await self._applause.balance(account_id)
+        except LedgerUnavailable as error:
+            raise Unavailable(str(error)) from None
