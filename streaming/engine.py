@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from streaming.dtls_aiortc import SharedCertificate, generate_certificate
 from streaming.egress import PythonPacketWriter
-from streaming.errors import EngineStopped, PublisherExists, TooManyHandshakes, UnknownResource, ViewerLimitReached
+from streaming.errors import EngineStopped, PublisherExists, TooManyHandshakes, ViewerLimitReached
 from streaming.ice_lite import IceLiteAgent, new_credentials
 from streaming.ingest import Ingest
 from streaming.media_events import MediaEvent
@@ -25,6 +25,7 @@ from streaming.peer import Peer
 from streaming.port import MediaPort
 from streaming.publisher import FEEDBACK_INTERVAL_S, Publisher
 from streaming.relay import BroadcastRelay, BroadcastStats
+from streaming.resources import Answer, Resource, Resources
 from streaming.sdp_answer import (
     AnsweringSource,
     LocalTransport,
@@ -40,27 +41,6 @@ from streaming.viewer import Viewer
 logger = logging.getLogger(__name__)
 
 _STOP_TIMEOUT_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a WHIP or WHEP POST is answered with; `etag` names the ICE session and is not quoted."""
-
-    resource_id: str
-    sdp: str
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """Whose a resource is; `kind` is "publisher" or "viewer", `viewer_id` is empty for a publisher."""
-
-    resource_id: str
-    broadcast_id: str
-    kind: str
-    viewer_id: str
-    etag: str
-    remote_ufrag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +69,6 @@ class EngineStats:
     broadcasts: tuple[BroadcastStats, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A resource and the session behind it."""
-
-    resource: Resource
-    peer: Peer
-
-
 class MediaEngine:
     """Publishes and shows broadcasts over WebRTC.
 
@@ -122,7 +94,7 @@ class MediaEngine:
         self._port: MediaPort | None = None
         self._writer: PythonPacketWriter | None = None
         self._relays: dict[str, BroadcastRelay] = {}
-        self._held: dict[str, _Held] = {}
+        self._resources = Resources()
 
     @property
     def local_port(self) -> int:
@@ -189,7 +161,7 @@ class MediaEngine:
         port, writer = self._running()
         known = self._relays.get(broadcast_id)
         negotiation = negotiate_viewer(parse_offer(offer_sdp), known.flowing_video if known is not None else None)
-        if sum(held.resource.kind == "viewer" for held in self._held.values()) >= self._settings.max_viewers:
+        if self._resources.admitted("viewer") >= self._settings.max_viewers:
             raise ViewerLimitReached("this media process is full", retry_after_s=5)
         self._check_half_open()
         peer, local = self._make_peer(negotiation, port, writer)
@@ -206,17 +178,11 @@ class MediaEngine:
 
     async def close(self, resource_id: str) -> None:
         """End one session (DELETE); raises UnknownResource."""
-        held = self._held.get(resource_id)
-        if held is None:
-            raise UnknownResource("no such resource, or it has ended")
-        held.peer.close("deleted")
+        self._resources.find(resource_id)[1].close("deleted")
 
     def owner_of(self, resource_id: str) -> Resource:
         """Say whose a resource is; raises UnknownResource."""
-        held = self._held.get(resource_id)
-        if held is None:
-            raise UnknownResource("no such resource, or it has ended")
-        return held.resource
+        return self._resources.find(resource_id)[0]
 
     def end_broadcast(self, broadcast_id: str, reason: str) -> None:
         """Close everything of a broadcast at once and forget it; unknown ones are none."""
@@ -236,11 +202,10 @@ class MediaEngine:
         """Read all counters at once."""
         port, writer = self._running()
         rows = tuple(relay.stats() for relay in self._relays.values())
-        connected = [held.resource.kind for held in self._held.values() if held.peer.connected]
         return EngineStats(
-            publishers=connected.count("publisher"),
-            viewers=connected.count("viewer"),
-            half_open=len(self._held) - len(connected),
+            publishers=self._resources.connected("publisher"),
+            viewers=self._resources.connected("viewer"),
+            half_open=self._resources.half_open,
             packets_in=port.counters.packets_received,
             bytes_in=port.counters.bytes_received,
             packets_out=writer.counters.packets_sent,
@@ -275,7 +240,7 @@ class MediaEngine:
         return relay
 
     def _check_half_open(self) -> None:
-        if sum(not held.peer.connected for held in self._held.values()) >= self._settings.max_half_open:
+        if self._resources.half_open >= self._settings.max_half_open:
             raise TooManyHandshakes("too many connections are being set up", retry_after_s=1)
 
     def _make_peer(
@@ -309,8 +274,11 @@ class MediaEngine:
         )
 
     def _hold(self, resource: Resource, peer: Peer) -> None:
-        self._held[resource.resource_id] = _Held(resource, peer)
-        peer.on_closed(lambda: self._held.pop(resource.resource_id, None))
+        self._resources.hold(resource, peer)
+        peer.watch(
+            connected=lambda: self._resources.complete(resource.resource_id),
+            closed=lambda: self._resources.release(resource.resource_id),
+        )
 
     def _new_ssrc(self) -> int:
         return self._randomness.randrange(1, 1 << 32)

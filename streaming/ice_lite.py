@@ -33,7 +33,7 @@ Address = tuple[str, int] | tuple[str, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class StunMessage:
-    """One parsed STUN message; the FINGERPRINT has been checked where there was one."""
+    """One parsed STUN message whose FINGERPRINT was right."""
 
     kind: int
     transaction_id: bytes
@@ -50,7 +50,7 @@ class StunMessage:
 
 
 def parse_stun(data: bytes) -> StunMessage:
-    """Parse one datagram; raises MalformedPacket for anything that is not sound STUN with a magic cookie."""
+    """Parse one datagram; raises MalformedPacket for anything but sound STUN that ends in a right FINGERPRINT."""
     if not _HEADER_LENGTH <= len(data) <= MAX_MESSAGE_BYTES:
         raise MalformedPacket("STUN message is too short or too long")
     kind, length, cookie = struct.unpack_from("!HHL", data)
@@ -66,13 +66,13 @@ def parse_stun(data: bytes) -> StunMessage:
             raise MalformedPacket("STUN attribute overruns the message")
         if attribute == FINGERPRINT:
             _check_fingerprint(data, position, value)
-            break
+            return StunMessage(kind, data[8:20], attributes, covered)
         if MESSAGE_INTEGRITY not in attributes:
             if attribute == MESSAGE_INTEGRITY:
                 covered = _with_length(data[:position], position - _HEADER_LENGTH + 24)
             attributes.setdefault(attribute, value)
         position += 4 + size + (-size % 4)
-    return StunMessage(kind, data[8:20], attributes, covered)
+    raise MalformedPacket("STUN without the fingerprint that ICE demands")
 
 
 def _with_length(head: bytes, length: int) -> bytes:

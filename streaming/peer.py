@@ -62,7 +62,8 @@ class Peer:
         self._writer = writer
         self._tasks = tasks
         self._owner: PeerOwner | None = None
-        self._released: Callable[[], object] = lambda: None
+        self._on_connected: Callable[[], None] = lambda: None
+        self._on_closed: Callable[[], None] = lambda: None
         self._reachable = asyncio.Event()
         self._establishing: asyncio.Task[None] | None = None
         self._dtls = DtlsServer(certificate, fingerprints, self._send_dtls, lambda: self.close("peer_closed"))
@@ -78,9 +79,9 @@ class Peer:
         self._port.register(self)
         self._establishing = self._tasks.spawn(self._establish(timeout_s), f"establish-{self.ice.ufrag}")
 
-    def on_closed(self, released: Callable[[], object]) -> None:
-        """Have `released` called at the close, before the owner is told."""
-        self._released = released
+    def watch(self, connected: Callable[[], None], closed: Callable[[], None]) -> None:
+        """Have the engine's table told of both, before the owner is."""
+        self._on_connected, self._on_closed = connected, closed
 
     def close(self, reason: str) -> None:
         """End the session at once; close_notify goes out and all that it held is freed."""
@@ -91,7 +92,7 @@ class Peer:
         if self._establishing is not None and self._establishing is not asyncio.current_task():
             self._establishing.cancel()
         self._tasks.spawn(self._dtls.stop(), f"close-{self.ice.ufrag}")
-        self._released()
+        self._on_closed()
         if self._owner is not None:
             self._owner.peer_closed(reason)
 
@@ -110,6 +111,7 @@ class Peer:
             return
         self._inbound = InboundSrtp(keys)
         self.writer_peer = self._writer.attach(keys, self.address)
+        self._on_connected()
         if self._owner is not None:
             self._owner.peer_connected()
 

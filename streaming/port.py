@@ -7,8 +7,10 @@ see EAGAIN. Packets from addresses that never authenticated cost one dictionary 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
+import sys
 from collections.abc import Callable
 from typing import Protocol
 
@@ -163,6 +165,8 @@ class MediaPort:
         if self._by_address.get(address) is endpoint:
             return
         held = self._addresses[endpoint.ice.ufrag]
+        if address in held:
+            held.remove(address)  # another session had taken it; it is the newest again
         held.append(address)
         self._by_address[address] = endpoint
         if len(held) > MAX_ADDRESSES:
@@ -187,9 +191,10 @@ def _open_socket(bind_host: str, port: int) -> socket.socket:
 
 def _set_buffer(udp_socket: socket.socket, option: int, wanted: int) -> int:
     """Ask for a buffer, beyond the system's limit where this process may; returns what the kernel really gave."""
-    force = {socket.SO_SNDBUF: 32, socket.SO_RCVBUF: 33}[option]  # SO_SNDBUFFORCE and SO_RCVBUFFORCE on Linux
-    try:
-        udp_socket.setsockopt(socket.SOL_SOCKET, force, wanted)
-    except OSError:
-        udp_socket.setsockopt(socket.SOL_SOCKET, option, wanted)
+    if sys.platform == "linux":
+        force = {socket.SO_SNDBUF: 32, socket.SO_RCVBUF: 33}[option]  # SO_SNDBUFFORCE, SO_RCVBUFFORCE
+        with contextlib.suppress(OSError):
+            udp_socket.setsockopt(socket.SOL_SOCKET, force, wanted)
+            return udp_socket.getsockopt(socket.SOL_SOCKET, option)
+    udp_socket.setsockopt(socket.SOL_SOCKET, option, wanted)
     return udp_socket.getsockopt(socket.SOL_SOCKET, option)

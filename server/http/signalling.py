@@ -6,6 +6,7 @@ application/problem+json (RFC 9457) with the stable `code`; codes become statuse
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -13,11 +14,13 @@ from typing import Protocol
 from aiohttp import web
 
 from server.http.errors import ApiError, problem
-from streaming.engine import Answer, MediaEngine, Resource
+from streaming.engine import MediaEngine
 from streaming.errors import StreamingError, UnknownResource
+from streaming.resources import Answer, Resource
 
 MAX_BODY_BYTES = 64 * 1024
 """Chrome's offers have 5 to 8 KB."""
+BODY_TIMEOUT_S = 10.0
 SDP_TYPE = "application/sdp"
 FRAGMENT_TYPE = "application/trickle-ice-sdpfrag"
 
@@ -186,15 +189,22 @@ async def _body(request: web.Request, content_type: str) -> str:
         raise SignallingRefused(415, "unsupported_media_type", f"the body must be {content_type}")
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise SignallingRefused(413, "body_too_large", f"the body must be within {MAX_BODY_BYTES} bytes")
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return (await _read(request)).decode()
+    except TimeoutError:
+        raise SignallingRefused(408, "body_too_slow", f"the body did not come within {BODY_TIMEOUT_S:g} s") from None
+    except UnicodeDecodeError:
+        raise SignallingRefused(400, "bad_sdp", "the body is not UTF-8") from None
+
+
+async def _read(request: web.Request) -> bytes:
     body = bytearray()
     async for chunk in request.content.iter_chunked(16 * 1024):
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise SignallingRefused(413, "body_too_large", f"the body must be within {MAX_BODY_BYTES} bytes")
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        raise SignallingRefused(400, "bad_sdp", "the body is not UTF-8") from None
+    return bytes(body)
 
 
 def _options(allow: str, more: dict[str, str]) -> web.Response:

@@ -56,7 +56,7 @@ async def test_two_viewers_decode_what_one_publisher_sends() -> None:
         assert [await viewer.packets_lost() for viewer in (early, late)] == [0, 0]
         for client in (early, late, host):
             await client.leave()
-        await eventually("everything is freed", lambda: not show.engine._held)
+        await eventually("everything is freed", lambda: not len(show.engine._resources))
         assert {event.reason for event in show.of_type(ViewerLeft) if isinstance(event, ViewerLeft)} == {"peer_closed"}
         assert len(show.of_type(PublisherGone)) == 1
         assert not show.engine._port._by_address  # type: ignore[union-attr]
@@ -153,7 +153,7 @@ async def test_delete_and_drop_and_end_free_everything_at_once() -> None:
         ]
         gone = [event for event in show.of_type(PublisherGone) if isinstance(event, PublisherGone)]
         assert [event.reason for event in gone] == ["terminated"]
-        assert not show.engine._held
+        assert not len(show.engine._resources)
         for client in (*viewers, host):
             transport = client.connection.getTransceivers()[0].receiver.transport
             await eventually("the peer was told", lambda t=transport: t.state == "closed")  # type: ignore[misc]

@@ -95,7 +95,15 @@ def test_a_wrong_user_name_is_not_answered(username: str) -> None:
 def test_a_request_without_integrity_is_not_answered() -> None:
     message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
     message.attributes["USERNAME"] = "ours:theirs"
+    message.add_fingerprint()
     assert agent().handle(parse_stun(bytes(message)), ADDRESS, 0.0).response is None
+
+
+def test_a_message_without_fingerprint_is_not_for_us() -> None:
+    message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    message.attributes["USERNAME"] = "ours:theirs"
+    with pytest.raises(MalformedPacket):
+        parse_stun(bytes(message))
 
 
 def test_a_peer_that_thinks_it_is_controlled_is_told_of_the_conflict() -> None:
