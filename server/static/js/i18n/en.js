@@ -278,7 +278,7 @@ export const en = {
   "figures.rtt": "Round trip",
   "figures.keyframes": "Keyframes",
   "figures.elapsed": "On air",
-  "figures.points": "Points (since opened)",
+  "figures.points": "Points seen",
   "ready.title": "Before going live",
   "ready.done": "done",
   "ready.open": "not done",

@@ -1,7 +1,7 @@
 /** 简体中文. One string a key; `en.js` has the same keys, which a test holds. */
 export const zh = {
   "brand": "财富直播",
-  "language.other": "English",
+  "language.other": "EN",
   "language.other_tag": "en",
   "page.loading": "正在加载…",
   "action.back": "返回",
@@ -278,7 +278,7 @@ export const zh = {
   "figures.rtt": "往返时延",
   "figures.keyframes": "关键帧",
   "figures.elapsed": "已播时长",
-  "figures.points": "掌声积分（本页打开后）",
+  "figures.points": "积分（打开后）",
   "ready.title": "开播检查",
   "ready.done": "已完成",
   "ready.open": "未完成",

@@ -13,7 +13,7 @@ import { useRoom } from "../ui/use_room.js";
 import { useWhep } from "../ui/use_whep.js";
 import { RoomFigures } from "../ui/room_figures.js";
 import { Stage } from "../viewer/stage.js";
-import { mayPlay, stagePhase } from "../viewer/stage_phase.js";
+import { mayPlay, OVER, stagePhase } from "../viewer/stage_phase.js";
 import { Presence } from "./presence.js";
 
 const CUTTABLE = new Set(["rehearsal", "live", "paused"]);
@@ -40,7 +40,7 @@ export function Desk({ config, session, broadcastId }) {
     <header class="studio__head">
       <h1>${room.broadcast?.title ?? broadcastId}</h1>
       ${room.state && html`<${StateTag} state=${room.state} />`}
-      ${isMonitor && html`<${Presence} status=${status} assigned=${room.broadcast?.monitor?.account_id === account.account_id} ready=${room.ready} />`}
+      ${isMonitor && !OVER.has(room.state) && html`<${Presence} status=${status} assigned=${room.broadcast?.monitor?.account_id === account.account_id} ready=${room.ready} />`}
       ${isMonitor && CUTTABLE.has(room.state) && html`<button type="button" class="button button--danger" onClick=${() => setAsking({ act: "terminate" })} data-testid="terminate"><${Icon} name="stop" />${t("desk.terminate")}</button>`}
     </header>
     <div class="watchdesk__stage">

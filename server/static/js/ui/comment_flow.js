@@ -10,6 +10,7 @@ const NEAR_END_PX = 40;
 export function CommentFlow({ comments, you, actions, label }) {
   const list = useRef(null);
   const [following, setFollowing] = useState(true);
+  const lastTop = useRef(0);
   const newest = comments.length ? comments[comments.length - 1].comment_id : null;
   const toEnd = () => (list.current.scrollTop = list.current.scrollHeight);
   useEffect(() => {
@@ -21,8 +22,12 @@ export function CommentFlow({ comments, you, actions, label }) {
     observer.observe(list.current);
     return () => observer.disconnect();
   }, [following]);
-  const scrolled = ({ target }) =>
-    setFollowing(target.scrollHeight - target.scrollTop - target.clientHeight < NEAR_END_PX);
+  const scrolled = ({ target }) => {
+    const atEnd = target.scrollHeight - target.scrollTop - target.clientHeight < NEAR_END_PX;
+    // Only a reader scrolls back; a list that grew under an unmoved position has not been left.
+    if (atEnd || target.scrollTop < lastTop.current) setFollowing(atEnd);
+    lastTop.current = target.scrollTop;
+  };
   return html`<div class="flow">
     <ol class="flow__list" ref=${list} onScroll=${scrolled} role="log" aria-live="polite" aria-label=${label ?? t("comments.label")} tabindex="0">
       ${comments.map((one) => html`<${Line} key=${one.comment_id} one=${one} you=${you} actions=${actions} />`)}

@@ -3,7 +3,7 @@ import { onLanguage, switchLanguage, t } from "../i18n/index.js";
 import { html, useEffect, useState } from "./html.js";
 import { Icon } from "./icons.js";
 
-export const LanguageSwitch = () => html`<button type="button" class="chip-button" onClick=${switchLanguage} data-testid="language">
+export const LanguageSwitch = () => html`<button type="button" class="chip-button chip-button--named" onClick=${switchLanguage} data-testid="language">
   <${Icon} name="globe" /><span lang=${t("language.other_tag")}>${t("language.other")}</span>
 </button>`;
 

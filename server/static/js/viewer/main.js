@@ -37,7 +37,7 @@ function Viewer({ config, session }) {
   const silent = status.phase === "closed" || OVER.has(room.state);
   const isViewer = account.role === "viewer";
 
-  return html`<main class=${`room ${sheet ? "room--sheet" : ""}`}>
+  return html`<main class=${`room ${sheet && sheet.name !== "tip" ? "room--paper" : ""}`}>
     <${Stage} video=${video} phase=${phase} host=${room.broadcast?.host.display_name} />
     <${TopBar} room=${room} live=${room.state === "live" && room.publisher !== "none"} openOrders=${() => setSheet({ name: "orders" })} />
     <section class="side" aria-label=${t("room.label")}>

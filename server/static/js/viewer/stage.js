@@ -6,10 +6,13 @@ import { Icon } from "../ui/icons.js";
 
 const ICON = { terminated: "warning", paused: "pause", ended: "check", refused: "warning", banned: "warning" };
 
+const SILENT = new Set(["not_started", "closed", "forbidden", "no_such_broadcast", "banned", "refused"]);
+const DARK = new Set(["terminated", "ended", "paused"]);
+
 export function Stage({ video, phase, host }) {
   const [wide, setWide] = useState(false);
   const [muted, setMuted] = useState(true);
-  const dark = phase.name === "terminated" || phase.name === "ended" || phase.name === "paused";
+  const dark = DARK.has(phase.name);
   useEffect(() => {
     // A stream that was cut or paused must not be heard behind the notice.
     if (video.current) video.current.muted = muted || dark;
@@ -32,7 +35,7 @@ export function Stage({ video, phase, host }) {
       data-testid="video"
     ></video>
     <${Banner} phase=${phase} />
-    ${!dark && html`<${SoundControl} muted=${muted} unmute=${unmute} mute=${() => setMuted(true)} />`}
+    ${!dark && !SILENT.has(phase.name) && html`<${SoundControl} muted=${muted} unmute=${unmute} mute=${() => setMuted(true)} />`}
   </section>`;
 }
 

@@ -11,7 +11,7 @@ export function TopBar({ room, live, openOrders }) {
     <div class="host">
       <span class="avatar" aria-hidden="true">${[...(host?.display_name ?? "·")][0]}</span>
       <div class="host__text">
-        <h1 class="host__name">${host?.display_name ?? t("page.loading")}</h1>
+        <h1 class="host__name">${host?.display_name ?? t("brand")}</h1>
         ${host?.licence_no && html`<p class="host__licence">${t("host.licence", { no: host.licence_no })}</p>`}
       </div>
     </div>

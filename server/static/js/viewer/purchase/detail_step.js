@@ -16,9 +16,10 @@ export function DetailStep({ card, role, state, checkGate, next }) {
     <p class="disclosure">${card.disclosure_text}</p>
     <${Sentences} card=${card} />
     ${role !== "viewer" && html`<p class="notice">${t("buy.viewers_only")}</p>`}
-    ${gate && html`<${GateAnswer} gate=${gate} />`}
-    <${Failure} error=${error} />
+    ${gate && html`<${Customer} customer=${gate.customer} />`}
     <div class="sheet-foot">
+      ${gate && html`<${GateAnswer} gate=${gate} />`}
+      <${Failure} error=${error} />
       ${error
         ? html`<button type="button" class="button button--wide" onClick=${checkGate}>${t("action.retry")}</button>`
         : html`<button type="button" class="button button--primary button--wide" disabled=${!leadsOn(gate) || busy} onClick=${next} data-testid="gate-next">${t(busy ? "buy.checking" : "buy.next")}</button>`}
@@ -46,16 +47,17 @@ function Facts({ card }) {
   </dl>`;
 }
 
-function GateAnswer({ gate }) {
-  const { customer, refusals } = gate;
-  return html`<section class="gate" aria-label=${t("gate.label")}>
-    <p class="gate__you">
-      ${customer.risk_tolerance
-        ? t("gate.level", { level: customer.risk_tolerance, until: customer.assessed_until?.slice(0, 10) ?? "–" })
-        : t("gate.no_level")}
-      ${" "}${Number.isInteger(customer.available_minor) && t("gate.available", { money: formatMoney(customer.available_minor, customer.currency) })}
-    </p>
-    ${gate.allowed && html`<p class="gate__ok" role="status">${t("gate.allowed")}</p>`}
-    ${(refusals ?? []).map((one) => html`<${Refusal} key=${one.code} code=${one.code} detail=${one.detail} />`)}
-  </section>`;
-}
+const Customer = ({ customer }) => html`<div class="gate">
+  <p>
+    ${customer.risk_tolerance
+      ? t("gate.level", { level: customer.risk_tolerance, until: customer.assessed_until?.slice(0, 10) ?? "–" })
+      : t("gate.no_level")}
+  </p>
+  ${Number.isInteger(customer.available_minor) && html`<p>${t("gate.available", { money: formatMoney(customer.available_minor, customer.currency) })}</p>`}
+</div>`;
+
+/** Stands beside the button it explains, so that nobody has to scroll for the reason. */
+const GateAnswer = ({ gate }) => html`<section class="gate" aria-label=${t("gate.label")}>
+  ${gate.allowed && html`<p class="gate__ok" role="status">${t("gate.allowed")}</p>`}
+  ${gate.refusals.map((one) => html`<${Refusal} key=${one.code} code=${one.code} detail=${one.detail} />`)}
+</section>`;
