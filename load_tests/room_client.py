@@ -1,6 +1,7 @@
 """One person in one room over the WebSocket protocol of docs/protocol.md. I/O: one WebSocket.
 
 `run` keeps the person connected by the protocol's rules; `request` and `send` speak while they are.
+Waits are bounded by `asyncio.timeout`: in Python 3.11 `wait_for` can swallow a cancellation.
 """
 
 import asyncio
@@ -99,7 +100,8 @@ class RoomClient:
         self._pending[message_id] = answer
         try:
             await self.send({**message, "id": message_id})
-            return await asyncio.wait_for(answer, _ACK_TIMEOUT_S)
+            async with asyncio.timeout(_ACK_TIMEOUT_S):
+                return await answer
         except TimeoutError:
             raise NotConnected("no answer in time") from None
         finally:
@@ -147,7 +149,8 @@ class RoomClient:
         """Read until the connection ends, or has been silent for 30 s."""
         while True:
             try:
-                frame = await asyncio.wait_for(connection.recv(), _SILENCE_S)
+                async with asyncio.timeout(_SILENCE_S):
+                    frame = await connection.recv()
             except (ConnectionClosed, TimeoutError):
                 return
             for event in msgspec.json.decode(frame, type=list[Event]):
@@ -190,7 +193,8 @@ class RoomClient:
 
 async def _send(connection: ClientConnection, message: Event) -> None:
     try:
-        await asyncio.wait_for(connection.send(msgspec.json.encode(message).decode()), _SEND_TIMEOUT_S)
+        async with asyncio.timeout(_SEND_TIMEOUT_S):
+            await connection.send(msgspec.json.encode(message).decode())
     except (ConnectionClosed, TimeoutError) as error:
         raise NotConnected("the connection ended") from error
 
@@ -198,6 +202,7 @@ async def _send(connection: ClientConnection, message: Event) -> None:
 async def _close(connection: ClientConnection) -> None:
     """Close within 2 s, by force if the other end does not answer."""
     try:
-        await asyncio.wait_for(connection.close(), 2)
+        async with asyncio.timeout(2):
+            await connection.close()
     except TimeoutError:
         connection.transport.abort()

@@ -19,7 +19,7 @@ from load_tests.show.crowd import Crowd
 from load_tests.show.director import Director
 from load_tests.show.host import Host
 from load_tests.show.monitor import keep_present
-from load_tests.show.tracks_aiortc import draw_ahead
+from load_tests.show.tracks_aiortc import draw_ahead, warm_up
 from load_tests.show.whip_aiortc import WhipPublisher, configure_encoder, offer_loopback
 
 _TIDY_UP_S = 1.0
@@ -63,6 +63,8 @@ async def _run(options: argparse.Namespace, credentials: Credentials, door: Door
         for watched in dict.fromkeys((broadcast_id, *options.monitor_for)):
             monitor = Person(door, credentials.monitor_of(watched))
             tasks.create_task(keep_present(monitor, watched, gateway, run_id))
+        if options.publisher:
+            await warm_up()
         host = Host(Person(door, credentials.host), broadcast_id, gateway, run_id)
         clock = ShowClock()
         if options.publisher:
@@ -86,7 +88,8 @@ async def _direct(director: Director) -> None:
         await director.direct()
     finally:
         with contextlib.suppress(ApiError, Unreachable, TimeoutError):
-            await asyncio.wait_for(director.cancel_purchases(), _TIDY_UP_S)
+            async with asyncio.timeout(_TIDY_UP_S):
+                await director.cancel_purchases()
 
 
 def _options() -> argparse.Namespace:

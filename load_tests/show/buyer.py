@@ -11,7 +11,6 @@ from uuid import uuid4
 from load_tests.http_client import Person
 from load_tests.show.purchase import amount_minor
 
-TYPED_SENTENCE: Final = "本人已经阅读风险揭示，愿意承担投资风险"
 _TYPING_S: Final = 2.0
 
 
@@ -67,7 +66,7 @@ class Buyer:
                 "broadcast_id": self._broadcast_id,
                 "product_id": card["product_id"],
                 "card_version": card["card_version"],
-                "typed_text": text or TYPED_SENTENCE,
+                "typed_text": text,
                 "documents_opened": [document["document_id"] for document in card["documents"]],
                 "dwell_ms": int((time.monotonic() - opened_at) * 1000),
             },

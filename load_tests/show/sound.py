@@ -34,7 +34,7 @@ Samples = NDArray[np.float32]
 def samples_at(first_sample: int, count: int) -> NDArray[np.int16]:
     """Return `count` samples from sample number `first_sample` of the stream; the show loops."""
     first = first_sample % (SHOW_MS * _SAMPLES_A_MS)
-    mixed = np.take(_bed(), range(first, first + count), mode="wrap").copy()
+    mixed = _bed_at(first, count)
     from_ms, to_ms = first / _SAMPLES_A_MS, (first + count) / _SAMPLES_A_MS
     for syllable in syllables_between(from_ms, to_ms):
         wave = _syllable_wave(syllable)
@@ -43,6 +43,13 @@ def samples_at(first_sample: int, count: int) -> NDArray[np.int16]:
         start = max(0, offset)
         mixed[start : start + source.stop - source.start] += wave[source]
     return np.clip(mixed, -32_768, 32_767).astype(np.int16)
+
+
+def _bed_at(first: int, count: int) -> Samples:
+    """Cut `count` samples (at most the bed's length) out of the endless repetition of the bed."""
+    bed = _bed()
+    start = first % len(bed)
+    return np.concatenate((bed[start : start + count], bed[: max(0, start + count - len(bed))]))
 
 
 @lru_cache(maxsize=32)

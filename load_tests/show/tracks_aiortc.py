@@ -23,6 +23,12 @@ _AUDIO_SAMPLES: Final = SAMPLE_RATE * _AUDIO_MS // 1000
 _PREPARE_EVERY_S: Final = 1.0
 
 
+async def warm_up() -> None:
+    """Draw and compute what the first seconds need (about half a second), before the clock starts."""
+    await asyncio.to_thread(prepare, 0)
+    await asyncio.to_thread(samples_at, 0, 1)
+
+
 async def draw_ahead(clock: ShowClock) -> None:
     """Draw the slides that come next, beside the frames, so that none waits; run as a task for ever."""
     while True:

@@ -83,13 +83,15 @@ class WhipPublisher:
         if location is not None:
             await self._delete(location)
         try:
-            await asyncio.wait_for(peer.close(), _CLOSE_TIMEOUT_S)
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await peer.close()
         except TimeoutError:
             logger.warning("the peer connection did not close within %s s", _CLOSE_TIMEOUT_S)
 
     async def _delete(self, location: str) -> None:
         with contextlib.suppress(ApiError, Unreachable, TimeoutError):
-            await asyncio.wait_for(self._person.send("DELETE", location), _CLOSE_TIMEOUT_S)
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await self._person.send("DELETE", location)
 
 
 def configure_encoder() -> None:
