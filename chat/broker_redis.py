@@ -78,8 +78,12 @@ class RedisBroker:
     async def run(self) -> None:
         """Receive until cancelled; a lost connection is made anew, with growing pauses while Redis is away."""
         failures = 0
+        task = asyncio.current_task()
+        assert task is not None
         try:
-            while True:
+            # Asked each time because redis-py sends through asyncio.wait_for, which before Python 3.12 can swallow a
+            # cancellation that comes as the send completes.
+            while not task.cancelling():
                 try:
                     await self._receive()
                 except (RedisError, OSError, TimeoutError) as error:

@@ -124,6 +124,7 @@ class Gateway:
             time.time,
         )
         self._participants: set[Participant] = set()
+        self._sockets: set[RawConnection] = set()
         self._server: Server | None = None
         self._ticking: asyncio.Task[None] | None = None
 
@@ -154,7 +155,7 @@ class Gateway:
             max_queue=8,
             write_limit=options.write_limit_bytes,
             create_connection=functools.partial(  # type: ignore[arg-type]  # the library calls it, whatever its type
-                RawConnection, limits=options.write, counters=self.counters
+                RawConnection, limits=options.write, counters=self.counters, sockets=self._sockets
             ),
         )
         self._ticking = asyncio.create_task(self._tick())
@@ -229,7 +230,7 @@ class Gateway:
             async with asyncio.timeout(drain_s / 2):
                 await self._server.wait_closed()
         except TimeoutError:
-            for connection in self._server.all_connections.copy():
+            for connection in self._sockets.copy():
                 connection.transport.abort()
             await self._server.wait_closed()
         self._ticking.cancel()

@@ -35,16 +35,21 @@ class RawConnection(ServerConnection):
     peer that floods pings cannot make the library buffer pongs; when it stays paused for `stall_s` it is aborted.
     """
 
-    def __init__(self, *args: Any, limits: WriteLimits, counters: GatewayCounters, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, limits: WriteLimits, counters: GatewayCounters, sockets: "set[RawConnection]", **kwargs: Any
+    ) -> None:
+        """`sockets` holds every connection from accept to loss, those in their handshake too."""
         super().__init__(*args, **kwargs)
         self._limits = limits
         self._counters = counters
         self._outbox = Outbox(limits.outbox_bytes)
         self._abort_timer: asyncio.TimerHandle | None = None
         self._ending = False
+        self._sockets = sockets
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._sockets.add(self)
         # The reader must not resume a socket that is paused because its writes do not go out.
         self.recv_messages.resume = self._resume_reading
 
@@ -125,6 +130,7 @@ class RawConnection(ServerConnection):
             self._abort_timer = None
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._sockets.discard(self)
         self._cancel_abort()
         self._outbox.clear()
         super().connection_lost(exc)

@@ -118,6 +118,8 @@ class Rig:
 async def connected(gateway: Gateway, **options: Any) -> AsyncIterator[Client]:
     """A socket with the right subprotocol, before hello."""
     options.setdefault("subprotocols", [Subprotocol(SUBPROTOCOL)])
+    # Without a bound on the client's queue its library reads on even while the test looks elsewhere.
+    options.setdefault("max_queue", None)
     async with connect(f"ws://127.0.0.1:{gateway.port}/ws", compression=None, **options) as socket:
         yield Client(socket)
 
