@@ -31,7 +31,7 @@ class Claim:
 class Answer(msgspec.Struct, frozen=True):
     """A stored final answer: a result, or a refusal's code, detail and extra."""
 
-    result: msgspec.Raw | None = None
+    result: dict[str, Any] | None = None
     code: str | None = None
     detail: str = ""
     extra: dict[str, Any] = {}
@@ -43,7 +43,7 @@ class Answer(msgspec.Struct, frozen=True):
         if self.code is not None:
             raise Refusal(self.code, self.detail, **self.extra)
         assert self.result is not None
-        return msgspec.json.decode(self.result, type=kind)
+        return msgspec.convert(self.result, kind)
 
 
 def body_hash(*fields: object) -> bytes:

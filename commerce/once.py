@@ -23,7 +23,7 @@ async def once(units: Units, claim: Claim, kind: type[T], work: Callable[[Unit],
             stored = await unit.keys.claim(claim)
             if stored is None:
                 result = await work(unit)
-                await unit.keys.answer(claim, Answer(msgspec.Raw(msgspec.json.encode(result))))
+                await unit.keys.answer(claim, Answer(msgspec.to_builtins(result)))
                 return result
     except (Refusal, IllegalMove) as refusal:
         # The refused work is undone as a whole; its answer is kept by a transaction of its own. Between the two a

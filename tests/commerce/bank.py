@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import asyncpg
 
@@ -46,11 +47,11 @@ class Broadcasts:
             raise TimeoutError
         return self.known.get(broadcast_id, GONE)
 
-    def change(self, broadcast_id: str, **changes: object) -> None:
-        self.known[broadcast_id] = replace(self.known[broadcast_id], **changes)  # type: ignore[arg-type]
+    def change(self, broadcast_id: str, **changes: Any) -> None:
+        self.known[broadcast_id] = replace(self.known[broadcast_id], **changes)
 
 
-def content(**changes: object) -> CardContent:
+def content(**changes: Any) -> CardContent:
     """A plain product, changed as a test needs it."""
     plain = CardContent(
         name="稳健180天",
@@ -79,9 +80,9 @@ def content(**changes: object) -> CardContent:
     return CardContent(**{name: changes.get(name, getattr(plain, name)) for name in plain.__struct_fields__})
 
 
-def customer(customer_id: str = "ac_ann", **changes: object) -> Customer:
+def customer(customer_id: str = "ac_ann", **changes: Any) -> Customer:
     plain = Customer(customer_id, "*安", date(1990, 5, 1), 3, NOW - timedelta(days=30), None)
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return replace(plain, **changes)
 
 
 class Bank:
@@ -100,20 +101,20 @@ class Bank:
             settings=settings,
         )
 
-    async def approved(self, product_id: str = "pr_a", **changes: object) -> str:
+    async def approved(self, product_id: str = "pr_a", **changes: Any) -> str:
         """Make a product and take it through review."""
         await self.service.products.create(content(**changes), "ac_host", product_id=product_id)
         await self.service.products.move(product_id, "submit", "ac_host")
         await self.service.products.move(product_id, "approve", "ac_checker")
         return product_id
 
-    async def open_shop(self, **changes: object) -> None:
+    async def open_shop(self, **changes: Any) -> None:
         """A product on stage and a customer with money: everything that a purchase needs."""
         await self.approved(**changes)
         await self.service.stage.feature("bc_a", "pr_a", HOST)
         await self.add_customer()
 
-    async def add_customer(self, customer_id: str = "ac_ann", money: int = 100_000_000, **changes: object) -> None:
+    async def add_customer(self, customer_id: str = "ac_ann", money: int = 100_000_000, **changes: Any) -> None:
         await self.service.customers.upsert(customer(customer_id, **changes))
         if money:
             transfer_id = f"seed_{customer_id}"
@@ -143,4 +144,5 @@ class Bank:
         return taken
 
     async def available_minor(self, customer_id: str = "ac_ann") -> int:
-        return (await self.service.gate.check("bc_a", "pr_a", customer_id))["customer"]["available_minor"]
+        available: int = (await self.service.gate.check("bc_a", "pr_a", customer_id))["customer"]["available_minor"]
+        return available
