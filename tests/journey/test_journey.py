@@ -1,0 +1,180 @@
+"""The whole loop in real Chromium: go live, watch, talk, buy, be cut."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from server.demo.bank import OWN_ID
+from server.demo.product import featured_product
+from tests.journey.chromium import DESK, PHONE, Screen, chromium
+from tests.journey.demo import Demo, running_demo
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+QUOTA_MINOR = 1_000_000  # 10,000 yuan: the first order takes 8,000 of it, the second wants more than is left
+SENTENCE = "本人已经阅读风险揭示，愿意承担投资风险"
+COMMENT = "这个产品适合三个月后要用的钱吗"
+
+
+async def test_live_watch_talk_buy_and_cut(demo_dir: Path) -> None:
+    async with running_demo(demo_dir, "--no-sample", "--no-crowd") as demo:
+        product_id = await scarce_product(demo)
+        async with chromium(demo.base) as windows:
+            host = await windows.screen("host", DESK)
+            mei = await windows.screen("mei", PHONE)
+            bo = await windows.screen("bo", PHONE)
+            monitor = await windows.screen("monitor", DESK)
+
+            await go_live(host)
+            for viewer, login in ((mei, "mei"), (bo, "bo")):
+                await watch(viewer, login)
+            await talk(mei, bo)
+            await like_and_tip(mei, bo)
+            await show_card(host, product_id, mei, bo)
+            await buy(mei)
+            await refused_beyond_what_is_left(bo)
+            await cut(monitor, host, mei, bo)
+            for screen in (host, mei, bo, monitor):
+                assert screen.complaints == [], screen.name
+
+
+async def scarce_product(demo: Demo) -> str:
+    """Make and approve a product with little quota, as host and checker do."""
+    content = featured_product(datetime.now(UTC))
+    host, checker = await demo.sign_in("linxiao"), await demo.sign_in("hejun")
+    body = {name: getattr(content, name) for name in content.__struct_fields__}
+    body |= {
+        "name": "旅程测试产品",
+        "quota_total_minor": QUOTA_MINOR,
+        "benchmark": {"text": content.benchmark.text, "basis": content.benchmark.basis} if content.benchmark else None,
+        "fees": [{"name": fee.name, "text": fee.text} for fee in content.fees],
+        "documents": [{"title": one.title, "text": one.text} for one in content.documents],
+        "window_opens_at": content.window_opens_at.isoformat(),
+        "window_closes_at": content.window_closes_at.isoformat(),
+    }
+    made = await demo.call("POST", "/api/v1/products", host, body)
+    product_id = str(made["product_id"])
+    await demo.call("POST", f"/api/v1/products/{product_id}/moves", host, {"move": "submit"})
+    await demo.call("POST", f"/api/v1/products/{product_id}/moves", checker, {"move": "approve"})
+    return product_id
+
+
+async def go_live(host: Screen) -> None:
+    await host.open("/console", "linxiao")
+    await host.page.locator(f'[data-testid="open-broadcast"][data-broadcast-id="{OWN_ID}"]').click()
+    await host.at("preview").wait_for()
+    await host.until("() => document.querySelector('[data-testid=preview] video, video')?.videoWidth > 0")
+    await host.shot("1-ready")
+    await host.at("go-live").click()
+    await host.until("() => document.querySelector('[data-testid=publisher]')?.dataset.phase === 'connected'")
+
+
+async def watch(viewer: Screen, login: str) -> None:
+    await viewer.open(f"/watch/{OWN_ID}", login)
+    await viewer.plays()
+    assert await viewer.page.evaluate("() => document.querySelector('video').muted")
+    await viewer.at("sound").click()
+    assert not await viewer.page.evaluate("() => document.querySelector('video').muted")
+    await viewer.hears()
+    await viewer.shot("2-watching")
+
+
+async def talk(mei: Screen, bo: Screen) -> None:
+    await mei.at("comment-input").fill(COMMENT)
+    await mei.at("comment-send").click()
+    for viewer in (mei, bo):
+        await viewer.sees("comment", COMMENT)
+    # A phrase that nobody may promise is held back from everyone else; a later comment shows that it would have come.
+    await mei.at("comment-input").fill("这个稳赚不赔")
+    await mei.at("comment-send").click()
+    await bo.at("comment-input").fill("收到")
+    await bo.at("comment-send").click()
+    await mei.sees("comment", "收到")
+    for viewer in (mei, bo):
+        shown = await viewer.page.get_by_test_id("comment").filter(has_text=COMMENT).count()
+        assert shown == 1, f"{viewer.name} sees the comment {shown} times"
+    assert await bo.page.get_by_text("稳赚不赔").count() == 0
+    await bo.shot("3-talk")
+
+
+async def like_and_tip(mei: Screen, bo: Screen) -> None:
+    for _ in range(3):
+        await mei.at("like").click()
+    for viewer in (mei, bo):
+        await viewer.sees("like-total", re.compile(r"^3$"))
+    await mei.at("tip-open").click()
+    await mei.sees("points-balance", "500")
+    await mei.at("tip-send").click()
+    await mei.at("tip-sheet").wait_for(state="detached")
+    await mei.at("tip-open").click()
+    await mei.sees("points-balance", "490")
+    await mei.shot("4-tipped")
+    await mei.page.keyboard.press("Escape")
+
+
+async def show_card(host: Screen, product_id: str, *viewers: Screen) -> None:
+    product = host.page.locator(f'[data-testid="product"][data-product-id="{product_id}"]')
+    await product.get_by_test_id("show-card").click()
+    for viewer in viewers:
+        await viewer.sees("card-name", "旅程测试产品")
+        await viewer.page.get_by_text("理财非存款，产品有风险，投资须谨慎").first.wait_for()
+    await host.shot("5-card")
+    await viewers[0].shot("5-card")
+
+
+async def through_the_gate(viewer: Screen, yuan: str) -> None:
+    """Read, write the sentence by hand, name an amount and ask for it."""
+    await viewer.at("card-open").click()
+    await viewer.at("gate-next").click()
+    documents = viewer.page.get_by_test_id("doc-open")
+    await documents.first.wait_for()
+    for index in range(await documents.count()):
+        await documents.nth(index).click()
+        await viewer.page.wait_for_timeout(2_000)
+        await viewer.at("doc-close").click()
+    await viewer.at("ack-text").fill(SENTENCE)
+    await viewer.at("ack-next").click()
+    await viewer.at("amount").fill(yuan)
+    await viewer.at("reserve").click()
+
+
+async def buy(mei: Screen) -> None:
+    await through_the_gate(mei, "8000")
+    await mei.at("submit-order").wait_for()
+    await mei.shot("6-reserved")
+    await mei.at("submit-order").click()
+    await mei.at("receipt").wait_for()
+    await mei.sees("receipt", "8,000.00")
+    await mei.sees("receipt", SENTENCE)
+    await mei.shot("6-receipt")
+    await mei.at("receipt-close").click()
+    await mei.sees("quota-left", "2,000")
+
+
+async def refused_beyond_what_is_left(bo: Screen) -> None:
+    await bo.sees("quota-left", "2,000")
+    await through_the_gate(bo, "5000")
+    refusal = bo.page.locator('[data-testid="refusal"][data-code="quota_empty"]:visible')
+    await refusal.filter(has_text="剩余额度不足").wait_for()
+    await bo.shot("7-refused")
+    await bo.at("amount").fill("2000")
+    await bo.at("reserve").click()
+    await bo.at("submit-order").click()
+    await bo.sees("receipt", "2,000.00")
+
+
+async def cut(monitor: Screen, host: Screen, *viewers: Screen) -> None:
+    await monitor.open(f"/monitor/{OWN_ID}", "zhoumin")
+    await monitor.sees("comment", COMMENT)
+    await monitor.plays()
+    await monitor.shot("8-monitor")
+    await monitor.at("terminate").click()
+    await monitor.at("terminate-reason").fill("测试终止")
+    await monitor.at("terminate-confirm").click()
+    for viewer in viewers:
+        await viewer.until("() => document.querySelector('[data-testid=state-banner]')?.dataset.state === 'terminated'")
+        await viewer.shot("9-cut")
+    await host.sees("broadcast-state", re.compile("终止"))
+    await host.shot("9-cut")
