@@ -50,7 +50,8 @@ class OutboxRelay:
                 continue
             if handed < self._batch:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self._poll_s)
+                    async with asyncio.timeout(self._poll_s):
+                        await self._woken.wait()
 
     async def relay_once(self) -> int:
         """Hand out what is committed, up to one batch, and return how many; raises FactNotTaken after a refusal."""
@@ -58,7 +59,9 @@ class OutboxRelay:
         async with self._reader.batch(self._batch) as batch:
             for fact in batch.facts:
                 try:
-                    await asyncio.wait_for(self._read(fact), self._read_timeout_s)
+                    # Not wait_for: before Python 3.12 it loses a cancellation that meets a finished wait.
+                    async with asyncio.timeout(self._read_timeout_s):
+                        await self._read(fact)
                 except Exception as error:  # the reader is a boundary: whatever it raises means "not taken"
                     refused = FactNotTaken(f"fact {fact.fact_id} ({fact.kind}): {type(error).__name__}: {error}")
                     break

@@ -1,0 +1,116 @@
+"""Applause points: granted, tipped, capped, expired, and always adding up."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from commerce.audit_postgres import audit
+from commerce.errors import CommerceError, Refusal
+from commerce.points import Grant, balance, use_up
+from tests.commerce.bank import HOST, NOW, Bank
+
+grants_of = st.lists(
+    st.builds(
+        Grant,
+        st.uuids().map(str),
+        st.integers(1, 100),
+        st.integers(-5, 5).map(lambda days: NOW + timedelta(days=days)),
+    ),
+    max_size=8,
+)
+
+
+@given(grants_of, st.integers(1, 400))
+def test_points_are_used_exactly_soonest_to_expire_first_and_never_expired_ones(
+    grants: list[Grant], wanted: int
+) -> None:
+    held = balance(grants, NOW)
+    if wanted > held:
+        with pytest.raises(Refusal, match="insufficient_points"):
+            use_up(grants, wanted, NOW)
+        return
+    uses = dict(use_up(grants, wanted, NOW))
+    assert sum(uses.values()) == wanted
+    by_id = {grant.grant_id: grant for grant in grants}
+    assert all(0 < used <= by_id[grant_id].left_points for grant_id, used in uses.items())
+    assert all(by_id[grant_id].expires_at > NOW for grant_id in uses)
+    last = max(by_id[grant_id].expires_at for grant_id in uses)
+    untouched = [g for g in grants if g.expires_at > NOW and g.grant_id not in uses]
+    assert all(grant.expires_at >= last for grant in untouched)
+
+
+async def granted(bank: Bank, points: int = 2_000, grant_id: str = "pg_1", days: int = 30) -> None:
+    await bank.service.applause.grant(
+        "ac_ann", points, reason="welcome", expires_at=NOW + timedelta(days=days), grant_id=grant_id
+    )
+
+
+async def refusal(bank: Bank, points: object, key: str = "t9") -> str:
+    with pytest.raises(CommerceError) as caught:
+        await bank.service.applause.tip("ac_ann", "bc_a", points, nickname="安", key=key)
+    return caught.value.code
+
+
+async def test_a_tip_is_durable_counted_and_listed(bank: Bank) -> None:
+    await bank.add_customer()
+    await granted(bank)
+    done = await bank.service.applause.tip("ac_ann", "bc_a", 30, nickname="安", key="t1")
+    assert (done.points, done.balance, done.stream_time_ms) == (30, 1_970, 65_000)
+    view = await bank.service.applause.read("ac_ann")
+    assert (view.balance, view.daily_cap, view.tipped_today) == (1_970, 1_000, 30)
+    assert [(entry.kind, entry.points) for entry in view.entries] == [("tip", -30), ("grant", 2_000)]
+
+
+async def test_a_grant_is_given_once(bank: Bank) -> None:
+    await bank.add_customer()
+    await granted(bank)
+    await granted(bank)
+    assert await bank.service.applause.balance("ac_ann") == 2_000
+
+
+async def test_each_refusal_of_a_tip(bank: Bank) -> None:
+    await bank.open_shop()
+    await granted(bank)
+    assert await refusal(bank, 10, "t1") == "tips_off"
+    await bank.service.stage.pull("bc_a", HOST, "done")
+    assert await refusal(bank, 0) == "bad_amount"
+    assert await refusal(bank, 1.0) == "bad_amount"
+    assert await refusal(bank, 1_001, "t2") == "daily_cap"
+    bank.broadcasts.change("bc_a", state="ended")
+    assert await refusal(bank, 10, "t3") == "not_live"
+    bank.broadcasts.change("bc_a", state="live")
+    await bank.add_customer(money=0, birth_date=date(2012, 1, 1))
+    assert await refusal(bank, 10, "t4") == "minor"
+    with pytest.raises(CommerceError, match="minor"):
+        await bank.service.applause.tip("ac_unknown", "bc_a", 1, nickname="?", key="t5")
+    with pytest.raises(CommerceError, match="no_such_broadcast"):
+        await bank.service.applause.tip("ac_ann", "bc_none", 1, nickname="安", key="t6")
+
+
+async def test_the_daily_cap_begins_again_at_the_banks_midnight(bank: Bank) -> None:
+    await bank.add_customer()
+    await granted(bank)
+    await bank.service.applause.tip("ac_ann", "bc_a", 1_000, nickname="安", key="t1")
+    bank.clock.now = NOW.replace(hour=15, minute=59)
+    assert await refusal(bank, 1, "t2") == "daily_cap"
+    bank.clock.now = NOW.replace(hour=16, minute=0)
+    await bank.service.applause.tip("ac_ann", "bc_a", 1_000, nickname="安", key="t3")
+    bank.clock.advance(days=1)
+    assert await refusal(bank, 1, "t4") == "insufficient_points"
+
+
+async def test_expired_points_are_no_balance_and_are_swept_once(bank: Bank) -> None:
+    await bank.add_customer()
+    await granted(bank, 100, "pg_1", days=1)
+    await granted(bank, 50, "pg_2", days=9)
+    await bank.service.applause.tip("ac_ann", "bc_a", 30, nickname="安", key="t1")
+    bank.clock.advance(days=1)
+    assert await bank.service.applause.balance("ac_ann") == 50
+    assert await refusal(bank, 51) == "insufficient_points"
+    assert await bank.service.applause.expire_due(bank.clock()) == 1
+    assert await bank.service.applause.expire_due(bank.clock()) == 0
+    kinds = dict(await bank.pool.fetch("SELECT kind, balance FROM ledger_accounts WHERE unit = 'POINTS'"))
+    assert kinds == {"points_granted": -150, "points_held": 50, "points_spent": 30, "points_expired": 70}
+    assert await audit(bank.pool) == []

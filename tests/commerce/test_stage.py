@@ -1,0 +1,104 @@
+"""Cards on stage: who may show them, what pulls them, and what is kept of each showing."""
+
+import pytest
+
+from commerce.errors import CommerceError
+from commerce.ports import Actor
+from tests.commerce.bank import HOST, MONITOR, ON_AIR, Bank
+
+
+async def pulled(bank: Bank) -> list[tuple[str, str | None]]:
+    rows = await bank.pool.fetch("SELECT product_id, pull_reason FROM showings ORDER BY showing_id")
+    return [tuple(row) for row in rows]
+
+
+async def test_a_showing_is_kept_with_both_clocks_and_the_disclosure(bank: Bank) -> None:
+    await bank.approved()
+    await bank.service.stage.feature("bc_a", "pr_a", HOST)
+    bank.broadcasts.change("bc_a", stream_time_ms=90_000)
+    bank.clock.advance(seconds=25)
+    await bank.service.stage.pull("bc_a", HOST, "host")
+    row = await bank.pool.fetchrow("SELECT * FROM showings")
+    assert (row["shown_by"], row["stream_time_ms"], row["card_version"]) == ("ac_host", 65_000, 1)
+    assert (row["pulled_by"], row["pull_reason"], row["pulled_stream_time_ms"]) == ("ac_host", "host", 90_000)
+    assert (row["pulled_at"] - row["shown_at"]).total_seconds() == 25
+    card = await bank.service.products.read("pr_a", staff=True)
+    assert row["disclosure_sha256"]
+    assert card["disclosure_text"]
+
+
+async def test_what_is_shown_is_the_card_with_its_quota(bank: Bank) -> None:
+    assert await bank.service.stage.shown("bc_a") is None
+    await bank.open_shop()
+    await bank.reserved(amount_minor=120_000)
+    shown = await bank.service.stage.shown("bc_a")
+    assert shown
+    assert shown["card"]["quota_left_minor"] == 300_000_000 - 120_000
+    assert shown["stream_time_ms"] == 65_000
+    assert shown["shown_at_ms"] == round(bank.clock().timestamp() * 1000)
+
+
+async def test_featuring_again_changes_nothing_and_another_replaces(bank: Bank) -> None:
+    await bank.approved("pr_a")
+    await bank.approved("pr_b")
+    for product_id in ("pr_a", "pr_a", "pr_b"):
+        await bank.service.stage.feature("bc_a", product_id, HOST)
+    assert await pulled(bank) == [("pr_a", "replaced"), ("pr_b", None)]
+
+
+REFUSED: list[tuple[dict[str, object], Actor, str]] = [
+    ({}, Actor("ac_other", "host"), "not_your_broadcast"),
+    ({"state": "scheduled"}, HOST, "not_live"),
+    ({"state": "ended"}, HOST, "not_live"),
+    ({"monitor_absent": True}, HOST, "monitor_absent"),
+    ({"recording_unavailable": True}, HOST, "recording_unavailable"),
+]
+
+
+@pytest.mark.parametrize(("changes", "actor", "code"), REFUSED)
+async def test_when_a_card_may_not_be_featured(bank: Bank, changes: dict[str, object], actor: Actor, code: str) -> None:
+    await bank.approved()
+    bank.broadcasts.change("bc_a", **changes)
+    with pytest.raises(CommerceError, match=code):
+        await bank.service.stage.feature("bc_a", "pr_a", actor)
+    assert await pulled(bank) == []
+
+
+async def test_host_and_monitor_pull_others_do_not(bank: Bank) -> None:
+    await bank.approved()
+    for actor in (HOST, MONITOR):
+        await bank.service.stage.feature("bc_a", "pr_a", HOST)
+        with pytest.raises(CommerceError, match="not_your_broadcast"):
+            await bank.service.stage.pull("bc_a", Actor("ac_other", "host"), "no")
+        await bank.service.stage.pull("bc_a", actor, "reason")
+        with pytest.raises(CommerceError, match="no_card"):
+            await bank.service.stage.pull("bc_a", actor, "reason")
+    with pytest.raises(CommerceError, match="no_such_broadcast"):
+        await bank.service.stage.pull("bc_none", HOST, "reason")
+
+
+async def test_a_withdrawn_product_leaves_every_stage_at_once(bank: Bank) -> None:
+    await bank.approved()
+    await bank.approved("pr_b")
+    bank.broadcasts.known["bc_c"] = ON_AIR
+    for broadcast_id in ("bc_a", "bc_b"):
+        await bank.service.stage.feature(broadcast_id, "pr_a", HOST)
+    await bank.service.stage.feature("bc_c", "pr_b", HOST)
+    await bank.service.products.move("pr_a", "withdraw", "ac_checker")
+    assert await bank.service.stage.shown("bc_a") is None
+    assert await bank.service.stage.shown("bc_b") is None
+    assert await bank.service.stage.shown("bc_c") is not None
+    with pytest.raises(CommerceError, match="product_not_approved"):
+        await bank.service.stage.feature("bc_a", "pr_a", HOST)
+
+
+async def test_a_newer_card_version_pulls_the_older_from_the_stage(bank: Bank) -> None:
+    await bank.open_shop()
+    await bank.service.products.edit("pr_a", {"issuer_rating": "R4"}, "ac_host")
+    await bank.service.products.move("pr_a", "submit", "ac_host")
+    shown = await bank.service.stage.shown("bc_a")
+    assert shown
+    assert shown["card"]["risk_rating"] == "R2"
+    await bank.service.products.move("pr_a", "approve", "ac_checker")
+    assert await bank.service.stage.shown("bc_a") is None
+    assert await pulled(bank) == [("pr_a", "new_version")]
