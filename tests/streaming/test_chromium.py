@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +12,10 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, async_playwright
 
-from tests.streaming.harness import PATIENCE_S, Station, station
+from streaming.media_events import PublisherGone, ViewerLeft
+from streaming.media_settings import MediaSettings
+from tests.streaming.aiortc_clients import LossyLink
+from tests.streaming.harness import PATIENCE_S, Station, eventually, station
 
 pytestmark = pytest.mark.browser
 
@@ -116,6 +120,36 @@ async def test_chromium_viewer_decodes_what_chromium_publishes(codec: str) -> No
         await rises(page, "packetsReceived", "audio", 50)
         assert show.engine.snapshot().broadcasts[0].video_codec == codec
         assert video["packetsLost"] <= 0
+
+
+async def test_a_publisher_that_returns_with_another_codec_keeps_its_chromium_viewer() -> None:
+    async with station(page=PAGE) as show, browser_page(show) as page:
+        if not await page.evaluate("preferred('video', 'H264').length"):
+            pytest.skip("this Chromium has no H264 encoder")
+        await page.evaluate("view()")
+        await page.evaluate("publish('VP8', 'camera', 1000000)")
+        before = await rises(page, "framesDecoded", "video", 20)
+        await page.evaluate("publisher.close()")
+        await eventually("the publisher is gone", lambda: bool(show.of_type(PublisherGone)))
+        await page.evaluate("publish('H264', 'camera', 1000000)")
+        await rises(page, "framesDecoded", "video", before["framesDecoded"] + 40)
+        await rises(page, "packetsReceived", "audio", before["framesDecoded"] + 50)
+        assert show.engine.snapshot().broadcasts[0].video_codec == "H264"
+        assert not show.of_type(ViewerLeft)
+
+
+async def test_chromium_repairs_losses_on_its_leg_by_rtx() -> None:
+    chance = random.Random(3)
+    link = LossyLink(lambda _, upwards: not upwards and chance.random() < 0.05)
+    settings = MediaSettings(bind_host="127.0.0.1", advertised_port=link.port)
+    async with station(settings, page=PAGE) as show, browser_page(show) as page:
+        link.open(show.engine.local_port)
+        await page.evaluate("view()")
+        await page.evaluate("publish('VP8', 'camera', 1000000)")
+        await rises(page, "retransmittedPacketsReceived", "video", 5)
+        await rises(page, "framesDecoded", "video", 40)
+        assert show.engine.snapshot().retransmitted >= 5
+        link.close()
 
 
 async def test_chromium_reaches_its_bitrate_within_seconds() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +25,7 @@ class Recorder:
     def __init__(self, ufrag: str) -> None:
         self.ice = IceLiteAgent(ufrag, PASSWORD, "theirs", 0.0)
         self.seen: list[tuple[str, object]] = []
+        self.rtp_arrived_s = 0.0
 
     def addressed(self, address: Address, *, nominated: bool, now_s: float) -> None:
         self.seen.append(("nominated" if nominated else "addressed", address))
@@ -32,6 +35,7 @@ class Recorder:
 
     def receive_rtp(self, datagram: bytes, now_s: float) -> None:
         self.seen.append(("rtp", datagram))
+        self.rtp_arrived_s = now_s
 
     def receive_rtcp(self, datagram: bytes, now_s: float) -> None:
         self.seen.append(("rtcp", datagram))
@@ -121,6 +125,19 @@ def test_a_port_in_use_is_an_error_and_leaks_no_socket(port: MediaPort) -> None:
         MediaPort(
             "127.0.0.1", port.local_port, send_buffer_bytes=1 << 16, receive_buffer_bytes=1 << 16, clock=lambda: 0.0
         )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kernel time stamps are Linux's")
+def test_a_packet_that_waited_in_the_kernel_keeps_its_true_arrival_time(port: MediaPort) -> None:
+    endpoint = Recorder("ours")
+    port.register(endpoint)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(binding("ours"), ("127.0.0.1", port.local_port))
+        sender.sendto(bytes([128, 96]) + bytes(20), ("127.0.0.1", port.local_port))
+        time.sleep(0.1)
+        port._readable()
+    assert endpoint.kinds() == ["nominated", "rtp"]
+    assert endpoint.rtp_arrived_s <= 1.0 - 0.09
 
 
 async def test_an_endpoint_that_fails_does_not_stop_the_port(port: MediaPort) -> None:
