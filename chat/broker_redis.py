@@ -16,7 +16,13 @@ log = logging.getLogger(__name__)
 
 # A channel of no room keeps the subscriber's connection in use, so that it is watched before the first room opens.
 _IDLE_CHANNEL = b"wc:gateways"
+# The client's pool has a bound of connections and refuses beyond it, so a crowd of publishers must not take one each.
+_PIPELINE = 256
+_MAX_OUTGOING = 4_096
 _RETRY_S = (0.05, 0.2, 0.5, 1.0, 2.0)
+
+
+_Outgoing = tuple[str, bytes, asyncio.Future[None]]
 
 
 @dataclass(slots=True)
@@ -40,14 +46,38 @@ class RedisBroker:
         self._pubsub: Any = client.pubsub()  # redis-py leaves half of it unannotated
         self._subscriptions: dict[bytes, _Subscription] = {}
         self._commands = asyncio.Lock()
+        self._outgoing: list[_Outgoing] = []
+        self._publishing = asyncio.Lock()
 
     async def publish(self, broadcast_id: str, envelope: bytes) -> None:
-        """Hand the envelope to Redis."""
+        """Hand the envelope to Redis; those who publish at once share a pipeline, which also keeps their order."""
+        if len(self._outgoing) >= _MAX_OUTGOING:
+            raise Unavailable("too many events at once")
+        handed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._outgoing.append((events_channel(broadcast_id), envelope, handed))
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._client.publish(events_channel(broadcast_id), envelope)
+                async with self._publishing:
+                    while not handed.done():
+                        await self._publish_waiting()
+                await handed
         except (RedisError, OSError, TimeoutError) as error:
             raise Unavailable("the room cannot be reached now") from error
+
+    async def _publish_waiting(self) -> None:
+        """Send what waits in one round trip; whoever holds the turn sends for all."""
+        batch, self._outgoing = self._outgoing[:_PIPELINE], self._outgoing[_PIPELINE:]
+        pipeline = self._client.pipeline(transaction=False)
+        for channel, envelope, _ in batch:
+            pipeline.publish(channel, envelope)
+        try:
+            await pipeline.execute()
+        except BaseException as error:
+            _settle(batch, Unavailable("the room cannot be reached now"))
+            if not isinstance(error, RedisError | OSError):
+                raise
+        else:
+            _settle(batch, None)
 
     async def subscribe(self, broadcast_id: str, deliver: Deliver, gap: Gap) -> None:
         """Subscribe and wait until Redis has confirmed."""
@@ -125,3 +155,15 @@ class RedisBroker:
                 subscription.gap()
             else:
                 subscription.confirmed.set_result(None)
+
+
+def _settle(batch: list[_Outgoing], error: Unavailable | None) -> None:
+    """Tell those who wait; one that gave up cancelled its future."""
+    for _, _, handed in batch:
+        if handed.done():
+            continue
+        if error is None:
+            handed.set_result(None)
+        else:
+            handed.set_exception(error)
+            handed.exception()  # heard, should its publisher have been cancelled meanwhile

@@ -1,0 +1,200 @@
+"""Rooms and snapshots: what a joiner is told while the room goes on around them."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from chat.broker_memory import MemoryBroker, MemoryHub
+from chat.close_codes import CloseCode
+from chat.envelope import seal
+from chat.events import Author, Comment, CommentPosted, LikesCounted, QuotaChanged, StateChanged
+from chat.ports import BroadcastFacts, Principal
+from chat.room import Recording, Room
+from chat.rooms import JoinRefused, Rooms
+from chat.single_flight import SingleFlight
+from chat.snapshot import SnapshotBuilder
+from tests.chat.fakes import BROADCAST, FakeBroadcasts
+
+VIEWER = Principal("ac_a", "viewer", "小明", 0.0)
+
+
+class Listener:
+    """A member that keeps what it is offered."""
+
+    def __init__(self, account_id: str = "ac_a", role: str = "viewer", *, moderates: bool = False) -> None:
+        self.account_id, self.role, self.moderates = account_id, role, moderates
+        self.frames: list[bytes] = []
+        self.ending: CloseCode | None = None
+
+    def offer(self, frame: bytes) -> None:
+        self.frames.append(frame)
+
+    def dismiss(self, close_code: CloseCode) -> None:
+        self.ending = close_code
+
+
+class SlowBroadcasts(FakeBroadcasts):
+    """Answers when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def read(self, broadcast_id: str) -> BroadcastFacts | None:
+        self.asked.set()
+        await self.go_on.wait()
+        return await super().read(broadcast_id)
+
+
+class EmptyStores:
+    """An archive, like store and presence with nothing in them but the comments given."""
+
+    def __init__(self, *comments: Comment) -> None:
+        self.comments = list(comments)
+
+    async def recent(self, *_: object, **__: object) -> list[Comment]:
+        return self.comments
+
+    async def pinned(self, *_: object) -> None:
+        return None
+
+    async def merge(self, *_: object) -> int:
+        return 0
+
+    async def report(self, *_: object) -> int:
+        return 0
+
+
+def posted(comment_id: str) -> Comment:
+    return Comment(comment_id, "comment", Author("ac_z", "远方", "viewer"), comment_id, 1_000, None)
+
+
+def event_of(comment: Comment) -> CommentPosted:
+    return CommentPosted(comment.comment_id, comment.kind, comment.author, comment.text, comment.at_ms, None)
+
+
+def make_rooms(hub: MemoryHub, broadcasts: FakeBroadcasts, stores: Any) -> Rooms:
+    return Rooms(
+        gateway_id="gw",
+        broker=MemoryBroker(hub),
+        snapshots=SnapshotBuilder(broadcasts, stores, stores, stores, "gw"),
+        likes=stores,
+        presence=stores,
+        build_frame=bytes,
+        now_s=asyncio.get_running_loop().time,
+        now_ms=lambda: 0,
+    )
+
+
+def make_room() -> Room:
+    return Room(BROADCAST, bytes, 0.2, 0)
+
+
+async def test_what_happens_while_a_snapshot_is_built_is_told_after_it_and_nothing_twice() -> None:
+    hub, broadcasts = MemoryHub(), SlowBroadcasts()
+    rooms = make_rooms(hub, broadcasts, EmptyStores(posted("cm_stored")))
+    entering = asyncio.create_task(rooms.enter(BROADCAST, VIEWER))
+    await broadcasts.asked.wait()
+    publisher = MemoryBroker(hub)
+    await publisher.publish(BROADCAST, seal(event_of(posted("cm_stored"))))
+    await publisher.publish(BROADCAST, seal(event_of(posted("cm_late"))))
+    await publisher.publish(BROADCAST, seal(event_of(posted("cm_held")), audience="staff"))
+    await publisher.publish(BROADCAST, seal(QuotaChanged("pr_1", 5, 10, "CNY"), to="ac_other"))
+    await publisher.publish(BROADCAST, seal(StateChanged("paused", "none", None)))
+    await asyncio.sleep(0)
+    broadcasts.go_on.set()
+    room, shared = await entering
+    missed = shared.missed("ac_a", False)
+    assert [b'"cm_late"' in missed[0], b'"state"' in missed[1], len(missed)] == [True, True, 2]
+    assert room.state == "paused"
+
+
+async def test_a_room_whose_broadcast_ends_while_joining_is_refused() -> None:
+    hub, broadcasts = MemoryHub(), SlowBroadcasts()
+    rooms = make_rooms(hub, broadcasts, EmptyStores())
+    entering = asyncio.create_task(rooms.enter(BROADCAST, VIEWER))
+    await broadcasts.asked.wait()
+    await MemoryBroker(hub).publish(BROADCAST, seal(StateChanged("terminated", "none", None)))
+    await asyncio.sleep(0)
+    broadcasts.go_on.set()
+    with pytest.raises(JoinRefused) as refusal:
+        await entering
+    assert refusal.value.close_code is CloseCode.BROADCAST_OVER
+
+
+async def test_a_joiner_that_leaves_passes_the_snapshot_on_to_the_next() -> None:
+    broadcasts = SlowBroadcasts()
+    rooms = make_rooms(MemoryHub(), broadcasts, EmptyStores())
+    first = asyncio.create_task(rooms.enter(BROADCAST, VIEWER))
+    await broadcasts.asked.wait()
+    second = asyncio.create_task(rooms.enter(BROADCAST, VIEWER))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    broadcasts.go_on.set()
+    room, _ = await second
+    assert room.broadcast_id == BROADCAST
+
+
+async def test_many_who_ask_at_once_share_one_build_and_its_error() -> None:
+    flight: SingleFlight[int] = SingleFlight()
+    builds = 0
+
+    async def build() -> int:
+        nonlocal builds
+        builds += 1
+        await asyncio.sleep(0)
+        if builds == 2:
+            raise ValueError("second")
+        return builds
+
+    assert await asyncio.gather(*(flight.run(build) for _ in range(10))) == [1] * 10
+    failures = await asyncio.gather(*(flight.run(build) for _ in range(10)), return_exceptions=True)
+    assert all(isinstance(failure, ValueError) for failure in failures)
+    assert await flight.run(build) == 3
+
+
+def test_an_event_is_encoded_once_and_the_same_bytes_reach_everyone() -> None:
+    room, members = make_room(), [Listener(f"ac_{i}") for i in range(5)]
+    for member in members:
+        room.add(member)
+    room.deliver(seal(QuotaChanged("pr_1", 5, 10, "CNY")), 0.0)
+    assert len({id(member.frames[0]) for member in members}) == 1
+
+
+def test_a_comment_published_again_is_shown_once() -> None:
+    room, member = make_room(), Listener()
+    room.add(member)
+    for _ in range(3):
+        room.deliver(seal(event_of(posted("cm_1"))), 0.0)
+    assert len(member.frames) == 1
+
+
+def test_like_totals_of_many_gateways_are_shown_once_a_tick() -> None:
+    room, member = make_room(), Listener()
+    room.add(member)
+    for i in range(1, 31):
+        room.deliver(seal(LikesCounted(i)), i / 100)
+    room.show_likes(1.0)
+    assert member.frames[0] == b'[{"type":"likes","total":1}]'
+    assert member.frames[-1] == b'[{"type":"likes","total":30}]'
+    assert len(member.frames) <= 3
+
+
+def test_the_end_of_a_broadcast_is_told_before_everyone_is_sent_away() -> None:
+    room, member = make_room(), Listener()
+    room.add(member)
+    room.deliver(seal(StateChanged("ended", "none", 1)), 0.0)
+    assert len(member.frames) == 1
+    assert member.ending is CloseCode.BROADCAST_OVER
+    assert len(room) == 0
+
+
+def test_a_recording_that_overflows_is_spoilt() -> None:
+    room, recording = make_room(), Recording(limit=2)
+    room.recordings.append(recording)
+    for i in range(3):
+        room.deliver(seal(event_of(posted(f"cm_{i}"))), 0.0)
+    assert recording.spoilt
+    assert len(recording.events) == 2
