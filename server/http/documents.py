@@ -6,10 +6,6 @@ from commerce.service import CommerceService
 from server.auth.permissions import require
 from server.http.query import path_id
 
-PERMISSIONS: dict[str, frozenset[str]] = {
-    "document.read": frozenset({"viewer", "host", "guest", "monitor", "checker", "operator"}),
-}
-
 
 def routes(service: CommerceService) -> list[web.RouteDef]:
     """The route /api/v1/documents/{document_id}."""

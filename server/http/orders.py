@@ -15,14 +15,6 @@ from server.http.query import idempotency_key, page_size, page_start, path_id
 from server.ids import is_id
 
 _BASE = "/api/v1/orders"
-PERMISSIONS: dict[str, frozenset[str]] = {
-    "gate.read": frozenset({"viewer"}),
-    "acknowledgement.create": frozenset({"viewer"}),
-    "order.create": frozenset({"viewer"}),
-    "order.submit": frozenset({"viewer"}),
-    "order.cancel": frozenset({"viewer"}),
-    "order.read": frozenset({"viewer"}),
-}
 
 _Id = Annotated[str, Meta(max_length=43, pattern=r"^[a-z]{2}_[0-9a-z_]{1,40}$")]
 

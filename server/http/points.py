@@ -6,8 +6,6 @@ from commerce.service import CommerceService
 from server.auth.permissions import require
 from server.http.body import json_response
 
-PERMISSIONS: dict[str, frozenset[str]] = {"points.read": frozenset({"viewer"})}
-
 
 def routes(service: CommerceService) -> list[web.RouteDef]:
     """The route /api/v1/points."""

@@ -12,12 +12,6 @@ from server.http.body import json_response, read_json
 from server.http.query import page_size, page_start, path_id
 
 _BASE = "/api/v1/products"
-PERMISSIONS: dict[str, frozenset[str]] = {
-    "product.read": frozenset({"viewer", "host", "guest", "monitor", "checker", "operator"}),
-    "product.make": frozenset({"host"}),
-    "product.check": frozenset({"checker"}),
-    "product.withdraw": frozenset({"host", "checker"}),
-}
 _MOVE_PERMISSIONS = {
     "submit": "product.make",
     "approve": "product.check",

@@ -14,11 +14,6 @@ from server.http.errors import ApiError
 from server.http.query import path_id
 
 _PATH = "/api/v1/broadcasts/{broadcast_id}/card"
-PERMISSIONS: dict[str, frozenset[str]] = {
-    "card.read": frozenset({"viewer", "host", "guest", "monitor", "checker", "operator"}),
-    "card.feature": frozenset({"host"}),
-    "card.pull": frozenset({"host", "monitor"}),
-}
 
 
 class Feature(msgspec.Struct, forbid_unknown_fields=True):

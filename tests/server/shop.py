@@ -1,0 +1,83 @@
+"""The sale behind a real HTTP server and a real database, with a set clock and set broadcasts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import msgspec
+from aiohttp.test_utils import TestClient, TestServer
+
+from commerce.purchase import ACKNOWLEDGEMENT_TEXT
+from server.http import documents, orders, points, products, stage
+from server.http.application import build
+from server.http.commerce_errors import commerce_error
+from tests.commerce.bank import Bank, content
+from tests.server.people import TOKENS, session
+
+Answer = tuple[int, Any]
+
+
+def product_body(**changes: Any) -> dict[str, Any]:
+    """A product as its maker posts it."""
+    body: dict[str, Any] = msgspec.to_builtins(content())
+    return {**body, **changes}
+
+
+class Shop:
+    """A client, and the ways through the API that tests take."""
+
+    def __init__(self, client: TestClient[Any, Any], bank: Bank) -> None:
+        self.client = client
+        self.bank = bank
+
+    async def call(
+        self, method: str, path: str, who: str | None, body: Any = None, *, raw: str | None = None, **headers: str
+    ) -> Answer:
+        """Send JSON (or `raw` text) as this person; returns status and decoded body."""
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent: dict[str, Any] = {"json": body} if raw is None else {"data": raw}
+        async with self.client.request(
+            method, f"/api/v1{path}", headers={**(session(who) if who else {}), **headers}, **sent
+        ) as response:
+            if response.status in (204, 304):
+                return response.status, None
+            return response.status, msgspec.json.decode(await response.read())
+
+    async def opened(self, **changes: Any) -> None:
+        """An approved product on stage, and two customers with money."""
+        await self.bank.open_shop(**changes)
+        for customer_id in ("ac_viewer", "ac_viewer2"):
+            await self.bank.add_customer(customer_id)
+
+    async def acknowledged(self, who: str = "viewer", **changes: Any) -> Answer:
+        status, card = await self.call("GET", "/broadcasts/bc_a/card", who)
+        assert status == 200, card
+        body = {
+            "broadcast_id": "bc_a",
+            "product_id": card["product_id"],
+            "card_version": card["card_version"],
+            "typed_text": ACKNOWLEDGEMENT_TEXT,
+            "documents_opened": [document["document_id"] for document in card["documents"]],
+            "dwell_ms": 12_000,
+        }
+        return await self.call("POST", "/acknowledgements", who, {**body, **changes})
+
+    async def reserve(self, who: str = "viewer", key: str = "k1", **changes: Any) -> Answer:
+        status, acknowledgement = await self.acknowledged(who)
+        assert status == 201, acknowledgement
+        body = {
+            "acknowledgement_id": acknowledgement["acknowledgement_id"],
+            "amount_minor": 200_000,
+            "currency": "CNY",
+        }
+        return await self.call("POST", "/orders", who, {**body, **changes}, Idempotency_Key=key)
+
+
+@asynccontextmanager
+async def open_shop(pool: asyncpg.Pool) -> AsyncIterator[Shop]:
+    """Serve the sale's routes on a free port of the loopback interface."""
+    bank = Bank(pool)
+    routes = [route for module in (products, stage, orders, points, documents) for route in module.routes(bank.service)]
+    async with TestClient(TestServer(build(routes, TOKENS, (commerce_error,)))) as client:
+        yield Shop(client, bank)
