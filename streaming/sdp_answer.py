@@ -201,7 +201,7 @@ def build_answer(
         "t=0 0",
         "a=ice-lite",
         "a=group:BUNDLE " + " ".join(m.mid for m in negotiation.offer.media if m.mid in accepted),
-        "a=extmap-allow-mixed",
+        *(["a=extmap-allow-mixed"] if negotiation.offer.extmap_allow_mixed else []),
         "a=msid-semantic: WMS *",
     ]
     for offered in negotiation.offer.media:

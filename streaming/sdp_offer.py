@@ -70,6 +70,7 @@ class Offer:
 
     media: tuple[OfferedMedia, ...]
     bundle: tuple[str, ...]
+    extmap_allow_mixed: bool
 
 
 @dataclass(slots=True)
@@ -95,7 +96,7 @@ def parse_offer(sdp: str) -> Offer:
         raise BadSdp("mids are not unique")
     groups = (value.split() for value in session.listed.get("group", []))
     bundle = next((tuple(group[1:]) for group in groups if group and group[0] == "BUNDLE"), ())
-    return Offer(media, bundle)
+    return Offer(media, bundle, "extmap-allow-mixed" in session.single)
 
 
 def _split(lines: list[str]) -> tuple[_Section, list[tuple[str, _Section]]]:
