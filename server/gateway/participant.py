@@ -1,7 +1,6 @@
 """One connected person: carries out what the session decides. Talks to the socket through RawConnection."""
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +20,6 @@ from chat.snapshot import SharedSnapshot
 from server.gateway.counters import GatewayCounters
 from server.gateway.frames import text_frame
 from server.gateway.raw_connection import RawConnection
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
