@@ -7,7 +7,7 @@ import msgspec
 
 from commerce.catalogue_postgres import Document
 from commerce.dependencies import Dependencies
-from commerce.errors import Invalid, NotFound
+from commerce.errors import Conflict, Invalid, NotFound
 from commerce.money import Money
 from commerce.product import (
     CHECKS,
@@ -21,7 +21,7 @@ from commerce.product import (
     move,
 )
 from commerce.quota import Quota
-from commerce.stage import pull_product
+from commerce.stage import pull_product, tell_quota
 from commerce.uow_postgres import Unit
 
 
@@ -81,10 +81,16 @@ class Products:
             return await self._view(unit, product, staff=True)
 
     async def set_quota(self, product_id: str, total: Money) -> Quota:
-        """Change an approved product's total; raises Conflict `quota_below_taken`."""
+        """Change an approved product's total and tell where it is shown; raises Conflict `quota_below_taken`."""
         async with self._given.units.begin() as unit:
-            await _product(unit, product_id)
-            return await unit.quotas.set_total(product_id, total)
+            product = await _product(unit, product_id)
+            if product.approved_version is None:
+                raise Conflict("product_not_approved", "a checker has to approve the product first")
+            showing = await unit.showings.broadcasts_showing(product_id)
+            before = await unit.quotas.locked(product_id)
+            after = await unit.quotas.set_total(product_id, total)
+            await tell_quota(self._given, unit, product_id, total.currency, before, after, showing)
+            return after
 
     async def read(self, product_id: str, *, staff: bool) -> dict[str, Any]:
         """The card on sale; staff read the latest version, whatever its state."""

@@ -25,9 +25,9 @@ class Quotas:
         return None if row is None else Quota(row["total_minor"], row["taken_minor"])
 
     async def locked(self, product_id: str) -> Quota:
-        """Read an approved product's quota and keep it as it is until the transaction ends."""
+        """Read an approved product's quota and keep it for this transaction until it ends."""
         row = await self._connection.fetchrow(
-            "SELECT total_minor, taken_minor FROM quotas WHERE product_id = $1 FOR SHARE", product_id
+            "SELECT total_minor, taken_minor FROM quotas WHERE product_id = $1 FOR NO KEY UPDATE", product_id
         )
         assert row is not None, f"{product_id} was approved without a quota"
         return Quota(row["total_minor"], row["taken_minor"])

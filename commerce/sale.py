@@ -6,7 +6,6 @@ from datetime import datetime
 from commerce import ledger, order
 from commerce.dependencies import Dependencies
 from commerce.errors import NotFound, Refusal
-from commerce.facts import quota_changed
 from commerce.idempotency import Claim, body_hash
 from commerce.ledger_postgres import Overdrawn
 from commerce.money import Money, currency_code, minor_units, subscription_fee_minor
@@ -24,8 +23,8 @@ from commerce.purchase import (
     supervision_refusal,
     window_refusal,
 )
-from commerce.quota import Quota
 from commerce.receipt import OrderView, make_receipt, order_changed, order_view
+from commerce.stage import tell_quota
 from commerce.suitability import Customer, lasting_refusals, means_refusal, senior_refusal
 from commerce.uow_postgres import Unit
 
@@ -83,7 +82,8 @@ class Sale:
         await unit.outbox.add(order_changed(decision.order), now)
         showing = await unit.showings.broadcasts_showing(product_id)
         quota = await unit.quotas.take(product_id, command.amount.amount_minor)
-        await self._tell_quota(unit, decision.order, quota, -command.amount.amount_minor, showing, now)
+        before = quota.give_back(command.amount.amount_minor)
+        await tell_quota(self._given, unit, product_id, command.amount.currency, before, quota, showing)
         return order_view(decision.order, on_stage.card.content.name, None)
 
     async def _check_buyer(
@@ -216,19 +216,8 @@ class Sale:
         await unit.outbox.add(order_changed(ended), now)
         showing = await unit.showings.broadcasts_showing(ended.product_id)
         quota = await unit.quotas.give_back(ended.product_id, ended.amount.amount_minor)
-        await self._tell_quota(unit, ended, quota, ended.amount.amount_minor, showing, now)
-
-    async def _tell_quota(
-        self, unit: Unit, moved: Order, after: Quota, gained_minor: int, showing: list[str], now: datetime
-    ) -> None:
-        """Tell the rooms where the card is shown, but only of a change that viewers can see."""
-        before = Quota(after.total_minor, after.taken_minor + gained_minor)
-        left_minor = self._given.left_minor(after)
-        if left_minor == self._given.left_minor(before):
-            return
-        for broadcast_id in showing:
-            fact = quota_changed(broadcast_id, moved.product_id, left_minor, after.total_minor, moved.amount.currency)
-            await unit.outbox.add(fact, now)
+        before = quota.take(ended.amount.amount_minor)
+        await tell_quota(self._given, unit, ended.product_id, ended.amount.currency, before, quota, showing)
 
     def _claim(self, customer_id: str, operation: str, key: str, body: bytes) -> Claim:
         wait_s = self._given.settings.duplicate_wait_s

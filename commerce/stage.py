@@ -5,10 +5,11 @@ from typing import Any
 
 from commerce.dependencies import Dependencies
 from commerce.errors import Conflict, Forbidden, NotFound
-from commerce.facts import card_pulled, card_shown, epoch_ms
+from commerce.facts import card_pulled, card_shown, epoch_ms, quota_changed
 from commerce.order import SYSTEM
 from commerce.ports import Actor
 from commerce.purchase import OnStage, raise_first, require_broadcast, require_on_air, supervision_refusal
+from commerce.quota import Quota
 from commerce.uow_postgres import Unit
 
 
@@ -97,6 +98,18 @@ async def pull_product(unit: Unit, product_id: str, actor_id: str, reason: str, 
         on_stage = await unit.showings.open_on(broadcast_id)
         if on_stage is not None and on_stage.card.product_id == product_id:
             await _close(unit, broadcast_id, actor_id, reason, None, at)
+
+
+async def tell_quota(
+    given: Dependencies, unit: Unit, product_id: str, currency: str, before: Quota, after: Quota, showing: list[str]
+) -> None:
+    """Tell the rooms that show the product, but only of a change that viewers can see; the quota's row is locked."""
+    left_minor = given.left_minor(after)
+    if left_minor == given.left_minor(before) and after.total_minor == before.total_minor:
+        return
+    for broadcast_id in showing:
+        fact = quota_changed(broadcast_id, product_id, left_minor, after.total_minor, currency)
+        await unit.outbox.add(fact, given.now())
 
 
 async def _close(

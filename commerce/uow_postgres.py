@@ -1,7 +1,7 @@
 """Units of work: one Postgres transaction each, all of it or nothing. Does I/O.
 
 Row locks are always taken in this order, which rules out deadlocks between use-cases:
-idempotency key → order → customer → product → stage (advisory) → showings → position → ledger accounts → quota.
+idempotency key → order → customer → product → stage (advisory) → showings → ledger accounts → position → quota.
 The quota row comes last because every buyer of a product meets there.
 """
 

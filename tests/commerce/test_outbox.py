@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from commerce.facts import Fact
+from commerce.money import Money
 from commerce.outbox import FactNotTaken, OutboxRelay
 from commerce.outbox_postgres import OutboxReader
 from commerce.settings import CommerceSettings
@@ -89,6 +90,15 @@ async def test_quota_is_told_in_every_room_that_shows_the_card(bank: Bank, reade
     await bank.reserved()
     await relay_of(bank, reader).relay_once()
     assert [fact.broadcast_id for fact in reader.facts if fact.kind == "quota"] == ["bc_a", "bc_b"]
+
+
+async def test_a_changed_total_is_told_where_the_card_is_shown(bank: Bank, reader: Reader) -> None:
+    await bank.open_shop()
+    await relay_of(bank, reader).relay_once()
+    await bank.service.products.set_quota("pr_a", Money(500_000_000, "CNY"))
+    await bank.service.products.set_quota("pr_a", Money(500_000_000, "CNY"))
+    assert await relay_of(bank, reader).relay_once() == 1
+    assert reader.facts[-1].payload["total_minor"] == 500_000_000
 
 
 async def test_a_fact_that_is_not_taken_comes_again_with_its_id_and_keeps_its_place(bank: Bank, reader: Reader) -> None:
