@@ -11,7 +11,7 @@ const group = (digits) => digits.replace(/\B(?=(\d{3})+$)/g, ",");
 /** The integer minor units that `text` names ("10,000.5" CNY → 1000050), or null. */
 export function parseAmount(text, currency) {
   const exponent = exponentOf(currency);
-  const match = /^(\d{1,13})(?:\.(\d+))?$/.exec(text.normalize("NFKC").replace(/[,\s]/g, ""));
+  const match = /^(\d{1,16})(?:\.(\d+))?$/.exec(text.normalize("NFKC").replace(/[,\s]/g, ""));
   if (!match) return null;
   const fraction = match[2] ?? "";
   if (fraction.length > exponent) return null;

@@ -4,6 +4,8 @@
  */
 const KEPT = 300;
 
+export const OVER = new Set(["ended", "terminated", "cancelled", "replay_review", "replay_published", "archived"]);
+
 export const EMPTY = {
   ready: false,
   you: null,
@@ -120,7 +122,9 @@ function presence(current, event) {
 
 function state(current, event, atMs) {
   const { publisher = current.publisher, stream_time_ms: ms } = event;
-  return { ...current, state: event.state, publisher, streamTime: streamTime(ms, atMs) ?? current.streamTime };
+  const next = { ...current, state: event.state, publisher, streamTime: streamTime(ms, atMs) ?? current.streamTime };
+  // A show that is over sells nothing, whether or not its card was pulled in time to be told.
+  return OVER.has(event.state) ? { ...next, card: null, tipsEnabled: false } : next;
 }
 
 function order(current, event) {

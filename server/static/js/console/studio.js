@@ -1,6 +1,7 @@
 /** One broadcast opened by its host: prepare, go on air, feature, answer, end. */
 import { get, post } from "../api.js";
 import { t } from "../i18n/index.js";
+import { OVER } from "../room_state.js";
 import { errorText } from "../ui/errors.js";
 import { html, useEffect, useState } from "../ui/html.js";
 import { useLoaded } from "../ui/page.js";
@@ -37,7 +38,7 @@ export function Studio({ config, session, broadcastId }) {
 
   const camera = useCamera(staged);
   const wanted = sendWanted && PUBLISHABLE.has(known?.state);
-  const { link, figures } = usePublisher({ broadcastId, stream: camera.stream, wanted, silenced: known?.state === "paused" });
+  const { link, figures } = usePublisher({ broadcastId, stream: camera.stream, wanted, silenced: known?.state === "paused", over: OVER.has(known?.state) });
   const readiness = useReadiness(broadcastId, staged && known.state !== "live");
 
   const move = async (name, { thenSend = false } = {}) => {

@@ -1,4 +1,7 @@
-/** Keeps the host's stream on air for as long as it is wanted, and reads what it really sends. */
+/**
+ * Keeps the host's stream on air for as long as it is wanted, and reads what it really sends.
+ * `over` says that the server has ended the broadcast and its resources.
+ */
 import { rates, reading } from "../media/sender_stats.js";
 import { publish, replaceTracks } from "../media/whip.js";
 import { currentToken } from "../session.js";
@@ -7,12 +10,14 @@ import { useEffect, useRef, useState } from "../ui/html.js";
 const READ_EVERY_MS = 1_000;
 
 /** @returns {{link:{phase:string, code?:string}, figures:object|null}} */
-export function usePublisher({ broadcastId, stream, wanted, silenced }) {
+export function usePublisher({ broadcastId, stream, wanted, silenced, over }) {
   const [link, setLink] = useState({ phase: "idle" });
   const [figures, setFigures] = useState(null);
   const session = useRef(null);
   const latest = useRef(stream);
   latest.current = stream;
+  const gone = useRef(false);
+  gone.current = over;
   const sending = wanted && stream !== null;
 
   useEffect(() => {
@@ -20,7 +25,7 @@ export function usePublisher({ broadcastId, stream, wanted, silenced }) {
     const mine = publish({ broadcastId, token: currentToken, stream: () => latest.current, onPhase: setLink });
     session.current = mine;
     return () => {
-      mine.stop();
+      mine.stop({ gone: gone.current });
       session.current = null;
       setLink({ phase: "idle" });
       setFigures(null);

@@ -46,9 +46,11 @@ export class PeerSession {
     this.#run();
   }
 
-  stop() {
+  /** Leaves for good. `gone` says that the server has ended the resource itself, so there is nothing to DELETE. */
+  stop({ gone = false } = {}) {
     removeEventListener("pagehide", this.#leave);
     this.#stop.abort();
+    if (gone) this.#resource = null;
     this.#leave();
   }
 

@@ -1,6 +1,7 @@
 /** One broadcast under watch: picture, every comment with held ones marked, the card, and the switch that cuts. */
 import { call, post } from "../api.js";
 import { t } from "../i18n/index.js";
+import { OVER } from "../room_state.js";
 import { levels, QuotaBar, Rating, Sentences, Yield } from "../ui/card_facts.js";
 import { CommentFlow, Pinned } from "../ui/comment_flow.js";
 import { Confirm } from "../ui/confirm.js";
@@ -13,7 +14,7 @@ import { useRoom } from "../ui/use_room.js";
 import { useWhep } from "../ui/use_whep.js";
 import { RoomFigures } from "../ui/room_figures.js";
 import { Stage } from "../viewer/stage.js";
-import { mayPlay, OVER, stagePhase } from "../viewer/stage_phase.js";
+import { mayPlay, stagePhase } from "../viewer/stage_phase.js";
 import { Presence } from "./presence.js";
 
 const CUTTABLE = new Set(["rehearsal", "live", "paused"]);
@@ -21,7 +22,7 @@ const CUTTABLE = new Set(["rehearsal", "live", "paused"]);
 export function Desk({ config, session, broadcastId }) {
   const { account } = session;
   const { room, status, client, clock } = useRoom({ gatewayUrl: config.gateway_url, broadcastId, accountId: account.account_id });
-  const { video, media } = useWhep({ broadcastId, active: mayPlay(room) || room.state === "rehearsal" });
+  const { video, media } = useWhep({ broadcastId, active: mayPlay(room) || room.state === "rehearsal", over: OVER.has(room.state) });
   const [toasts, say] = useToast();
   const [asking, setAsking] = useState(null);
   const path = `/api/v1/broadcasts/${broadcastId}`;

@@ -10,17 +10,20 @@ let nextId = 0;
 
 export function Sheet({ title, onClose, onBack, children, kind = "sheet", testid, closeTestid }) {
   const dialog = useRef(null);
+  const heading = useRef(null);
   const id = useRef(`sheet-${(nextId += 1)}`);
   useEffect(() => {
     const element = dialog.current;
     const opener = document.activeElement;
     element.showModal();
-    element.querySelector("[data-autofocus]")?.focus();
     return () => {
       element.close();
       opener?.focus?.();
     };
   }, []);
+  useEffect(() => {
+    heading.current.focus(); // A step that changes the title takes the reader to its beginning.
+  }, [title]);
   const cancel = (event) => {
     event.preventDefault();
     (onBack ?? onClose)();
@@ -29,7 +32,7 @@ export function Sheet({ title, onClose, onBack, children, kind = "sheet", testid
     <header class="dialog__head">
       ${onBack &&
       html`<button type="button" class="icon-button" onClick=${onBack} aria-label=${t("action.back")}><${Icon} name="back" /></button>`}
-      <h2 id=${id.current} tabindex="-1" data-autofocus>${title}</h2>
+      <h2 id=${id.current} tabindex="-1" ref=${heading}>${title}</h2>
       <button type="button" class="icon-button" onClick=${onClose} aria-label=${t("action.close")} data-testid=${closeTestid}>
         <${Icon} name="close" />
       </button>

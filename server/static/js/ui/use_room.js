@@ -42,6 +42,7 @@ export function useRoom({ gatewayUrl, broadcastId, accountId, active = true }) {
       },
       onEvent: (event) => {
         if (event.server_time_ms) clock.observe(event.server_time_ms);
+        if (event.code === "token_expiring") renew().catch(() => {}); // Tried again by the session itself.
         if (event.type !== "heartbeat") dispatch(event);
       },
     });

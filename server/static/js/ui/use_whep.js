@@ -1,11 +1,16 @@
-/** Plays one broadcast into a video element for as long as `active`; survives what breaks in between. */
+/**
+ * Plays one broadcast into a video element for as long as `active`; survives what breaks in between.
+ * `over` says that the server has ended the broadcast and every resource of it.
+ */
 import { play } from "../media/whep.js";
 import { currentToken } from "../session.js";
 import { useEffect, useRef, useState } from "./html.js";
 
 /** @returns {{video: object, media: {phase:string, code?:string}}} `video` is the ref to give to a <video> */
-export function useWhep({ broadcastId, active }) {
+export function useWhep({ broadcastId, active, over }) {
   const video = useRef(null);
+  const gone = useRef(false);
+  gone.current = over;
   const [media, setMedia] = useState({ phase: "connecting" });
   useEffect(() => {
     if (!active) return undefined;
@@ -18,7 +23,7 @@ export function useWhep({ broadcastId, active }) {
       },
     });
     return () => {
-      session.stop();
+      session.stop({ gone: gone.current });
       if (video.current) video.current.srcObject = null;
     };
   }, [broadcastId, active]);

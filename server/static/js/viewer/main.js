@@ -1,5 +1,6 @@
 /** The viewer's page: one broadcast, watched, talked about and bought from without leaving it. */
 import { t } from "../i18n/index.js";
+import { OVER } from "../room_state.js";
 import { CommentFlow, Pinned } from "../ui/comment_flow.js";
 import { html, useState } from "../ui/html.js";
 import { Icon } from "../ui/icons.js";
@@ -14,20 +15,23 @@ import { LikeButton } from "./like_button.js";
 import { OrdersSheet } from "./orders_sheet.js";
 import { PurchaseSheet } from "./purchase/sheet.js";
 import { Stage } from "./stage.js";
-import { mayPlay, OVER, stagePhase } from "./stage_phase.js";
+import { mayPlay, stagePhase } from "./stage_phase.js";
 import { TipSheet } from "./tip_sheet.js";
 import { TopBar } from "./top_bar.js";
+import { usePast } from "./use_past.js";
 
 const broadcastId = decodeURIComponent(location.pathname.split("/").filter(Boolean).pop());
 
 function Viewer({ config, session }) {
   const { account } = session;
-  const { room, status, client, clock } = useRoom({
+  const joined = useRoom({
     gatewayUrl: config.gateway_url,
     broadcastId,
     accountId: account.account_id,
   });
-  const { video, media } = useWhep({ broadcastId, active: mayPlay(room) });
+  const { status, client, clock } = joined;
+  const room = usePast(joined.room, status, broadcastId);
+  const { video, media } = useWhep({ broadcastId, active: mayPlay(room), over: OVER.has(room.state) });
   const likes = useLikes({ client, connected: status.phase === "open", total: room.likes, accountId: account.account_id, broadcastId });
   const [toasts, say] = useToast();
   // The card as it was opened: the flow goes on with it and says so when the one on stage has changed.
@@ -39,7 +43,7 @@ function Viewer({ config, session }) {
 
   return html`<main class=${`room ${sheet && sheet.name !== "tip" ? "room--paper" : ""}`}>
     <${Stage} video=${video} phase=${phase} host=${room.broadcast?.host.display_name} />
-    <${TopBar} room=${room} live=${room.state === "live" && room.publisher !== "none"} openOrders=${() => setSheet({ name: "orders" })} />
+    <${TopBar} room=${room} role=${account.role} live=${room.state === "live" && room.publisher !== "none"} openOrders=${() => setSheet({ name: "orders" })} />
     <section class="side" aria-label=${t("room.label")}>
       <h2 class="side__title">${room.broadcast?.title}</h2>
       <${Pinned} comment=${room.pinned} />

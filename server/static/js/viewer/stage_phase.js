@@ -1,6 +1,6 @@
 /** What the stage tells its audience: one phase out of room, socket and media. Pure. */
+import { OVER } from "../room_state.js";
 
-export const OVER = new Set(["ended", "terminated", "cancelled", "replay_review", "replay_published", "archived"]);
 const ON_AIR = new Set(["live", "paused"]);
 const CLOSED_BY_CODE = { 4502: "forbidden", 4503: "no_such_broadcast", 4505: "banned", 4504: "ended" };
 

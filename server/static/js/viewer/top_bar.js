@@ -5,7 +5,7 @@ import { html } from "../ui/html.js";
 import { Icon } from "../ui/icons.js";
 import { LanguageSwitch } from "../ui/language_switch.js";
 
-export function TopBar({ room, live, openOrders }) {
+export function TopBar({ room, role, live, openOrders }) {
   const host = room.broadcast?.host;
   return html`<header class="topbar">
     <div class="host">
@@ -20,7 +20,7 @@ export function TopBar({ room, live, openOrders }) {
       <span class="count"><${Icon} name="people" /><span class="sr">${t("room.online")}</span><span data-testid="online">${formatNumber(room.online)}</span></span>
     </div>
     <nav class="topbar__menu" aria-label=${t("menu.label")}>
-      ${room.you?.role === "viewer" &&
+      ${role === "viewer" &&
       html`<button type="button" class="chip-button" onClick=${openOrders} data-testid="orders-open"><${Icon} name="receipt" /><span>${t("orders.title")}</span></button>`}
       <${LanguageSwitch} />
       <button type="button" class="chip-button" onClick=${signOut} aria-label=${t("login.sign_out")}><${Icon} name="exit" /></button>

@@ -19,7 +19,7 @@ export function AmountStep({ card, state, reserve, restart }) {
   return html`<form class="stack" onSubmit=${submit}>
     <label class="field field--money"
       ><span>${t("amount.label", { currency })}</span>
-      <input value=${text} onInput=${(event) => setText(event.target.value)} inputmode="decimal" autocomplete="off" data-autofocus aria-describedby="amount-hint" data-testid="amount" />
+      <input value=${text} onInput=${(event) => setText(event.target.value)} inputmode="decimal" autocomplete="off" aria-describedby="amount-hint" data-testid="amount" />
     </label>
     <div class="choices">
       <button type="button" class="chip" onClick=${() => setText(toInput(minimum, currency))}>${t("amount.minimum")}</button>
