@@ -1,11 +1,11 @@
 """A frame-number barcode that survives VP8: drawn into and read back from the luma plane. Pure.
 
 Geometry, for a picture of 720 × 1280 (any other size scales each axis by itself): 12 columns × 3 rows
-of 12 × 12 px cells, top-left corner at (496, 144), so 144 × 36 px, to the right under a player's badges.
+of 16 × 16 px cells, top-left corner at (432, 144), so 192 × 48 px, to the right under a player's badges.
 The four corner cells are fixed: white, black (top row), black, white (bottom row). The 32 others, row by
 row, hold the 24-bit number, most significant bit first, and then its CRC-8 (polynomial 0x07, initial
-value 0xFF). White is 1. Cells are wider than a VP8 transform block (4 px) at half that size, and a
-reader looks at the middle of each cell only.
+value 0xFF). White is 1. Each cell is one macroblock of VP8: with smaller cells a realtime encoder in a
+hurry left about one frame in a hundred unreadable. A reader looks at the middle of each cell only.
 
 The number is a clock tick: `unix time in ms // TICK_MS`, modulo 2^24 (9.7 days). Consecutive frames
 differ by 1, a frame the publisher skipped leaves a gap, and a reader that shares the clock gets the age
@@ -21,9 +21,9 @@ TICK_MS: Final = 50
 NUMBERS: Final = 1 << 24
 PICTURE_WIDTH: Final = 720
 PICTURE_HEIGHT: Final = 1280
-LEFT: Final = 496
+LEFT: Final = 432
 TOP: Final = 144
-CELL: Final = 12
+CELL: Final = 16
 COLUMNS: Final = 12
 ROWS: Final = 3
 

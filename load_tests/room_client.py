@@ -10,6 +10,7 @@ import itertools
 import logging
 from collections.abc import Callable
 from typing import Any, Final
+from uuid import uuid4
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
@@ -60,7 +61,8 @@ class RoomClient:
         self._client_id = client_id
         self._person = person
         self._on_event = on_event
-        self._numbers = itertools.count(1)
+        # Message ids are per account, which other clients may share, and outlive this process.
+        self._message_ids = (f"{uuid4().hex[:12]}-{number}" for number in itertools.count(1))
         self._pending: dict[str, asyncio.Future[Event]] = {}
         self._connection: ClientConnection | None = None
         self._token = ""
@@ -95,7 +97,7 @@ class RoomClient:
         """Send a message that is answered by an `ack`, and return that; raises NotConnected and Refused."""
         if len(self._pending) >= _MOST_PENDING:
             raise NotConnected("too many unanswered requests")
-        message_id = f"m{next(self._numbers)}"
+        message_id = next(self._message_ids)
         answer: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
         self._pending[message_id] = answer
         try:
@@ -200,9 +202,9 @@ async def _send(connection: ClientConnection, message: Event) -> None:
 
 
 async def _close(connection: ClientConnection) -> None:
-    """Close within 2 s, by force if the other end does not answer."""
+    """Close within 1 s, by force if the other end does not answer."""
     try:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(1):
             await connection.close()
     except TimeoutError:
         connection.transport.abort()

@@ -1,6 +1,6 @@
 """The animated charts of sections 1–5: each draws itself at a progress of 0 … `steps`. Pure drawing.
 
-All lie within 56 ≤ x < 664 and 336 ≤ y < 656, inside what a phone that crops the sides still shows.
+All lie within 92 ≤ x < 628 and 336 ≤ y < 664: a tall phone that fills its screen crops 64 px at each side.
 """
 
 import math
@@ -9,8 +9,8 @@ from typing import Final
 from load_tests.show.palette import AMBER, CORAL, LINE, MIST, PAPER, RATINGS, SAGE, SKY, SLATE, mixed
 from load_tests.show.pen import Pen
 
-LEFT: Final = 68
-RIGHT: Final = 652
+LEFT: Final = 92
+RIGHT: Final = 628
 
 
 def share(progress: float, step: int) -> float:
@@ -23,22 +23,22 @@ def opening(pen: Pen, progress: float) -> None:
     cards = (("日常", "Daily", SKY), ("备用", "Reserve", SAGE), ("长期", "Long term", AMBER))
     for step, (name, english, colour) in enumerate(cards):
         seen = share(progress, step)
-        left = LEFT + step * 200
+        left = LEFT + step * 184
         top = 372 + 28 * (1 - seen)
-        pen.panel((left, top, left + 184, top + 232), SLATE, 22, seen)
-        pen.panel((left, top, left + 184, top + 10), colour, 5, seen)
+        pen.panel((left, top, left + 168, top + 232), SLATE, 22, seen)
+        pen.panel((left, top, left + 168, top + 10), colour, 5, seen)
         for coin in range(step * 2 + 2):
             rise = top + 128 - coin * 15
-            pen.ellipse((left + 56, rise, left + 128, rise + 24), mixed(colour, SLATE, 0.45), seen)
-            pen.ellipse((left + 56, rise - 5, left + 128, rise + 19), colour, seen)
-        pen.text((left + 92, top + 186), name, 36, bold=True, anchor="ms", opacity=seen)
-        pen.text((left + 92, top + 217), english, 24, MIST, anchor="ms", opacity=seen)
+            pen.ellipse((left + 48, rise, left + 120, rise + 24), mixed(colour, SLATE, 0.45), seen)
+            pen.ellipse((left + 48, rise - 5, left + 120, rise + 19), colour, seen)
+        pen.text((left + 84, top + 186), name, 36, bold=True, anchor="ms", opacity=seen)
+        pen.text((left + 84, top + 217), english, 24, MIST, anchor="ms", opacity=seen)
 
 
 def saving(pen: Pen, progress: float) -> None:
     """A comparison in three rows."""
-    pen.text((338, 372), "存款 Deposit", 29, SKY, bold=True, anchor="ms")
-    pen.text((554, 372), "理财 Wealth", 29, AMBER, bold=True, anchor="ms")
+    pen.text((322, 372), "存款 Deposit", 29, SKY, bold=True, anchor="ms")
+    pen.text((530, 372), "理财 Wealth", 29, AMBER, bold=True, anchor="ms")
     pen.line([(LEFT, 392), (RIGHT, 392)], LINE, 2)
     rows = (
         ("本金", "存款保险", "限额内保障", "可能亏损", "自担风险"),
@@ -49,7 +49,7 @@ def saving(pen: Pen, progress: float) -> None:
         seen = share(progress, step)
         base = 438 + step * 84 + 14 * (1 - seen)
         pen.text((LEFT, base + 14), name, 32, PAPER, bold=True, opacity=seen)
-        for x, first, second in ((338, deposit, deposit_note), (554, wealth, wealth_note)):
+        for x, first, second in ((322, deposit, deposit_note), (530, wealth, wealth_note)):
             pen.text((x, base), first, 31, PAPER, anchor="ms", opacity=seen)
             pen.text((x, base + 32), second, 23, MIST, anchor="ms", opacity=seen)
         if step < 2:
@@ -61,41 +61,41 @@ def ratings(pen: Pen, progress: float) -> None:
     names = ("低", "中低", "中", "中高", "高")
     for step, (name, colour) in enumerate(zip(names, RATINGS, strict=True)):
         seen = share(progress, step)
-        left = LEFT + step * 119
+        left = LEFT + step * 109
         full = 62 + step * 31
-        pen.panel((left, 576 - full * seen, left + 108, 576), colour, 14, 0.25 + 0.75 * seen)
-        pen.text((left + 54, 614), f"R{step + 1}", 34, PAPER, bold=True, anchor="ms")
-        pen.text((left + 54, 648), name, 28, MIST, anchor="ms")
+        pen.panel((left, 576 - full * seen, left + 100, 576), colour, 14, 0.25 + 0.75 * seen)
+        pen.text((left + 50, 614), f"R{step + 1}", 34, PAPER, bold=True, anchor="ms")
+        pen.text((left + 50, 648), name, 28, MIST, anchor="ms")
         if seen > 0:
             middle = 576 - full * seen - 34
             swing = (3 + step * 4) * seen
-            wave = [(left + 10 + x, middle - swing * math.sin(x / 11)) for x in range(0, 89, 2)]
+            wave = [(left + 10 + x, middle - swing * math.sin(x / 11)) for x in range(0, 81, 2)]
             pen.line(wave, mixed(colour, PAPER, 0.3), 3)
 
 
 def suitability(pen: Pen, progress: float) -> None:
     """The grid of customer levels and product ratings: a customer of level k may buy R1 … Rk."""
     for column in range(5):
-        pen.text((194 + column * 102, 366), f"R{column + 1}", 29, RATINGS[column], bold=True, anchor="ms")
+        pen.text((211 + column * 93, 366), f"R{column + 1}", 29, RATINGS[column], bold=True, anchor="ms")
     for row in range(5):
         seen = share(progress, row)
         top = 380 + row * 55
         pen.text((LEFT, top + 36), f"C{row + 1}", 31, PAPER, bold=True, opacity=0.4 + 0.6 * seen)
         for column in range(5):
-            left = 148 + column * 102
-            box = (left, top, left + 93, top + 47)
+            left = 169 + column * 93
+            box = (left, top, left + 84, top + 47)
             if column > row:
                 pen.outline(box, LINE, 12, 1, 0.7)
                 continue
             pen.panel(box, SLATE, 12)
             pen.panel(box, RATINGS[column], 12, 0.85 * seen)
             if seen == 1.0:
-                pen.tick((left + 46, top + 24), (20, 40, 66))
+                pen.tick((left + 42, top + 24), (20, 40, 66))
 
 
 def compounding(pen: Pen, progress: float) -> None:
     """Thirty years of a made-up 3 %: with and without interest on interest."""
-    left, right, bottom, top = 92.0, 610.0, 584.0, 360.0
+    left, right, bottom, top = 112.0, 600.0, 584.0, 360.0
     years = 30 * share(progress, 0)
 
     def at(year: float, worth: float) -> tuple[float, float]:
@@ -114,8 +114,8 @@ def compounding(pen: Pen, progress: float) -> None:
     pen.disc(compound[-1], 9, PAPER)
     pen.disc(compound[-1], 6, AMBER)
     labelled = share(progress, 1)
-    pen.text((104, 386), "复利 Compound  ×2.43", 28, AMBER, bold=True, opacity=labelled)
-    pen.text((104, 426), "单利 Simple  ×1.90", 28, SKY, bold=True, opacity=labelled)
+    pen.text((124, 386), "复利 Compound  ×2.43", 28, AMBER, bold=True, opacity=labelled)
+    pen.text((124, 426), "单利 Simple  ×1.90", 28, SKY, bold=True, opacity=labelled)
     pen.text((LEFT, 656), "假设年化 3%，仅为算例，不代表任何产品", 24, MIST)
 
 
@@ -127,7 +127,7 @@ def diversification(pen: Pen, progress: float) -> None:
         ("权益", "Equity", 25, AMBER),
         ("其他", "Other", 15, CORAL),
     )
-    box = (76.0, 364.0, 332.0, 620.0)
+    box = (96.0, 368.0, 344.0, 616.0)
     pen.arc(box, 0, 360, SLATE, 50)
     start = -90.0
     for step, (name, english, percent, colour) in enumerate(parts):
@@ -137,10 +137,10 @@ def diversification(pen: Pen, progress: float) -> None:
             pen.arc(box, start + 1, start + max(1.0, sweep * seen - 1), colour, 50)
         start += sweep
         base = 400 + step * 60
-        pen.panel((374, base - 25, 398, base - 1), colour, 7, 0.3 + 0.7 * seen)
-        pen.text((414, base), name, 32, PAPER, bold=True, opacity=0.35 + 0.65 * seen)
-        pen.text((486, base), english, 24, MIST, opacity=0.35 + 0.65 * seen)
+        pen.panel((382, base - 25, 406, base - 1), colour, 7, 0.3 + 0.7 * seen)
+        pen.text((420, base), name, 32, PAPER, bold=True, opacity=0.35 + 0.65 * seen)
+        pen.text((490, base), english, 24, MIST, opacity=0.35 + 0.65 * seen)
         pen.text((RIGHT, base + 1), f"{percent}", 30, colour, bold=True, anchor="rs", opacity=seen)
-    pen.text((204, 488), "分散", 38, PAPER, bold=True, anchor="ms")
-    pen.text((204, 522), "Spread", 25, MIST, anchor="ms")
+    pen.text((220, 488), "分散", 38, PAPER, bold=True, anchor="ms")
+    pen.text((220, 522), "Spread", 25, MIST, anchor="ms")
     pen.text((LEFT, 656), "示意图，单位 %，不是投资建议", 24, MIST)

@@ -35,28 +35,28 @@ def buying(pen: Pen, progress: float) -> None:
         ("亲手输入确认语", "Confirm in your words"),
         ("提交，截止前可撤单", "Submit, or cancel"),
     )
-    pen.line([(96, 378), (96, 378 + 232)], SLATE, 4)
+    pen.line([(120, 378), (120, 378 + 232)], SLATE, 4)
     reached = max(0.0, min(3.0, progress - 1))
-    pen.line([(96, 378), (96, 378 + 232 * reached / 3)], AMBER, 4)
+    pen.line([(120, 378), (120, 378 + 232 * reached / 3)], AMBER, 4)
     for step, (name, english) in enumerate(steps):
         seen = share(progress, step)
         y = 378 + step * 77.4
-        pen.disc((96, y), 27, SLATE)
-        pen.disc((96, y), 27 * seen, AMBER)
-        pen.text((96, y + 11), f"{step + 1}", 31, INK if seen > 0.5 else MIST, bold=True, anchor="ms")
-        pen.text((146, y + 3), name, 33, PAPER, bold=True, opacity=0.3 + 0.7 * seen)
-        pen.text((146, y + 32), english, 24, MIST, opacity=0.3 + 0.7 * seen)
+        pen.disc((120, y), 27, SLATE)
+        pen.disc((120, y), 27 * seen, AMBER)
+        pen.text((120, y + 11), f"{step + 1}", 31, INK if seen > 0.5 else MIST, bold=True, anchor="ms")
+        pen.text((168, y + 3), name, 33, PAPER, bold=True, opacity=0.3 + 0.7 * seen)
+        pen.text((168, y + 32), english, 24, MIST, opacity=0.3 + 0.7 * seen)
 
 
 def liquidity(pen: Pen, progress: float) -> None:
     """Six months of spending, of which three to six are kept at hand."""
     for month in range(6):
         seen = share(progress, month // 3)
-        left = LEFT + month * 99
+        left = LEFT + month * 91
         colour = SAGE if month < 3 else SKY
-        pen.outline((left, 384, left + 88, 516), LINE, 16, 2)
-        pen.panel((left, 516 - 132 * seen, left + 88, 516), colour, 16, 0.9)
-        pen.text((left + 44, 462), f"{month + 1}", 38, INK if seen > 0.6 else MIST, bold=True, anchor="ms")
+        pen.outline((left, 384, left + 81, 516), LINE, 16, 2)
+        pen.panel((left, 516 - 132 * seen, left + 81, 516), colour, 16, 0.9)
+        pen.text((left + 40, 462), f"{month + 1}", 38, INK if seen > 0.6 else MIST, bold=True, anchor="ms")
     pen.text((LEFT, 366), "可随时取用的月支出", 27, MIST)
     pen.text((LEFT, 564), "3–6 个月支出，随时可取", 33, PAPER, bold=True, opacity=share(progress, 1))
     pen.text((LEFT, 598), "Three to six months of spending", 25, MIST, opacity=share(progress, 1))

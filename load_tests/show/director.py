@@ -46,11 +46,16 @@ class Director:
     async def direct(self) -> None:
         """Follow the clock for ever; while the broadcast is not on air nothing is done and nothing made up for."""
         done_ms = int(self._clock.position_ms())
+        was_on_air = False
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await self._clock.wait_for(done_ms + _TICK_MS)
                 now_ms = int(self._clock.position_ms())
-                if self._host.stage.on_air:
+                if self._host.stage.on_air and not was_on_air:
+                    # An interrupted show may have left the card on stage, or its plan may already be past it.
+                    self._begin(tasks, ShowCard() if card_is_up(now_ms) else PullCard())
+                was_on_air = self._host.stage.on_air
+                if was_on_air:
                     for act in acts_between(max(done_ms, now_ms - _MOST_LATE_MS), now_ms, len(self._crowd.seats)):
                         self._begin(tasks, act)
                 done_ms = now_ms

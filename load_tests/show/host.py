@@ -1,6 +1,7 @@
 """The host at work: brings the broadcast on air, publishes, and stays in the room. I/O through clients."""
 
 import asyncio
+import itertools
 import logging
 from typing import Final
 
@@ -95,14 +96,15 @@ class Host:
                 await self.stage.changed.wait()
 
     async def _go_live(self) -> None:
-        """Ask until everybody who must be there is: the monitor connects beside us."""
-        while True:
+        """Ask until everybody who must be there is; the robot monitor connects beside us, so the first no is quiet."""
+        for look in itertools.count():
             try:
                 ready = await self.person.call("GET", f"/api/v1/broadcasts/{self.broadcast_id}/readiness")
                 if not ready["missing"]:
                     return await self._move("go_live")
                 todo = "; ".join(f"{item['who']}: {item['what_to_do']}" for item in ready["missing"])
-                self._say(f"not live yet: {todo}")
+                if look > 0:
+                    self._say(f"not live yet: {todo}")
             except (ApiError, Unreachable) as error:
                 self._say(f"not live yet: {error}")
             await asyncio.sleep(_RETRY_S)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from load_tests.barcode import PICTURE_HEIGHT, PICTURE_WIDTH
 from load_tests.show import charts, charts_practice
+from load_tests.show.charts import LEFT
 from load_tests.show.palette import AMBER, INK, MIST, NAVY, PAPER, SLATE
 from load_tests.show.pen import Pen
 from load_tests.show.sections import SECTIONS, STANDING_SENTENCE
@@ -51,11 +52,11 @@ def slide(index: int) -> Image.Image:
     """Draw a section's whole picture without its chart and presenter."""
     section = SECTIONS[index]
     pen = Pen(stage(), (0, 0))
-    pen.panel((68, 150, 68 + 8, 186), AMBER, 4)
-    pen.text((92, 179), section.tag, 32, AMBER, bold=True)
-    pen.text((66, 256), section.title, 58, PAPER, bold=True)
-    pen.text((68, 302), section.subtitle, 32, MIST)
-    pen.text((68, 694), STANDING_SENTENCE, 25, MIST)
+    pen.panel((LEFT, 150, LEFT + 8, 186), AMBER, 4)
+    pen.text((LEFT + 24, 179), section.tag, 32, AMBER, bold=True)
+    pen.text((LEFT - 2, 256), section.title, 58, PAPER, bold=True)
+    pen.text((LEFT, 302), section.subtitle, 32, MIST)
+    pen.text((LEFT, 694), STANDING_SENTENCE, 25, MIST)
     for part in range(len(SECTIONS)):
         pen.panel((*progress_segment(part), 712), SLATE, 2)
     return pen.finished()
@@ -63,7 +64,7 @@ def slide(index: int) -> Image.Image:
 
 def progress_segment(part: int) -> tuple[int, int, int]:
     """Return left, top and right of one section's segment in the progress line, all even; 4 px high."""
-    return 68 + part * 58, 708, 68 + part * 58 + 52
+    return LEFT + part * 54, 708, LEFT + part * 54 + 48
 
 
 def chart_progress(index: int, since_ms: int) -> float:

@@ -98,7 +98,6 @@ def card_is_up(position_ms: int) -> bool:
 def _loop_acts(loop: int, seats: int) -> tuple[tuple[int, Act], ...]:
     draw = random.Random(f"show loop {loop} of {seats}")
     acts: list[tuple[int, Act]] = [
-        (0, PullCard()),  # what an interrupted show left on stage
         (CARD_SHOWN_MS, ShowCard()),
         (CARD_PULLED_MS, PullCard()),
         (_CANCEL_MS, CancelPurchases()),

@@ -16,7 +16,7 @@ from load_tests.show.tracks_aiortc import PictureTrack, SoundTrack
 
 VIDEO_BITRATE_BPS: Final = 1_000_000
 _CONNECT_TIMEOUT_S: Final = 10.0
-_CLOSE_TIMEOUT_S: Final = 1.0
+_CLOSE_TIMEOUT_S: Final = 0.7
 
 logger = logging.getLogger(__name__)
 
