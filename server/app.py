@@ -89,7 +89,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             settings.redis_url.get_secret_value(), socket_timeout=5, socket_connect_timeout=5, max_connections=64
         )
         stack.push_async_callback(client.aclose)
-        parts = _Parts(settings, pool, client)
+        parts = Parts(settings, pool, client)
         await stack.enter_async_context(_in_background(parts.background()))
         if parts.media is not None:
             await parts.media.start()
@@ -110,7 +110,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         )
 
 
-class _Parts:
+class Parts:
     """Everything that is composed once a process, each thing wired to what it needs."""
 
     def __init__(self, settings: Settings, pool: asyncpg.Pool, client: redis.asyncio.Redis) -> None:
@@ -190,7 +190,10 @@ class _Parts:
     def _api(self) -> list[web.RouteDef]:
         settings = self.settings
         page_config = config.PageConfig(
-            settings.gateway_public_url, settings.gateway_port, _demo_accounts() if settings.demo else None
+            settings.gateway_public_url,
+            settings.gateway_port,
+            _demo_accounts() if settings.demo else None,
+            settings.trusted_proxies,
         )
         routes = [
             *config.routes(page_config),

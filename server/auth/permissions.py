@@ -51,7 +51,7 @@ def allowed(role: str, permission: str) -> bool:
 
 def require(request: web.Request, permission: str) -> Principal:
     """Return who asks, or raise ApiError 401 `unauthenticated` or 403 `forbidden`."""
-    principal = request[PRINCIPAL] if PRINCIPAL in request else None
+    principal: Principal | None = request.get(PRINCIPAL)
     if principal is None:
         raise ApiError(401, "unauthenticated", "send a session's token as 'Authorization: Bearer …'")
     if not allowed(principal.role, permission):

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from server.http.body import json_response
+from server.http.proxies import Networks, origin
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,14 @@ class PageConfig:
     gateway_public_url: str | None
     gateway_port: int
     demo_accounts: list[dict[str, str]] | None
+    trusted_proxies: Networks = ()
 
     def gateway_url(self, request: web.Request) -> str:
         """The address a browser connects to; a page served over TLS needs a gateway behind TLS."""
         if self.gateway_public_url is not None:
             return self.gateway_public_url
-        scheme = "wss" if request.secure else "ws"
+        asked = origin(request.remote or "", request.scheme, request.headers, self.trusted_proxies)
+        scheme = "wss" if asked.scheme == "https" else "ws"
         host = request.url.host or "localhost"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.gateway_port}/ws"
 
