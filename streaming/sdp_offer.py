@@ -179,12 +179,12 @@ def _codecs(section: _Section, formats: str) -> tuple[OfferedCodec, ...]:
         channels = _number(bits[2], 1, 255, "channels") if len(bits) > 2 else 1
         by_type[_number(head, 0, 127, "payload type")] = (bits[0], _number(bits[1], 1, 10**6, "clock rate"), channels)
     fmtp = dict(_keyed(section.listed.get("fmtp", [])))
-    repair = _repair_formats(by_type, fmtp)
+    repair, feedback = _repair_formats(by_type, fmtp), _feedback(section)
     order = [_number(item, 0, 127, "payload type") for item in formats.split()]
     return tuple(
         OfferedCodec(
             payload_type, *by_type[payload_type], fmtp.get(payload_type, ""),
-            _feedback(section, payload_type), repair.get(payload_type),
+            tuple(feedback.get(str(payload_type), []) + feedback.get("*", [])), repair.get(payload_type),
         )
         for payload_type in dict.fromkeys(order)
         if payload_type in by_type
@@ -205,13 +205,13 @@ def _repair_formats(by_type: dict[int, tuple[str, int, int]], fmtp: dict[int, st
     return repair
 
 
-def _feedback(section: _Section, payload_type: int) -> tuple[str, ...]:
-    chosen = []
+def _feedback(section: _Section) -> dict[str, list[str]]:
+    """Group the rtcp-fb lines by payload type as written; "*" holds for all."""
+    grouped: dict[str, list[str]] = {}
     for value in section.listed.get("rtcp-fb", []):
         head, _, rest = value.partition(" ")
-        if head in ("*", str(payload_type)):
-            chosen.append(rest.strip())
-    return tuple(chosen)
+        grouped.setdefault(head, []).append(rest.strip())
+    return grouped
 
 
 def _extensions(section: _Section) -> dict[str, int]:
