@@ -15,7 +15,8 @@ export function AmountStep({ card, state, reserve, restart }) {
     event.preventDefault();
     if (amount) reserve(amount);
   };
-  const hint = text && hintFor(amount, card);
+  const expected = text && hintFor(amount, card);
+  const hint = expected === error?.code ? null : expected; // The server has said so already.
   return html`<form class="stack" onSubmit=${submit}>
     <label class="field field--money"
       ><span>${t("amount.label", { currency })}</span>
