@@ -72,7 +72,7 @@ class RoomClient:
 
     async def run(self) -> StayAway:
         """Stay connected; return only when the protocol says not to come back. Cancel to leave."""
-        backoff = Backoff(first_s=0.5, most_s=10)
+        backoff = Backoff(first_s=0.5, most_s=5)
         while True:
             try:
                 code = await self._connected()

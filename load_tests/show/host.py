@@ -15,7 +15,7 @@ from load_tests.show.whip_aiortc import PublishFailed, WhipPublisher
 _LOOK_EVERY_S: Final = 10.0
 _RETRY_S: Final = 2.0
 # A publisher that the server counts as gone for this long has to come again, whatever ICE still believes.
-_GONE_AFTER_S: Final = 4.0
+_GONE_AFTER_S: Final = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Host:
         while True:
             gone = await self.room.run()
             self.stage.leave()
-            self._say(f"the room closed with {gone.code}; the show waits")
+            logger.debug("the room closed with %d", gone.code)
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def keep_on_air(self, publisher: WhipPublisher) -> None:
