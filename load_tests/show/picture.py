@@ -37,6 +37,11 @@ def picture_at(position_ms: int, number: int) -> Planes:
     return picture
 
 
+def wants_keyframe(position_ms: int) -> bool:
+    """Say whether a whole picture should be encoded: VP8's denoiser leaves a ghost of the slide that faded out."""
+    return section_at(position_ms)[1] == _FADE_MS
+
+
 def prepare(position_ms: int) -> None:
     """Draw what the next two seconds need, so that no frame waits for it. Safe in another thread."""
     index, _ = section_at(position_ms + _LEAD_MS)

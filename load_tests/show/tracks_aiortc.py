@@ -13,7 +13,7 @@ from aiortc import MediaStreamTrack
 
 from load_tests.barcode import TICK_MS
 from load_tests.show.clock import ShowClock
-from load_tests.show.picture import picture_at, prepare
+from load_tests.show.picture import picture_at, prepare, wants_keyframe
 from load_tests.show.sound import SAMPLE_RATE, samples_at
 
 FRAME_MS: Final = TICK_MS
@@ -70,6 +70,8 @@ class PictureTrack(MediaStreamTrack):
         frame = av.VideoFrame.from_ndarray(picture.buffer, format="yuv420p")
         frame.pts = position_ms * _VIDEO_CLOCK_HZ // 1000
         frame.time_base = Fraction(1, _VIDEO_CLOCK_HZ)
+        if wants_keyframe(position_ms):
+            frame.pict_type = av.video.frame.PictureType.I
         return frame
 
 
