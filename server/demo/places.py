@@ -93,8 +93,6 @@ def _runtime_dir(data: Path) -> Path:
     for folder in (runtime, runtime / "postgres", runtime / "valkey"):
         folder.mkdir(exist_ok=True)
         folder.chmod(0o711 if folder == runtime else 0o700)
-        if (user := service_user()) is not None and folder != runtime:
-            shutil.chown(folder, user)
     return runtime
 
 

@@ -1,14 +1,13 @@
 """An embedded Valkey on a unix socket, append-only file on, password from a private file. Does I/O."""
 
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.embedded.process import EmbeddedError, service_user, spawn, stop, wait_gone, wait_ready
+from server.embedded.process import EmbeddedError, spawn, stop, wait_gone, wait_ready
 
 _CONFIG = """\
 port 0
@@ -41,7 +40,6 @@ def start_valkey(data_dir: Path, runtime_dir: Path) -> EmbeddedValkey:
     """Start Valkey with its data below `data_dir/valkey`; raises EmbeddedError with what to do."""
     directory = data_dir / "valkey"
     directory.mkdir(parents=True, exist_ok=True)
-    user = service_user()
     password_file = directory / "password"
     if not password_file.exists() or not password_file.read_text():
         password_file.touch(mode=0o600)
@@ -54,11 +52,8 @@ def start_valkey(data_dir: Path, runtime_dir: Path) -> EmbeddedValkey:
     config = directory / "valkey.conf"
     config.touch(mode=0o600)
     config.write_text(_CONFIG.format(socket=socket_path, directory=directory, password=password))
-    if user is not None:
-        for path in (directory, *directory.rglob("*")):
-            shutil.chown(path, user)
     log = directory / "valkey.log"
-    child = spawn([_binary(), str(config)], death_signal=signal.SIGTERM, user=user, log=log)
+    child = spawn([_binary(), str(config)], death_signal=signal.SIGTERM, log=log)
     wait_ready(child, lambda: _answers(socket_path, password), what="valkey", log=log, timeout_s=20)
     return EmbeddedValkey(child, f"unix://{socket_path}?db=0&password={password}")
 
