@@ -1,7 +1,7 @@
 """What travels between processes: an event with its address, encoded once. Pure.
 
-`{"to": account_id or null, "audience": "all" or "staff", "event": {...}}`; the event's bytes are forwarded to
-viewers as they are.
+`{"to": account_id or null, "audience": "all" or "staff", "event": {...}, "importance": "must"}`; the event's bytes
+are forwarded to viewers as they are.
 """
 
 from typing import Literal
@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from chat.codec import encode, encode_event
-from chat.events import RoomEvent
+from chat.events import CommentPosted, RoomEvent
+from chat.importance import Importance, importance_of
 
 Audience = Literal["all", "staff"]
 
@@ -21,6 +22,7 @@ class Envelope(Struct, frozen=True):
     to: str | None
     audience: Audience
     event: Raw
+    importance: Importance = "must"
 
     def reaches(self, account_id: str, moderates: bool) -> bool:
         """Say whether this person gets the event."""
@@ -43,6 +45,7 @@ class Headline(Struct, frozen=True):
     comment_id: str | None = None
     total: int | None = None
     card: CardHeadline | None = None
+    product_id: str | None = None
 
 
 _envelopes = msgspec.json.Decoder(Envelope)
@@ -51,10 +54,26 @@ _headlines = msgspec.json.Decoder(Headline)
 
 def seal(event: RoomEvent, *, to: str | None = None, audience: Audience = "all") -> bytes:
     """Encode an event with its address."""
-    return encode(Envelope(to, audience, Raw(encode_event(event))))
+    return encode(envelop(event, to=to, audience=audience))
+
+
+def envelop(event: RoomEvent, *, to: str | None = None, audience: Audience = "all") -> Envelope:
+    """Put an event under its address and class."""
+    role = event.author.role if isinstance(event, CommentPosted) else None
+    return Envelope(to, audience, Raw(encode_event(event)), importance_of(tag_of(event), role))
+
+
+def tag_of(event: RoomEvent) -> str:
+    """Return the event's type as it stands on the wire."""
+    return str(event.__struct_config__.tag)
 
 
 def unseal(data: bytes) -> tuple[Envelope, Headline]:
     """Decode the address and the headline; raises msgspec.DecodeError for what is not an envelope."""
     envelope = _envelopes.decode(data)
-    return envelope, _headlines.decode(envelope.event)
+    return envelope, unseal_headline(envelope)
+
+
+def unseal_headline(envelope: Envelope) -> Headline:
+    """Decode the headline; raises msgspec.DecodeError for what is not an event."""
+    return _headlines.decode(envelope.event)

@@ -163,6 +163,20 @@ class Heartbeat(Struct, frozen=True, tag_field="type", tag="heartbeat"):
     server_time_ms: int
 
 
+class PositionReached(Struct, frozen=True, tag_field="type", tag="position"):
+    """Closes a frame of the room: everything up to `offset` was told, but for what the two counts say.
+
+    `sampled_out` comments were left out because more came than a person can read, `shed` events because this
+    connection does not keep up; `lost` says that events are gone which nobody can bring back.
+    """
+
+    epoch: str
+    offset: int
+    sampled_out: int | UnsetType = UNSET
+    shed: int | UnsetType = UNSET
+    lost: bool | UnsetType = UNSET
+
+
 class Bye(Struct, frozen=True, tag_field="type", tag="bye"):
     """The close frame follows."""
 
@@ -200,4 +214,4 @@ RoomEvent = (
     | StateChanged
     | OrderChanged
 )
-ServerEvent = RoomEvent | Welcome | Ack | Erred | Heartbeat | Bye
+ServerEvent = RoomEvent | Welcome | Ack | Erred | Heartbeat | PositionReached | Bye

@@ -3,20 +3,20 @@
 No I/O: members take frames without blocking, and time is an argument in monotonic seconds.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from chat.arrival import Arrival
 from chat.broadcast_states import OVER
 from chat.close_codes import CloseCode
-from chat.codec import encode_event, join_events
-from chat.envelope import Envelope, Headline, unseal
+from chat.coalescer import Batch, Coalescer
+from chat.envelope import Envelope, Headline, envelop, unseal, unseal_headline
 from chat.events import Comment, LikesCounted, PresenceCounted, RoomEvent
 from chat.history import RecentIds
 from chat.likes import LikeTally
 from chat.permissions import Standing
-
-BuildFrame = Callable[[bytes], bytes]
+from chat.shared_frame import BuildFrame, SharedFrame
 
 
 class Member(Protocol):
@@ -34,7 +34,7 @@ class Member(Protocol):
     def moderates(self) -> bool:
         """Whether this is the broadcast's host or a monitor."""
 
-    def offer(self, frame: bytes) -> None:
+    def offer(self, frame: SharedFrame) -> None:
         """Write or queue a frame that many members share."""
 
     def dismiss(self, close_code: CloseCode) -> None:
@@ -47,20 +47,34 @@ class Recording:
 
     limit: int = 500
     spoilt: bool = False
-    events: list[tuple[Envelope, Headline]] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
 
-    def add(self, envelope: Envelope, headline: Headline) -> None:
+    def add(self, arrival: Arrival) -> None:
         """Note an event."""
-        if len(self.events) < self.limit:
-            self.events.append((envelope, headline))
+        if len(self.arrivals) < self.limit:
+            self.arrivals.append(arrival)
         else:
             self.spoilt = True
 
 
-class Room:
-    """Passes each event on in one shared frame, and keeps of it only what later frames are judged by."""
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """One frame and those it goes to."""
 
-    def __init__(self, broadcast_id: str, build_frame: BuildFrame, like_tick_s: float, opened_at_ms: int) -> None:
+    frame: SharedFrame
+    members: tuple[Member, ...]
+
+
+class Room:
+    """Gathers events and passes them on in shared frames; keeps of them only what later frames are judged by.
+
+    `deliver` and `say` note an event; when `due_s` has come, the owner takes `mail` and hands it out, one mail
+    after the other, so that every member gets every event in the room's order.
+    """
+
+    def __init__(
+        self, broadcast_id: str, build_frame: BuildFrame, coalescer: Coalescer, like_tick_s: float, opened_at_ms: int
+    ) -> None:
         self.broadcast_id = broadcast_id
         self.state = ""
         self.tips_enabled = False
@@ -68,6 +82,9 @@ class Room:
         self.online = 0
         self.likes = LikeTally(like_tick_s)
         self.recordings: list[Recording] = []
+        self.coalescer = coalescer
+        self.mailed_place = 0
+        self._place = 0
         self._build_frame = build_frame
         self._opened_at_ms = opened_at_ms
         self._members: set[Member] = set()
@@ -82,6 +99,11 @@ class Room:
     def members(self) -> tuple[Member, ...]:
         """Everyone in the room now; a copy, as members may leave while it is walked."""
         return tuple(self._members)
+
+    @property
+    def over(self) -> bool:
+        """Whether everyone is to be sent away once the last mail was handed out."""
+        return self.state in OVER
 
     def standing(self, member: Member) -> Standing:
         """What this member may do now."""
@@ -101,7 +123,7 @@ class Room:
             self._by_account.pop(member.account_id, None)
 
     def deliver(self, data: bytes, now_s: float) -> None:
-        """Pass on a sealed envelope; raises msgspec.DecodeError for what is not one."""
+        """Note a sealed envelope; raises msgspec.DecodeError for what is not one."""
         envelope, headline = unseal(data)
         if headline.type == "likes":
             # Every gateway publishes totals; only one a tick is shown here.
@@ -110,12 +132,8 @@ class Room:
             return
         if headline.type == "comment" and not self._is_new(envelope, headline):
             return
-        for recording in self.recordings:
-            recording.add(envelope, headline)
         self._follow(headline)
-        self._fan_out(envelope)
-        if self.state in OVER:
-            self.dismiss_all(CloseCode.BROADCAST_OVER)
+        self._note(envelope, headline)
 
     def _is_new(self, envelope: Envelope, headline: Headline) -> bool:
         # A comment published again after a crash between store and publish must not show twice.
@@ -132,23 +150,36 @@ class Room:
             self.tips_enabled = True
             self.card_product_id = None
 
-    def _fan_out(self, envelope: Envelope) -> None:
-        frame = self._build_frame(join_events([bytes(envelope.event)]))
-        for member in self._addressed(envelope):
-            member.offer(frame)
-
-    def _addressed(self, envelope: Envelope) -> Iterable[Member]:
-        if envelope.to is not None:
-            return tuple(self._by_account.get(envelope.to, ()))
-        if envelope.audience == "all":
-            return self.members
-        return [member for member in self.members if member.moderates]
+    def _note(self, envelope: Envelope, headline: Headline) -> None:
+        self._place += 1
+        arrival = Arrival(self._place, envelope, headline)
+        for recording in self.recordings:
+            recording.add(arrival)
+        self.coalescer.add(arrival)
 
     def say(self, event: RoomEvent) -> None:
-        """Tell everyone in this process something that is not published."""
-        frame = self._build_frame(join_events([encode_event(event)]))
-        for member in self.members:
-            member.offer(frame)
+        """Note something for everyone in this process that is not published."""
+        envelope = envelop(event)
+        self._note(envelope, unseal_headline(envelope))
+
+    def mail(self, now_s: float) -> list[Mailing]:
+        """Take what is due and address it; each member stands in one mailing at most."""
+        batch = self.coalescer.take(now_s)
+        self.mailed_place = self._place
+        addressed = {a.envelope.to for a in batch.arrivals if a.envelope.to in self._by_account}
+        apart = {member for account_id in addressed if account_id for member in self._by_account[account_id]}
+        mailings = [self._mailing(batch, (member,), member.account_id) for member in apart]
+        staff = tuple(member for member in self._members if member.moderates and member not in apart)
+        viewers = tuple(member for member in self._members if not member.moderates and member not in apart)
+        mailings += [self._mailing(batch, members, "") for members in (staff, viewers) if members]
+        return [mailing for mailing in mailings if mailing.frame.whole]
+
+    def _mailing(self, batch: Batch, members: tuple[Member, ...], account_id: str) -> Mailing:
+        moderates = members[0].moderates
+        shown = [arrival for arrival in batch.arrivals if arrival.shown_to(account_id, moderates)]
+        shown += [total for total in batch.totals.values() if total.shown_to(account_id, moderates)]
+        events = [(arrival.envelope.importance, bytes(arrival.envelope.event)) for arrival in shown]
+        return Mailing(SharedFrame(events, self._build_frame), members)
 
     def show_likes(self, now_s: float) -> None:
         """Tell the total when it is due."""
@@ -171,9 +202,3 @@ class Room:
             and comment.comment_id not in self._shown
             and comment.comment_id not in self._shown_to_staff
         ]
-
-    def dismiss_all(self, close_code: CloseCode) -> None:
-        """Send everyone away."""
-        for member in self.members:
-            member.dismiss(close_code)
-            self.remove(member)

@@ -1,5 +1,6 @@
 """The rooms of one process: opened by the first joiner, fed by the broker, swept when empty. I/O through ports."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,17 +10,22 @@ import msgspec
 from chat.broadcast_states import OVER, may_join
 from chat.broker import Broker
 from chat.close_codes import CloseCode
+from chat.coalescer import Coalescer
 from chat.envelope import seal
 from chat.errors import ChatError, Unavailable
 from chat.events import CardPulled, CardShown, CommentPosted, LikesCounted, Pinned, StateChanged
 from chat.likes import LikeStore
 from chat.ports import Principal
 from chat.presence import Presence
-from chat.room import BuildFrame, Room
+from chat.room import Member, Room
+from chat.shared_frame import BuildFrame
 from chat.single_flight import SingleFlight
 from chat.snapshot import SharedSnapshot, SnapshotBuilder
 
 log = logging.getLogger(__name__)
+
+# A fan-out goes out in slices of about 2 ms, so that reading and joining are never held up for long.
+_SLICE = 256
 
 
 class JoinRefused(ChatError):
@@ -34,6 +40,8 @@ class JoinRefused(ChatError):
 class RoomTimes:
     """How often rooms do what; seconds."""
 
+    tick_s: float = 0.1
+    slowest_tick_s: float = 1.0
     like_tick_s: float = 0.2
     presence_s: float = 2.0
     snapshot_age_s: float = 0.2
@@ -55,6 +63,8 @@ class _Opened:
     joining: int = 0
     empty_since_s: float | None = None
     gap: bool = False
+    noted: asyncio.Event = field(default_factory=asyncio.Event)
+    speaking: asyncio.Task[None] | None = None
 
 
 class Rooms:
@@ -84,10 +94,55 @@ class Rooms:
         self._now_ms = now_ms
         self._times = times or RoomTimes()
         self._opened: dict[str, _Opened] = {}
+        self._speaking: asyncio.TaskGroup | None = None
         self.events_in = 0
 
     def __len__(self) -> int:
         return len(self._opened)
+
+    async def run(self) -> None:
+        """Hand out what rooms have to say until cancelled; to be run as one task of the owner's TaskGroup."""
+        async with asyncio.TaskGroup() as self._speaking:
+            for opened in self._opened.values():
+                opened.speaking = self._speaking.create_task(self._speak(opened))
+            await asyncio.Event().wait()
+
+    async def _speak(self, opened: _Opened) -> None:
+        """Mail what is due in a room; the next mail is taken when the last has gone out, which keeps the order."""
+        coalescer = opened.room.coalescer
+        while True:
+            await opened.noted.wait()
+            due_s = coalescer.due_s()
+            if due_s is None:
+                opened.noted.clear()
+                continue
+            if due_s > (now_s := self._now_s()):
+                await asyncio.sleep(due_s - now_s)
+            began_s = self._now_s()
+            try:
+                await self._hand_out(opened.room, began_s)
+            except Exception:
+                # The boundary of one room: what broke here must not end the others.
+                log.exception("a mail of room %s failed", opened.room.broadcast_id)
+            coalescer.spent(self._now_s() - began_s)
+
+    async def _hand_out(self, room: Room, now_s: float) -> None:
+        mailings = room.mail(now_s)
+        ending = room.members if room.over else ()
+        for mailing in mailings:
+            for start in range(0, len(mailing.members), _SLICE):
+                for member in mailing.members[start : start + _SLICE]:
+                    member.offer(mailing.frame)
+                await asyncio.sleep(0)
+        await self._dismiss(room, ending)
+
+    @staticmethod
+    async def _dismiss(room: Room, members: tuple[Member, ...]) -> None:
+        for i, member in enumerate(members):
+            member.dismiss(CloseCode.BROADCAST_OVER)
+            room.remove(member)
+            if i % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)
 
     async def enter(self, broadcast_id: str, principal: Principal) -> tuple[Room, SharedSnapshot]:
         """Find the room and a snapshot for this person; the caller adds the member without another await.
@@ -96,8 +151,7 @@ class Rooms:
         """
         opened = self._opened.get(broadcast_id)
         if opened is None:
-            room = Room(broadcast_id, self._build_frame, self._times.like_tick_s, self._now_ms())
-            opened = self._opened[broadcast_id] = _Opened(room)
+            opened = self._open(broadcast_id)
         opened.joining += 1
         try:
             if not opened.subscribed:
@@ -112,11 +166,21 @@ class Rooms:
             raise JoinRefused(CloseCode.NO_SUCH_BROADCAST, "there is no such broadcast")
         return opened.room, shared
 
+    def _open(self, broadcast_id: str) -> _Opened:
+        times = self._times
+        coalescer = Coalescer(times.tick_s, times.slowest_tick_s)
+        room = Room(broadcast_id, self._build_frame, coalescer, times.like_tick_s, self._now_ms())
+        opened = self._opened[broadcast_id] = _Opened(room)
+        if self._speaking is not None:
+            opened.speaking = self._speaking.create_task(self._speak(opened))
+        return opened
+
     async def _subscribe(self, opened: _Opened) -> None:
         room = opened.room
 
         def deliver(data: bytes) -> None:
             self._deliver(room, data)
+            opened.noted.set()
 
         def gap() -> None:
             opened.gap = True
@@ -158,7 +222,7 @@ class Rooms:
     @staticmethod
     def _adopt(room: Room, shared: SharedSnapshot) -> None:
         """Take state, tips and card from the snapshot, unless an event since then knows better."""
-        known_since = {headline.type for _, headline in shared.recording.events}
+        known_since = {arrival.headline.type for arrival in shared.recording.arrivals}
         if "state" not in known_since:
             room.state = shared.snapshot.state
         if not known_since & {"card_shown", "card_pulled"}:
@@ -180,6 +244,7 @@ class Rooms:
                     for client, count in counts.items():
                         room.likes.raise_count(client, count)
             room.show_likes(self._now_s())
+            opened.noted.set()
 
     async def tick_presence(self) -> None:
         """Report who is here, learn who is elsewhere, mend gaps and sweep empty rooms; every `presence_s`."""
@@ -189,6 +254,7 @@ class Rooms:
                 monitors = sorted({member.account_id for member in room.members if member.role == "monitor"})
                 online = await self._presence.report(room.broadcast_id, self._gateway_id, len(room), monitors)
                 room.show_online(online)
+                opened.noted.set()
                 if opened.gap:
                     await self._mend(opened)
             except Unavailable:
@@ -225,8 +291,7 @@ class Rooms:
         for comment in room.missed(snapshot.comments):
             room.deliver(seal(CommentPosted(**msgspec.structs.asdict(comment))), self._now_s())
         self._adopt(room, shared)
-        if room.state in OVER:
-            room.dismiss_all(CloseCode.BROADCAST_OVER)
+        opened.noted.set()
 
     async def _sweep(self, opened: _Opened) -> None:
         """Close a room that has been empty for a while."""
@@ -238,6 +303,7 @@ class Rooms:
             opened.empty_since_s = self._now_s()
         elif self._now_s() - opened.empty_since_s >= self._times.empty_s:
             del self._opened[room.broadcast_id]
+            _stop(opened)
             await self._broker.unsubscribe(room.broadcast_id)
 
     async def close(self) -> None:
@@ -249,4 +315,10 @@ class Rooms:
             except Unavailable:
                 log.warning("could not sign off from %s; it expires", opened.room.broadcast_id)
             await self._broker.unsubscribe(opened.room.broadcast_id)
+            _stop(opened)
         self._opened.clear()
+
+
+def _stop(opened: _Opened) -> None:
+    if opened.speaking is not None:
+        opened.speaking.cancel()

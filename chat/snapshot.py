@@ -30,14 +30,15 @@ class SharedSnapshot:
     begun_s: float
     recording: Recording
 
-    def missed(self, account_id: str, moderates: bool) -> list[bytes]:
-        """The events that this person has to be told after the snapshot."""
+    def missed(self, account_id: str, moderates: bool, mailed_place: int) -> list[bytes]:
+        """The events that this person has to be told after the snapshot; what is not mailed yet comes to all."""
         known = {comment.comment_id for comment in self.snapshot.comments}
         return [
-            bytes(envelope.event)
-            for envelope, headline in self.recording.events
-            if envelope.reaches(account_id, moderates)
-            and not (headline.type == "comment" and headline.comment_id in known)
+            bytes(arrival.envelope.event)
+            for arrival in self.recording.arrivals
+            if arrival.place <= mailed_place
+            and arrival.shown_to(account_id, moderates)
+            and not (arrival.headline.type == "comment" and arrival.headline.comment_id in known)
         ]
 
 

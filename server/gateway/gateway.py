@@ -20,7 +20,7 @@ from websockets.typing import Origin, Subprotocol
 from chat.archive import Archive
 from chat.broker import Broker
 from chat.close_codes import CloseCode
-from chat.codec import encode_event, join_events
+from chat.codec import encode_event
 from chat.conversation import Conversation
 from chat.events import Heartbeat
 from chat.likes import LikeStore
@@ -30,6 +30,7 @@ from chat.presence import Presence
 from chat.rate_limit import AccountBuckets
 from chat.rooms import Rooms, RoomTimes
 from chat.session import SessionLimits
+from chat.shared_frame import SharedFrame
 from chat.snapshot import SnapshotBuilder
 from server.gateway.counters import GatewayCounters
 from server.gateway.frames import text_frame
@@ -198,6 +199,7 @@ class Gateway:
 
     async def _tick(self) -> None:
         async with asyncio.TaskGroup() as group:
+            group.create_task(self.rooms.run())
             group.create_task(self._every(self.options.times.like_tick_s, self.rooms.tick_likes))
             group.create_task(self._every(self.options.times.presence_s, self.rooms.tick_presence))
             group.create_task(self._every(self.options.heartbeat_s, self._beat))
@@ -213,7 +215,8 @@ class Gateway:
                 log.exception("a periodic task failed; again in %.1f s", period_s)
 
     async def _beat(self) -> None:
-        frame = text_frame(join_events([encode_event(Heartbeat(int(time.time() * 1_000)))]))
+        beat = encode_event(Heartbeat(int(time.time() * 1_000)))
+        frame = SharedFrame([("must", beat)], text_frame)
         for i, participant in enumerate(list(self._participants)):
             if participant.joined:
                 participant.offer(frame)

@@ -16,6 +16,7 @@ from chat.rate_limit import AccountBuckets
 from chat.room import Room
 from chat.rooms import JoinRefused, Rooms
 from chat.session import Authenticate, Dismiss, Effect, Execute, Join, Say, Session, SessionLimits
+from chat.shared_frame import SharedFrame
 from chat.snapshot import SharedSnapshot
 from server.gateway.counters import GatewayCounters
 from server.gateway.frames import text_frame
@@ -68,7 +69,7 @@ class Participant:
             if self._room is not None:
                 self._room.remove(self)
 
-    def offer(self, frame: bytes) -> None:
+    def offer(self, frame: SharedFrame) -> None:
         """Take a frame that is shared with others."""
         self._connection.offer(frame)
 
@@ -106,7 +107,7 @@ class Participant:
             self._say([encode_event(effect.event)])
 
     def _say(self, events: list[bytes]) -> None:
-        self._connection.offer(text_frame(join_events(events)))
+        self._connection.offer(SharedFrame([("must", event) for event in events], text_frame))
 
     async def _authenticate(self, token: str) -> list[Effect]:
         try:
@@ -139,7 +140,8 @@ class Participant:
             principal.role == "host" and principal.account_id == shared.host_id
         )
         self._client_key = f"{principal.account_id}/{join.client_id}"
-        self._say([self._welcome(principal, shared, balance), *shared.missed(self.account_id, self.moderates)])
+        missed = shared.missed(self.account_id, self.moderates, room.mailed_place)
+        self._say([self._welcome(principal, shared, balance), *missed])
         self._room = room
         room.add(self)
         self._session.joined()

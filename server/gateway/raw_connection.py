@@ -7,6 +7,7 @@ that does not read. The attributes relied on are held by tests/server/test_gatew
 """
 
 import asyncio
+import random
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,11 @@ from websockets.asyncio.server import ServerConnection
 from websockets.protocol import OPEN
 
 from chat.close_codes import CloseCode
+from chat.codec import encode_event, join_events
 from chat.outbox import Outbox
+from chat.shared_frame import SharedFrame
 from server.gateway.counters import GatewayCounters
+from server.gateway.frames import text_frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,8 @@ class RawConnection(ServerConnection):
         # The reader must not resume a socket that is paused because its writes do not go out.
         self.recv_messages.resume = self._resume_reading
 
-    def offer(self, frame: bytes) -> None:
-        """Write a shared frame, or queue it, or end a connection whose queue is full."""
+    def offer(self, frame: SharedFrame) -> None:
+        """Write a shared frame, or queue it, or end a connection whose queue is full however much is shed."""
         if self.protocol.state is not OPEN or self._ending:
             return
         # We only ever write whole frames; the library's fragmented `send` is never used beside this.
@@ -62,13 +66,20 @@ class RawConnection(ServerConnection):
         # Below the write limit a transport is never paused, so it holds at most the limit and one frame; no await
         # stands between this check and the write.
         if self.paused or self._outbox or self.transport.is_closing():
-            if self._outbox.put(frame):
-                self._counters.frames_queued += 1
-            else:
-                self._counters.slow_closes += 1
-                self.end(CloseCode.SLOW, b"")
+            self._queue(frame)
             return
-        self._write(frame)
+        self._write(frame.whole)
+
+    def _queue(self, frame: SharedFrame) -> None:
+        outbox, counters = self._outbox, self._counters
+        may, should = outbox.shed_may, outbox.shed_should
+        if outbox.put(frame):
+            counters.frames_queued += 1
+        else:
+            counters.slow_closes += 1
+            self.end(CloseCode.SLOW, text_frame(join_events([encode_event(CloseCode.SLOW.bye(random.random()))])))
+        counters.shed_may += outbox.shed_may - may
+        counters.shed_should += outbox.shed_should - should
 
     def _write(self, frame: bytes) -> None:
         self._counters.frames_out += 1
@@ -108,8 +119,8 @@ class RawConnection(ServerConnection):
     def _flush(self) -> None:
         while self._outbox and not self.paused and not self.transport.is_closing():
             frame = self._outbox.take()
-            assert frame is not None
-            self._write(frame)
+            if frame:
+                self._write(frame)
 
     def _resume_reading(self) -> None:
         if not self.paused and not self.transport.is_closing():

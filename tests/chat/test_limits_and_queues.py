@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from chat.close_codes import CloseCode
 from chat.history import RecentIds
 from chat.likes import LikeTally
-from chat.outbox import Outbox
 from chat.rate_limit import AccountBuckets, Rate, TokenBucket
 
 PROTOCOL = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
@@ -45,18 +44,6 @@ def test_account_buckets_are_bounded() -> None:
         buckets.take(f"ac_{number}", 0.0)
     assert len(buckets) == 3
     assert buckets.take("ac_9", 0.0) > 0
-
-
-@given(st.lists(st.binary(max_size=50), max_size=50))
-def test_an_outbox_keeps_order_and_never_exceeds_its_bytes(frames: list[bytes]) -> None:
-    outbox, kept = Outbox(200), []
-    for frame in frames:
-        if outbox.put(frame):
-            kept.append(frame)
-        assert outbox.size_bytes <= 200
-    assert [outbox.take() for _ in kept] == kept
-    assert outbox.take() is None
-    assert outbox.size_bytes == 0
 
 
 def test_an_id_goes_by_once_while_it_is_remembered() -> None:

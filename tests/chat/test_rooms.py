@@ -3,15 +3,18 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from chat.broker_memory import MemoryBroker, MemoryHub
 from chat.close_codes import CloseCode
+from chat.coalescer import Coalescer
 from chat.envelope import seal
-from chat.events import Author, Comment, CommentPosted, LikesCounted, QuotaChanged, StateChanged
+from chat.events import Author, Comment, CommentPosted, LikesCounted, OrderChanged, QuotaChanged, StateChanged
 from chat.ports import BroadcastFacts, Principal
 from chat.room import Recording, Room
 from chat.rooms import JoinRefused, Rooms
+from chat.shared_frame import SharedFrame
 from chat.single_flight import SingleFlight
 from chat.snapshot import SnapshotBuilder
 from tests.chat.fakes import BROADCAST, FakeBroadcasts
@@ -27,8 +30,8 @@ class Listener:
         self.frames: list[bytes] = []
         self.ending: CloseCode | None = None
 
-    def offer(self, frame: bytes) -> None:
-        self.frames.append(frame)
+    def offer(self, frame: SharedFrame) -> None:
+        self.frames.append(frame.whole)
 
     def dismiss(self, close_code: CloseCode) -> None:
         self.ending = close_code
@@ -88,7 +91,13 @@ def make_rooms(hub: MemoryHub, broadcasts: FakeBroadcasts, stores: Any) -> Rooms
 
 
 def make_room() -> Room:
-    return Room(BROADCAST, bytes, 0.2, 0)
+    return Room(BROADCAST, bytes, Coalescer(0.1), 0.2, 0)
+
+
+def hand_out(room: Room, now_s: float = 0.0) -> None:
+    for mailing in room.mail(now_s):
+        for member in mailing.members:
+            member.offer(mailing.frame)
 
 
 async def test_what_happens_while_a_snapshot_is_built_is_told_after_it_and_nothing_twice() -> None:
@@ -105,7 +114,9 @@ async def test_what_happens_while_a_snapshot_is_built_is_told_after_it_and_nothi
     await asyncio.sleep(0)
     broadcasts.go_on.set()
     room, shared = await entering
-    missed = shared.missed("ac_a", False)
+    assert shared.missed("ac_a", False, room.mailed_place) == []  # it comes to everyone with the next mail
+    room.mail(0.0)
+    missed = shared.missed("ac_a", False, room.mailed_place)
     assert [b'"cm_late"' in missed[0], b'"state"' in missed[1], len(missed)] == [True, True, 2]
     assert room.state == "paused"
 
@@ -160,6 +171,7 @@ def test_an_event_is_encoded_once_and_the_same_bytes_reach_everyone() -> None:
     for member in members:
         room.add(member)
     room.deliver(seal(QuotaChanged("pr_1", 5, 10, "CNY")), 0.0)
+    hand_out(room)
     assert len({id(member.frames[0]) for member in members}) == 1
 
 
@@ -168,6 +180,7 @@ def test_a_comment_published_again_is_shown_once() -> None:
     room.add(member)
     for _ in range(3):
         room.deliver(seal(event_of(posted("cm_1"))), 0.0)
+        hand_out(room)
     assert len(member.frames) == 1
 
 
@@ -176,19 +189,52 @@ def test_like_totals_of_many_gateways_are_shown_once_a_tick() -> None:
     room.add(member)
     for i in range(1, 31):
         room.deliver(seal(LikesCounted(i)), i / 100)
+        hand_out(room)
     room.show_likes(1.0)
+    hand_out(room)
     assert member.frames[0] == b'[{"type":"likes","total":1}]'
     assert member.frames[-1] == b'[{"type":"likes","total":30}]'
     assert len(member.frames) <= 3
 
 
-def test_the_end_of_a_broadcast_is_told_before_everyone_is_sent_away() -> None:
-    room, member = make_room(), Listener()
+async def test_the_end_of_a_broadcast_is_told_before_everyone_is_sent_away() -> None:
+    hub = MemoryHub()
+    rooms, member = make_rooms(hub, FakeBroadcasts(), EmptyStores()), Listener()
+    running = asyncio.create_task(rooms.run())
+    room, _ = await rooms.enter(BROADCAST, VIEWER)
     room.add(member)
-    room.deliver(seal(StateChanged("ended", "none", 1)), 0.0)
+    await MemoryBroker(hub).publish(BROADCAST, seal(StateChanged("ended", "none", 1)))
+    async with asyncio.timeout(10):
+        while member.ending is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     assert len(member.frames) == 1
     assert member.ending is CloseCode.BROADCAST_OVER
     assert len(room) == 0
+    running.cancel()
+    await asyncio.wait([running])
+
+
+def test_staff_and_viewers_share_a_frame_each_and_an_addressed_event_comes_in_its_place() -> None:
+    room = make_room()
+    owner, viewer, host = Listener("ac_a"), Listener("ac_b"), Listener("ac_h", "host", moderates=True)
+    for member in (owner, viewer, host):
+        room.add(member)
+    room.deliver(seal(event_of(posted("cm_1"))), 0.0)
+    room.deliver(seal(OrderChanged("or_1", "accepted", 1, "CNY", "pr_1"), to="ac_a"), 0.0)
+    room.deliver(seal(event_of(posted("cm_2")), audience="staff"), 0.0)
+    room.deliver(seal(event_of(posted("cm_3"))), 0.0)
+    hand_out(room)
+    assert [told(member) for member in (owner, viewer, host)] == [
+        ["cm_1", "or_1", "cm_3"],
+        ["cm_1", "cm_3"],
+        ["cm_1", "cm_2", "cm_3"],
+    ]
+    assert {len(member.frames) for member in (owner, viewer, host)} == {1}
+
+
+def told(member: Listener) -> list[str]:
+    events = [event for frame in member.frames for event in msgspec.json.decode(frame)]
+    return [event.get("comment_id") or event["order_id"] for event in events]
 
 
 def test_a_recording_that_overflows_is_spoilt() -> None:
@@ -197,4 +243,4 @@ def test_a_recording_that_overflows_is_spoilt() -> None:
     for i in range(3):
         room.deliver(seal(event_of(posted(f"cm_{i}"))), 0.0)
     assert recording.spoilt
-    assert len(recording.events) == 2
+    assert len(recording.arrivals) == 2

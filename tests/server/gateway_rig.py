@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,7 @@ class Client:
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.events: list[Event] = []
+        self._unread: deque[Event] = deque()
         self._ids = itertools.count(1)
 
     async def send(self, **frame: object) -> None:
@@ -45,11 +47,16 @@ class Client:
         """Read on until an event of one of these types; what else came is kept in `events`."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                frame = msgspec.json.decode(await self.socket.recv())
-                self.events += frame
-                for event in frame:
-                    if event["type"] in types and where(event):
-                        return dict(event)
+                while not self._unread:
+                    await self._read()
+                event = self._unread.popleft()
+                if event["type"] in types and where(event):
+                    return event
+
+    async def _read(self) -> None:
+        frame = msgspec.json.decode(await self.socket.recv())
+        self.events += frame
+        self._unread += frame
 
     async def hello(self, token: str, broadcast_id: str = BROADCAST, client_id: str = "phone-1") -> Event:
         await self.send(type="hello", token=token, broadcast_id=broadcast_id, client_id=client_id)
@@ -65,7 +72,7 @@ class Client:
         async with asyncio.timeout(PATIENCE_S):
             try:
                 while True:
-                    self.events += msgspec.json.decode(await self.socket.recv())
+                    await self._read()
             except ConnectionClosed:
                 return self.socket.close_code, self.socket.close_reason
 

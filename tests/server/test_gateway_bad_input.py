@@ -10,6 +10,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from chat.events import CardPulled
+from chat.rooms import RoomTimes
 from chat.session import SessionLimits
 from server.gateway.gateway import SUBPROTOCOL
 from tests.chat.fakes import BROADCAST
@@ -192,16 +193,18 @@ async def test_a_slow_handshake_is_cut(rig: Rig) -> None:
 
 
 async def test_a_reader_that_never_reads_is_dropped_before_memory_grows_and_the_others_get_everything(rig: Rig) -> None:
-    async with rig.gateway() as gateway, joined(rig, gateway, ("ac_a", "viewer"), ("ac_b", "viewer")) as (a, b):
+    people = (("ac_a", "viewer"), ("ac_b", "viewer"))
+    async with rig.gateway(times=RoomTimes(tick_s=0.0)) as gateway, joined(rig, gateway, *people) as (a, b):
         with socket.socket() as lazy:
             # Small, so that the kernel on this side does not swallow the whole test.
             lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             await _hello_by_hand(lazy, gateway.port, rig.authenticator.issue("ac_lazy"))
             await a.next_of("presence", where=lambda event: event["online"] == 3)
-            room = next(iter(gateway.rooms._opened.values())).room
+            opened = next(iter(gateway.rooms._opened.values()))
             frames = 0
             while gateway.counters.slow_closes == 0 and frames < 20_000:
-                room.say(_wide_event(frames))
+                opened.room.say(_wide_event(frames))
+                opened.noted.set()
                 frames += 1
                 await asyncio.sleep(0)
             assert gateway.counters.slow_closes == 1

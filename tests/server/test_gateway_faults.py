@@ -183,4 +183,5 @@ def test_server_frames_are_arrays_of_known_events() -> None:
         "to": None,
         "audience": "all",
         "event": {"type": "state", "state": "live", "publisher": "flowing", "stream_time_ms": 1},
+        "importance": "must",
     }
