@@ -1,6 +1,7 @@
 """Customers and what they acknowledged, in Postgres. Does I/O inside the caller's transaction."""
 
 from datetime import datetime
+from typing import Any
 
 from asyncpg.pool import PoolConnectionProxy
 
@@ -20,17 +21,7 @@ class Customers:
     async def read(self, customer_id: str, lock: str = "") -> Customer | None:
         """Read one; `FOR UPDATE` makes the customer's purchases and tips take turns."""
         row = await self._connection.fetchrow(f"SELECT * FROM customers WHERE customer_id = $1 {lock}", customer_id)
-        if row is None:
-            return None
-        means = row["declared_means_minor"]
-        return Customer(
-            row["customer_id"],
-            row["masked_name"],
-            row["birth_date"],
-            row["risk_tolerance"],
-            row["assessed_at"],
-            None if means is None else Money(means, row["means_currency"]),
-        )
+        return None if row is None else customer_of(row)
 
     async def save(self, customer: Customer, at: datetime) -> None:
         means = customer.declared_means
@@ -84,3 +75,16 @@ class Customers:
             customer_id, card.product_id, card.card_version,
         )  # fmt: skip
         return at
+
+
+def customer_of(row: Any) -> Customer:
+    """Build a customer from a row of the table."""
+    means = row["declared_means_minor"]
+    return Customer(
+        row["customer_id"],
+        row["masked_name"],
+        row["birth_date"],
+        row["risk_tolerance"],
+        row["assessed_at"],
+        None if means is None else Money(means, row["means_currency"]),
+    )

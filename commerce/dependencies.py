@@ -1,13 +1,18 @@
 """What every use-case of commerce is given. No I/O of its own."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from commerce.errors import Unavailable
+from commerce.grouping import Grouping, Work
 from commerce.ports import BroadcastFacts, BroadcastReader, Clock, NewId
 from commerce.product import CardVersion, card_view
 from commerce.quota import Quota, coarse_left_minor
 from commerce.settings import CommerceSettings
 from commerce.uow_postgres import Units
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +40,13 @@ class Dependencies:
     def shown_card(self, card: CardVersion, quota: Quota) -> dict[str, object]:
         """The card as docs/protocol.md has it."""
         return card_view(card, quota.total_minor, self.left_minor(quota))
+
+    def grouping(self, work: Work[T, R]) -> Grouping[T, R]:
+        """Group the items of this work under load, within the settings' bounds."""
+        settings = self.settings
+        return Grouping(
+            work,
+            most=settings.order_group_most,
+            waiting_limit=settings.order_queue_limit,
+            wait_s=settings.order_queue_wait_s,
+        )

@@ -27,7 +27,7 @@ class Keys:
                 timeout=claim.wait_s,
             )  # fmt: skip
         except TimeoutError:
-            raise _in_progress() from None
+            raise in_progress() from None
         if taken is not None:
             return None
         row = await self._connection.fetchrow(
@@ -36,7 +36,7 @@ class Keys:
             claim.customer_id, claim.operation, claim.key,
         )  # fmt: skip
         if row is None:
-            raise _in_progress()
+            raise in_progress()
         if row["body_sha256"] != claim.body_sha256:
             raise Conflict("idempotency_conflict", "this key was used with another body")
         answer = from_json(row["answer"], Answer)
@@ -52,5 +52,6 @@ class Keys:
         )  # fmt: skip
 
 
-def _in_progress() -> Unavailable:
+def in_progress() -> Unavailable:
+    """The answer to a duplicate of what is under way for long."""
     return Unavailable("in_progress", "the first request with this key is under way", retry_after_s=1)

@@ -17,25 +17,10 @@ _VIEW = (
 
 
 class Orders:
-    """An order's row always equals the last row of its history; both are written by `save`."""
+    """An order's row always equals the last row of its history; `save` writes both, `groups_postgres` the first."""
 
     def __init__(self, connection: PoolConnectionProxy) -> None:
         self._connection = connection
-
-    async def add(self, decision: Decision) -> None:
-        """Insert a new order with the first row of its history."""
-        order = decision.order
-        await self._connection.execute(
-            "INSERT INTO orders (order_id, customer_id, product_id, card_version, broadcast_id, showing_id,"
-            " acknowledgement_id, amount_minor, currency, fee_minor, state, reserved_until, risk_rating,"
-            " risk_tolerance, stream_time_ms, created_at, updated_at)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)",
-            order.order_id, order.customer_id, order.product_id, order.card_version, order.broadcast_id,
-            order.showing_id, order.acknowledgement_id, order.amount.amount_minor, order.amount.currency,
-            order.fee_minor, order.state.value, order.reserved_until, order.risk_rating, order.risk_tolerance,
-            order.stream_time_ms, order.created_at,
-        )  # fmt: skip
-        await self._record(decision, order.stream_time_ms)
 
     async def save(self, decision: Decision, stream_time_ms: int | None, receipt: Receipt | None = None) -> None:
         """Write an order's next state and the move that led there."""

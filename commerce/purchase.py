@@ -83,17 +83,20 @@ def window_refusal(terms: CardContent, now: datetime) -> Refusal | None:
     return Refusal("window_closed", "the subscription window is not open")
 
 
-def amount_refusal(terms: CardContent, amount: Money, held_minor: int) -> Refusal | None:
-    """Check currency, minimum, increment and the customer's maximum, beside what they hold already."""
+def terms_refusal(terms: CardContent, amount: Money) -> Refusal | None:
+    """Check currency, minimum and increment."""
     if amount.currency != terms.currency:
         return Refusal("bad_amount", f"this product is bought in {terms.currency}")
     if amount.amount_minor < terms.minimum_minor:
         return Refusal("below_minimum", "the amount is below the minimum")
     if (amount.amount_minor - terms.minimum_minor) % terms.increment_minor:
         return Refusal("bad_increment", "above the minimum the amount goes up in whole increments")
-    if amount.amount_minor > terms.customer_maximum_minor - held_minor:
-        return over_limit()
     return None
+
+
+def limit_refusal(terms: CardContent, amount: Money, held_minor: int) -> Refusal | None:
+    """Check the customer's maximum of this product, beside what they hold of it already."""
+    return over_limit() if amount.amount_minor > terms.customer_maximum_minor - held_minor else None
 
 
 def over_limit() -> Refusal:

@@ -4,7 +4,6 @@ from asyncpg.pool import PoolConnectionProxy
 
 from commerce.errors import Conflict
 from commerce.money import Money
-from commerce.purchase import over_limit
 from commerce.quota import Quota, quota_empty
 
 
@@ -76,19 +75,6 @@ class Quotas:
         )  # fmt: skip
         assert row is not None
         return row["of_product"], int(row["of_all"])
-
-    async def take_position(self, customer_id: str, product_id: str, amount: Money, maximum_minor: int) -> None:
-        """Add to the customer's position; raises Refusal `over_limit` when it would pass the maximum."""
-        row = await self._connection.fetchrow(
-            "INSERT INTO customer_positions (customer_id, product_id, currency, taken_minor)"
-            " SELECT $1, $2, $3, $4::bigint WHERE $4::bigint <= $5::bigint"
-            " ON CONFLICT (customer_id, product_id) DO UPDATE"
-            " SET taken_minor = customer_positions.taken_minor + EXCLUDED.taken_minor"
-            " WHERE $5::bigint - customer_positions.taken_minor >= EXCLUDED.taken_minor RETURNING taken_minor",
-            customer_id, product_id, amount.currency, amount.amount_minor, maximum_minor,
-        )  # fmt: skip
-        if row is None:
-            raise over_limit()
 
     async def give_back_position(self, customer_id: str, product_id: str, amount_minor: int) -> None:
         await self._connection.execute(

@@ -1,6 +1,5 @@
 """Use-cases of an order: reserve, submit, cancel, expire, read."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from commerce import ledger, order
@@ -8,37 +7,19 @@ from commerce.dependencies import Dependencies
 from commerce.errors import NotFound, Refusal
 from commerce.idempotency import Claim, body_hash
 from commerce.ledger_postgres import Overdrawn
-from commerce.money import Money, currency_code, minor_units, subscription_fee_minor
 from commerce.once import once
-from commerce.order import Decision, Order, State
+from commerce.order import Decision, Order
 from commerce.ports import BroadcastFacts
 from commerce.purchase import (
-    Acknowledgement,
-    OnStage,
-    acknowledgement_refusal,
-    amount_refusal,
     raise_first,
-    stage_refusal,
     submit_refusal,
-    supervision_refusal,
-    window_refusal,
 )
 from commerce.receipt import OrderView, make_receipt, order_changed, order_view
+from commerce.reservations import Reservations
 from commerce.stage import tell_quota
-from commerce.suitability import Customer, lasting_refusals, means_refusal, senior_refusal
 from commerce.uow_postgres import Unit
 
 _EXPIRE_BATCH = 1_000  # at most this many a sweep, so that a sweep ends
-
-
-@dataclass(frozen=True, slots=True)
-class _Reservation:
-    """A reserve command with what was read before its transaction."""
-
-    customer_id: str
-    acknowledgement: Acknowledgement
-    facts: BroadcastFacts
-    amount: Money
 
 
 class Sale:
@@ -46,85 +27,13 @@ class Sale:
 
     def __init__(self, given: Dependencies) -> None:
         self._given = given
+        self._reservations = Reservations(given)
 
     async def reserve(
         self, customer_id: str, acknowledgement_id: str, amount_minor: object, currency: object, key: str
     ) -> OrderView:
         """Hold quota for an acknowledged purchase; raises Refusal, Conflict or Unavailable as docs/protocol.md says."""
-        amount = Money(minor_units(amount_minor), currency_code(currency))
-        async with self._given.units.begin() as unit:
-            acknowledgement = await unit.customers.acknowledgement(acknowledgement_id)
-        if acknowledgement is None or acknowledgement.customer_id != customer_id:
-            raise_first([acknowledgement_refusal(None, customer_id, self._given.now())])
-        assert acknowledgement is not None
-        facts = await self._given.read_broadcast(acknowledgement.broadcast_id)
-        command = _Reservation(customer_id, acknowledgement, facts, amount)
-        body = body_hash(acknowledgement_id, amount.amount_minor, amount.currency)
-        claim = self._claim(customer_id, "reserve", key, body)
-        return await once(self._given.units, claim, OrderView, lambda unit: self._reserve(unit, command))
-
-    async def _reserve(self, unit: Unit, command: _Reservation) -> OrderView:
-        now, acknowledgement = self._given.now(), command.acknowledgement
-        raise_first([acknowledgement_refusal(acknowledgement, command.customer_id, now)])
-        customer = await unit.customers.read(command.customer_id, "FOR UPDATE")
-        await unit.showings.hold_shared(acknowledgement.broadcast_id)
-        on_stage = await unit.showings.open_on(acknowledgement.broadcast_id)
-        product_id, version = acknowledgement.product_id, acknowledgement.card_version
-        raise_first([stage_refusal(command.facts, on_stage, product_id, version), supervision_refusal(command.facts)])
-        assert on_stage is not None, "an empty stage was refused"
-        await self._check_buyer(unit, command, on_stage, customer, now)
-        assert customer is not None, "an unknown customer was refused"
-        acknowledged = self._acknowledged(command, on_stage, customer, now)
-        decision = order.reserve(acknowledged, now, self._given.settings.reservation_ttl)
-        maximum_minor = on_stage.card.content.customer_maximum_minor
-        await unit.quotas.take_position(command.customer_id, product_id, command.amount, maximum_minor)
-        await unit.orders.add(decision)
-        await unit.outbox.add(order_changed(decision.order), now)
-        showing = await unit.showings.broadcasts_showing(product_id)
-        quota = await unit.quotas.take(product_id, command.amount.amount_minor)
-        before = quota.give_back(command.amount.amount_minor)
-        await tell_quota(self._given, unit, product_id, command.amount.currency, before, quota, showing)
-        return order_view(decision.order, on_stage.card.content.name, None)
-
-    async def _check_buyer(
-        self, unit: Unit, command: _Reservation, on_stage: OnStage, customer: Customer | None, now: datetime
-    ) -> None:
-        """Suitability, window and amount, in the order in which a customer should hear of them."""
-        rules, card = self._given.settings.suitability, on_stage.card
-        terms, amount = card.content, command.amount
-        raise_first(lasting_refusals(customer, terms.risk_rating, now, rules))
-        assert customer is not None, "an unknown customer was refused"
-        extra_at = await unit.customers.extra_disclosure_at(command.customer_id, card)
-        held, invested = await unit.quotas.positions(command.customer_id, card.product_id, terms.currency)
-        raise_first(
-            [
-                senior_refusal(customer, terms.risk_rating, extra_at, now, rules),
-                window_refusal(terms, now),
-                amount_refusal(terms, amount, held),
-                means_refusal(customer, invested, amount),
-            ]
-        )
-
-    def _acknowledged(self, command: _Reservation, on_stage: OnStage, customer: Customer, now: datetime) -> Order:
-        card, amount = on_stage.card, command.amount
-        assert customer.risk_tolerance is not None, "an unassessed customer was refused"
-        return Order(
-            order_id=self._given.new_id("or"),
-            customer_id=command.customer_id,
-            product_id=card.product_id,
-            card_version=card.card_version,
-            broadcast_id=command.acknowledgement.broadcast_id,
-            showing_id=on_stage.showing_id,
-            acknowledgement_id=command.acknowledgement.acknowledgement_id,
-            amount=amount,
-            fee_minor=subscription_fee_minor(amount.amount_minor, card.content.subscription_fee_bps),
-            state=State.ACKNOWLEDGED,
-            reserved_until=now,
-            risk_rating=card.content.risk_rating,
-            risk_tolerance=customer.risk_tolerance,
-            stream_time_ms=command.facts.stream_time_ms,
-            created_at=now,
-        )
+        return await self._reservations.reserve(customer_id, acknowledgement_id, amount_minor, currency, key)
 
     async def submit(self, customer_id: str, order_id: str, key: str) -> OrderView:
         """Hand a reservation in: funds are frozen and the order is accepted, with its receipt."""

@@ -7,7 +7,7 @@ from asyncpg.pool import PoolConnectionProxy
 from commerce.catalogue_postgres import CARD_COLUMNS, card_of
 from commerce.purchase import OnStage
 
-_STAGE_LOCK_SPACE = 0x57434153  # keeps these advisory locks apart from other users of the database
+STAGE_LOCK_SPACE = 0x57434153  # keeps these advisory locks apart from other users of the database
 
 
 class Showings:
@@ -24,14 +24,14 @@ class Showings:
     async def hold_shared(self, broadcast_id: str) -> None:
         """Keep the stage as it is until the transaction ends."""
         await self._connection.execute(
-            "SELECT pg_advisory_xact_lock_shared($1, hashtext($2))", _STAGE_LOCK_SPACE, broadcast_id
+            "SELECT pg_advisory_xact_lock_shared($1, hashtext($2))", STAGE_LOCK_SPACE, broadcast_id
         )
 
     async def hold_alone(self, broadcast_ids: list[str]) -> None:
         """Become the only one on these stages until the transaction ends; in sorted order against deadlocks."""
         for broadcast_id in sorted(broadcast_ids):
             await self._connection.execute(
-                "SELECT pg_advisory_xact_lock($1, hashtext($2))", _STAGE_LOCK_SPACE, broadcast_id
+                "SELECT pg_advisory_xact_lock($1, hashtext($2))", STAGE_LOCK_SPACE, broadcast_id
             )
 
     async def open_on(self, broadcast_id: str) -> OnStage | None:

@@ -2,7 +2,8 @@
 
 Row locks are always taken in this order, which rules out deadlocks between use-cases:
 idempotency key → order → customer → product → stage (advisory) → showings → ledger accounts → position → quota.
-The quota row comes last because every buyer of a product meets there.
+The quota row comes last because every buyer of a product meets there. A group of reservations (`groups_postgres`)
+takes many customers at once, but only those that are free: it never waits for a customer or a key.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from asyncpg.pool import PoolConnectionProxy
 from commerce.catalogue_postgres import Catalogue
 from commerce.customers_postgres import Customers
 from commerce.errors import Invalid, Unavailable
+from commerce.groups_postgres import Groups
 from commerce.keys_postgres import Keys
 from commerce.ledger_postgres import Ledger
 from commerce.orders_postgres import Orders
@@ -61,6 +63,10 @@ class Unit:
         return Orders(self._connection)
 
     @cached_property
+    def groups(self) -> Groups:
+        return Groups(self._connection)
+
+    @cached_property
     def quotas(self) -> Quotas:
         return Quotas(self._connection)
 
@@ -100,18 +106,29 @@ class Units:
         Raises Unavailable `busy` when the database does not answer in time or the connection is lost. Whether a
         commit that was cut off counted is unknown then: repeat with the same idempotency key.
         """
+        async with self._connected() as connection, connection.transaction():
+            unit = Unit(connection)
+            yield unit
+        if unit.outbox.written:
+            for wake in self._on_facts:
+                wake()
+
+    @asynccontextmanager
+    async def glance(self) -> AsyncIterator[Unit]:
+        """Run the block without a transaction: for one statement that reads. Raises as `begin` does."""
+        async with self._connected() as connection:
+            yield Unit(connection)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[PoolConnectionProxy]:
+        """A connection for a limited time; what the database cannot do now becomes Unavailable `busy`."""
         try:
             async with (
                 asyncio.timeout(self._settings.operation_timeout_s),
                 self._pool.acquire(timeout=self._settings.acquire_timeout_s) as connection,
-                connection.transaction(),
             ):
-                unit = Unit(connection)
-                yield unit
+                yield connection
         except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError):
             raise Invalid("bad_text", "a text holds a character that cannot be stored") from None
         except _TRANSIENT as error:
             raise Unavailable("busy", "the database does not answer now: try again", retry_after_s=1) from error
-        if unit.outbox.written:
-            for wake in self._on_facts:
-                wake()

@@ -1,0 +1,223 @@
+"""The decision for a group of reservations of one product, equal to deciding one by one in their order. Pure.
+
+It has two steps, so that the quota's row is locked as briefly as possible: `screen` says what stands against each
+request whatever the others get; `allot` then walks through them in arrival order with the customers' positions and
+the quota, so that who does not fit is refused alone and smaller ones behind may pass.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from commerce import order
+from commerce.errors import CommerceError, Conflict, Refusal, Unavailable
+from commerce.idempotency import Answer
+from commerce.money import Money, subscription_fee_minor
+from commerce.order import Decision, Order, State
+from commerce.ports import BroadcastFacts
+from commerce.purchase import (
+    Acknowledgement,
+    OnStage,
+    acknowledgement_refusal,
+    limit_refusal,
+    stage_refusal,
+    supervision_refusal,
+    terms_refusal,
+    window_refusal,
+)
+from commerce.quota import Quota, quota_empty
+from commerce.suitability import (
+    Customer,
+    SuitabilityRules,
+    lasting_refusals,
+    means_refusal,
+    senior_refusal,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One customer's reserve command; `order_id` is its order's, should it become one."""
+
+    customer_id: str
+    acknowledgement: Acknowledgement
+    amount: Money
+    key: str
+    body_sha256: bytes
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """What is on record of a customer: amounts held of this product, and invested in all of its currency."""
+
+    customer: Customer | None
+    extra_disclosure_at: datetime | None
+    held_minor: int
+    invested_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """What a key was used for, and its final answer."""
+
+    body_sha256: bytes
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A broadcast as it is at this moment, and its card."""
+
+    facts: BroadcastFacts
+    on_stage: OnStage | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that a group needs, read under its locks; `buyers` and `stored` stand beside the requests."""
+
+    requests: Sequence[Request]
+    buyers: Sequence[Buyer]
+    stored: Sequence[StoredAnswer | None]
+    stages: Mapping[str, Stage | Unavailable]  # by broadcast; Unavailable where it could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A new order, the answer that its key was given before, or a refusal.
+
+    `is_new`: this request decided it, and it is its key's answer from now on.
+    """
+
+    outcome: Decision | Answer | CommerceError
+    is_new: bool = False
+
+
+def screen(reading: Reading, now: datetime, rules: SuitabilityRules) -> list[CommerceError | None]:
+    """Say what stands against each request before quota and limits, in the order in which a customer hears of it."""
+    of_stage: dict[tuple[str, str, int], CommerceError | None] = {}
+    found: list[CommerceError | None] = []
+    for request, buyer in zip(reading.requests, reading.buyers, strict=True):
+        acknowledgement = request.acknowledgement
+        stage = reading.stages[acknowledgement.broadcast_id]
+        place = (acknowledgement.broadcast_id, acknowledgement.product_id, acknowledgement.card_version)
+        if place not in of_stage:
+            of_stage[place] = _stage_refusal(stage, acknowledgement)
+        refusal = acknowledgement_refusal(acknowledgement, request.customer_id, now) or of_stage[place]
+        if refusal is None:
+            refusal = _buyer_refusal(request, buyer, _card_on(stage), now, rules)
+        found.append(refusal)
+    return found
+
+
+def _stage_refusal(stage: Stage | Unavailable, acknowledgement: Acknowledgement) -> CommerceError | None:
+    if isinstance(stage, Unavailable):
+        return stage
+    facts, product_id, version = stage.facts, acknowledgement.product_id, acknowledgement.card_version
+    return stage_refusal(facts, stage.on_stage, product_id, version) or supervision_refusal(facts)
+
+
+def _card_on(stage: Stage | Unavailable) -> OnStage:
+    assert isinstance(stage, Stage) and stage.on_stage is not None, "an empty stage was refused"  # noqa: PT018
+    return stage.on_stage
+
+
+def _buyer_refusal(
+    request: Request, buyer: Buyer, on_stage: OnStage, now: datetime, rules: SuitabilityRules
+) -> CommerceError | None:
+    terms, customer = on_stage.card.content, buyer.customer
+    rating = terms.risk_rating
+    if lasting := lasting_refusals(customer, rating, now, rules):
+        return lasting[0]
+    assert customer is not None, "an unknown customer was refused"
+    return (
+        senior_refusal(customer, rating, buyer.extra_disclosure_at, now, rules)
+        or window_refusal(terms, now)
+        or terms_refusal(terms, request.amount)
+    )
+
+
+def allot(
+    reading: Reading, screened: Sequence[CommerceError | None], quota: Quota, now: datetime, time_to_live: timedelta
+) -> tuple[list[Verdict], Quota]:
+    """Give quota in arrival order; return the verdicts beside the requests, and the quota after."""
+    book = _Book(reading, screened, quota, now, time_to_live)
+    verdicts = [book.verdict(n) for n in range(len(reading.requests))]
+    return verdicts, replace(quota, taken_minor=quota.total_minor - book.left_minor)
+
+
+class _Book:
+    """Walks through one group; what an earlier request took counts for those behind it."""
+
+    def __init__(
+        self, reading: Reading, screened: Sequence[CommerceError | None], quota: Quota, now: datetime,
+        time_to_live: timedelta,
+    ) -> None:  # fmt: skip
+        self._reading = reading
+        self._screened = screened
+        self._now = now
+        self._time_to_live = time_to_live
+        self.left_minor = quota.left_minor
+        self._took: dict[str, int] = {}
+        self._decided: dict[tuple[str, str], tuple[bytes, Verdict]] = {}
+
+    def verdict(self, n: int) -> Verdict:
+        """The stored answer, the answer of the same key earlier in the group, or a decision of its own."""
+        request, stored = self._reading.requests[n], self._reading.stored[n]
+        if stored is not None:
+            return Verdict(stored.answer if stored.body_sha256 == request.body_sha256 else key_conflict())
+        name = (request.customer_id, request.key)
+        if name in self._decided:
+            body, verdict = self._decided[name]
+            return Verdict(verdict.outcome if body == request.body_sha256 else key_conflict())
+        outcome = self._screened[n] or self._take(request, self._reading.buyers[n])
+        if not isinstance(outcome, Decision | Refusal):
+            return Verdict(outcome)  # waiting may change it: asked anew each time
+        verdict = Verdict(outcome, is_new=True)
+        self._decided[name] = (request.body_sha256, verdict)
+        return verdict
+
+    def _take(self, request: Request, buyer: Buyer) -> Decision | Refusal:
+        stage = self._reading.stages[request.acknowledgement.broadcast_id]
+        on_stage, customer = _card_on(stage), buyer.customer
+        assert customer is not None, "an unknown customer was refused"
+        amount, took_minor = request.amount, self._took.get(request.customer_id, 0)
+        refusal = limit_refusal(on_stage.card.content, amount, buyer.held_minor + took_minor) or means_refusal(
+            customer, buyer.invested_minor + took_minor, amount
+        )
+        if refusal is not None:
+            return refusal
+        if amount.amount_minor > self.left_minor:
+            return quota_empty()
+        self.left_minor -= amount.amount_minor
+        self._took[request.customer_id] = took_minor + amount.amount_minor
+        return self._reserved(request, customer, stage)
+
+    def _reserved(self, request: Request, customer: Customer, stage: Stage | Unavailable) -> Decision:
+        on_stage, acknowledgement = _card_on(stage), request.acknowledgement
+        assert isinstance(stage, Stage) and customer.risk_tolerance is not None, "these were refused"  # noqa: PT018
+        terms = on_stage.card.content
+        acknowledged = Order(
+            order_id=request.order_id,
+            customer_id=request.customer_id,
+            product_id=acknowledgement.product_id,
+            card_version=acknowledgement.card_version,
+            broadcast_id=acknowledgement.broadcast_id,
+            showing_id=on_stage.showing_id,
+            acknowledgement_id=acknowledgement.acknowledgement_id,
+            amount=request.amount,
+            fee_minor=subscription_fee_minor(request.amount.amount_minor, terms.subscription_fee_bps),
+            state=State.ACKNOWLEDGED,
+            reserved_until=self._now,
+            risk_rating=terms.risk_rating,
+            risk_tolerance=customer.risk_tolerance,
+            stream_time_ms=stage.facts.stream_time_ms,
+            created_at=self._now,
+        )
+        return order.reserve(acknowledged, self._now, self._time_to_live)
+
+
+def key_conflict() -> Conflict:
+    """The refusal of another body under a known key."""
+    return Conflict("idempotency_conflict", "this key was used with another body")

@@ -1,0 +1,181 @@
+"""Use-case of reserving: requests are taken in together under load, then grouped by product, a transaction a group."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from commerce import group
+from commerce.dependencies import Dependencies
+from commerce.errors import CommerceError, Refusal, Unavailable
+from commerce.facts import NewFact, quota_changed
+from commerce.group import Reading, Request, Stage, Verdict
+from commerce.grouping import AGAIN, Again, Grouping
+from commerce.groups_postgres import KeyAnswer
+from commerce.idempotency import Answer, body_hash
+from commerce.money import Money, currency_code, minor_units
+from commerce.order import Decision, Order
+from commerce.ports import BroadcastFacts
+from commerce.purchase import Acknowledgement, acknowledgement_refusal
+from commerce.quota import Quota
+from commerce.receipt import OrderView, order_changed, order_view
+from commerce.rows import to_json
+from commerce.uow_postgres import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """A reserve command as it came, its amount in order."""
+
+    customer_id: str
+    acknowledgement_id: str
+    amount: Money
+    key: str
+
+
+class Reservations:
+    """Holds quota for acknowledged purchases.
+
+    Arrival order holds within a process, for each product; between processes the order of their commits. Alone a
+    request goes at once as a group of one; what comes while a group is under way makes the next one.
+    """
+
+    def __init__(self, given: Dependencies) -> None:
+        self._given = given
+        self._intake: Grouping[_Command, Request] = given.grouping(self._take_in)
+        self._products: dict[str, Grouping[Request, OrderView]] = {}
+
+    async def reserve(
+        self, customer_id: str, acknowledgement_id: str, amount_minor: object, currency: object, key: str
+    ) -> OrderView:
+        """Hold quota for an acknowledged purchase; raises Refusal, Conflict or Unavailable as docs/protocol.md says."""
+        amount = Money(minor_units(amount_minor), currency_code(currency))
+        request = await self._intake.do(_Command(customer_id, acknowledgement_id, amount, key))
+        return await self._of_product(request.acknowledgement.product_id).do(request)
+
+    def _of_product(self, product_id: str) -> Grouping[Request, OrderView]:
+        if product_id not in self._products:
+
+            async def work(requests: Sequence[Request]) -> list[OrderView | Exception | Again]:
+                return await self._reserve(product_id, requests)
+
+            self._products[product_id] = self._given.grouping(work)
+        return self._products[product_id]
+
+    async def _take_in(self, commands: Sequence[_Command]) -> list[Request | Exception | Again]:
+        async with self._given.units.glance() as unit:
+            found = await unit.groups.acknowledgements([command.acknowledgement_id for command in commands])
+        return [self._request(command, found.get(command.acknowledgement_id)) for command in commands]
+
+    def _request(self, command: _Command, acknowledgement: Acknowledgement | None) -> Request | Refusal:
+        if acknowledgement is None or acknowledgement.customer_id != command.customer_id:
+            refusal = acknowledgement_refusal(None, command.customer_id, self._given.now())
+            assert refusal is not None, "no acknowledgement is refused"
+            return refusal
+        amount = command.amount
+        body = body_hash(command.acknowledgement_id, amount.amount_minor, amount.currency)
+        return Request(command.customer_id, acknowledgement, amount, command.key, body, self._given.new_id("or"))
+
+    async def _reserve(self, product_id: str, requests: Sequence[Request]) -> list[OrderView | Exception | Again]:
+        """One transaction for all; whose customer is busy elsewhere goes with a later group."""
+        broadcasts = {request.acknowledgement.broadcast_id for request in requests}
+        facts = {broadcast_id: await self._facts(broadcast_id) for broadcast_id in broadcasts}
+        async with self._given.units.begin() as unit:
+            goes, reading, currency = await self._read(unit, product_id, requests, facts)
+            results = iter(await self._decide(unit, product_id, currency, reading))
+        return [next(results) if now else AGAIN for now in goes]
+
+    async def _facts(self, broadcast_id: str) -> BroadcastFacts | Unavailable:
+        try:
+            return await self._given.read_broadcast(broadcast_id)
+        except Unavailable as unavailable:
+            return unavailable
+
+    async def _read(
+        self, unit: Unit, product_id: str, requests: Sequence[Request], facts: dict[str, BroadcastFacts | Unavailable]
+    ) -> tuple[list[bool], Reading, str]:
+        """Lock, then read; also says which requests go now, and the product's currency ("" when on no stage)."""
+        free = await unit.groups.hold({request.customer_id for request in requests}, product_id, set(facts))
+        on_stage = await unit.groups.stages(set(facts))
+        currencies = [s.card.content.currency for s in on_stage.values() if s.card.product_id == product_id]
+        currency = currencies[0] if currencies else ""
+        buyers, stored = await unit.groups.buyers(requests, product_id, currency)
+        goes = [
+            buyer.customer is None or request.customer_id in free
+            for request, buyer in zip(requests, buyers, strict=True)
+        ]
+        stages = {
+            name: known if isinstance(known, Unavailable) else Stage(known, on_stage.get(name))
+            for name, known in facts.items()
+        }
+        chosen = [n for n, now in enumerate(goes) if now]
+        reading = Reading(
+            [requests[n] for n in chosen], [buyers[n] for n in chosen], [stored[n] for n in chosen], stages
+        )
+        return goes, reading, currency
+
+    async def _decide(
+        self, unit: Unit, product_id: str, currency: str, reading: Reading
+    ) -> list[OrderView | CommerceError]:
+        """Decide and write; the quota is locked from the moment it is read, so what can be done before is done."""
+        now, settings = self._given.now(), self._given.settings
+        screened = group.screen(reading, now, settings.suitability)
+        before, shown_in = Quota(0), list[str]()
+        if None in screened:
+            before, shown_in = await unit.groups.lock_quota(product_id)
+        verdicts, after = group.allot(reading, screened, before, now, settings.reservation_ttl)
+        results, answers = _settle(reading, verdicts)
+        orders = [v.outcome.order for v in verdicts if v.is_new and isinstance(v.outcome, Decision)]
+        if answers:
+            facts = [order_changed(order) for order in orders]
+            facts += self._quota_facts(product_id, currency, before, after, shown_in)
+            await unit.groups.write(product_id, currency, orders, answers, facts, now, settings.duplicate_wait_s)
+            unit.outbox.written += len(facts)
+        return results
+
+    def _quota_facts(
+        self, product_id: str, currency: str, before: Quota, after: Quota, shown_in: list[str]
+    ) -> list[NewFact]:
+        left_minor = self._given.left_minor(after)
+        if left_minor == self._given.left_minor(before):
+            return []
+        return [quota_changed(name, product_id, left_minor, after.total_minor, currency) for name in shown_in]
+
+
+def _settle(reading: Reading, verdicts: Sequence[Verdict]) -> tuple[list[OrderView | CommerceError], list[KeyAnswer]]:
+    """Return what each caller hears, and the new keys' answers."""
+    results: list[OrderView | CommerceError] = []
+    answers: list[KeyAnswer] = []
+    views: dict[str, OrderView] = {}
+    for request, verdict in zip(reading.requests, verdicts, strict=True):
+        outcome = verdict.outcome
+        if isinstance(outcome, Answer):
+            result = _opened(outcome)
+        elif isinstance(outcome, Decision):
+            result = _view(outcome.order, reading, views)
+        else:
+            result = outcome
+        results.append(result)
+        if verdict.is_new:
+            answer = to_json(_answer(result))
+            answers.append(KeyAnswer(request.customer_id, request.key, request.body_sha256, answer))
+    return results, answers
+
+
+def _view(order: Order, reading: Reading, views: dict[str, OrderView]) -> OrderView:
+    if order.order_id not in views:
+        stage = reading.stages[order.broadcast_id]
+        assert isinstance(stage, Stage) and stage.on_stage is not None, "it was reserved from there"  # noqa: PT018
+        views[order.order_id] = order_view(order, stage.on_stage.card.content.name, None)
+    return views[order.order_id]
+
+
+def _answer(result: OrderView | CommerceError) -> object:
+    if isinstance(result, OrderView):
+        return {"result": result}
+    return Answer(code=result.code, detail=result.detail, extra=result.extra)
+
+
+def _opened(answer: Answer) -> OrderView | CommerceError:
+    try:
+        return answer.open(OrderView)
+    except CommerceError as refusal:
+        return refusal
