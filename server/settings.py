@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     media_port: int = Field(8082, ge=0, le=65_535)
     gateway_public_url: str | None = None
     media_advertised_ip: IPvAnyAddress | None = Field(None, validation_alias=_env("media_advertised_ip"))
+    media_packet_writer: Literal["auto", "native", "python"] = "auto"
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field((), validation_alias=_env("trusted_proxies"))
     allowed_origins: tuple[str, ...] = ()
 
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     monitor_absent_after_s: int = Field(60, ge=5, le=3_600)
     encoder_token_ttl_s: int = Field(86_400, ge=60, le=30 * 86_400)
     password_queue: int = Field(64, ge=1, le=10_000)
+    phrase_list: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     demo: bool = False
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from streaming.dtls_aiortc import SharedCertificate, generate_certificate
-from streaming.egress import PythonPacketWriter
+from streaming.egress import PacketWriter
+from streaming.egress_choice import choose_writer
 from streaming.errors import EngineStopped, PublisherExists, TooManyHandshakes, ViewerLimitReached
 from streaming.ice_lite import IceLiteAgent, new_credentials
 from streaming.ingest import Ingest
@@ -88,11 +89,12 @@ class MediaEngine:
         self._on_event = on_event
         self._clock = clock
         self._wall_clock = wall_clock
+        self.writer_choice = choose_writer(settings.packet_writer)
         self._certificate = certificate or generate_certificate()
         self._randomness = random.Random(secrets.randbits(64))
         self._tasks = TaskOwner()
         self._port: MediaPort | None = None
-        self._writer: PythonPacketWriter | None = None
+        self._writer: PacketWriter | None = None
         self._relays: dict[str, BroadcastRelay] = {}
         self._resources = Resources()
 
@@ -112,7 +114,7 @@ class MediaEngine:
             receive_buffer_bytes=settings.receive_buffer_bytes,
             clock=self._clock,
         )
-        self._writer = PythonPacketWriter(self._port.socket, loop, settings.send_queue_packets)
+        self._writer = self.writer_choice.make(self._port.socket, loop, settings.send_queue_packets)
         self._port.start(loop, self._writer.write_plain)
         self._tasks.spawn(self._tick_forever(), "media-clock")
 
@@ -201,6 +203,7 @@ class MediaEngine:
     def snapshot(self) -> EngineStats:
         """Read all counters at once."""
         port, writer = self._running()
+        sent = writer.counters
         rows = tuple(relay.stats() for relay in self._relays.values())
         return EngineStats(
             publishers=self._resources.connected("publisher"),
@@ -208,10 +211,10 @@ class MediaEngine:
             half_open=self._resources.half_open,
             packets_in=port.counters.packets_received,
             bytes_in=port.counters.bytes_received,
-            packets_out=writer.counters.packets_sent,
-            bytes_out=writer.counters.bytes_sent,
-            packets_queued=writer.counters.queued,
-            packets_dropped=writer.counters.dropped,
+            packets_out=sent.packets_sent,
+            bytes_out=sent.bytes_sent,
+            packets_queued=sent.queued,
+            packets_dropped=sent.dropped,
             unknown_address=port.counters.unknown_address,
             unknown_ufrag=port.counters.unknown_ufrag,
             stun_rejected=port.counters.stun_rejected,
@@ -225,7 +228,7 @@ class MediaEngine:
             broadcasts=rows,
         )
 
-    def _running(self) -> tuple[MediaPort, PythonPacketWriter]:
+    def _running(self) -> tuple[MediaPort, PacketWriter]:
         if self._port is None or self._writer is None:
             raise EngineStopped("the media engine is not running")
         return self._port, self._writer
@@ -244,7 +247,7 @@ class MediaEngine:
             raise TooManyHandshakes("too many connections are being set up", retry_after_s=1)
 
     def _make_peer(
-        self, negotiation: Negotiation, port: MediaPort, writer: PythonPacketWriter
+        self, negotiation: Negotiation, port: MediaPort, writer: PacketWriter
     ) -> tuple[Peer, LocalTransport]:
         ufrag, password = new_credentials(secrets.token_bytes)
         transport = negotiation.transport

@@ -105,7 +105,16 @@ class Lane(Generic[PeerT]):
     below 2^15, so that a lost first packet cannot set the two ends' SRTP roll-over counters apart (RFC 3711 §3.3.1).
     """
 
-    __slots__ = ("octets", "packets", "payload_type", "peer", "sequence_delta", "ssrc", "timestamp_delta")
+    __slots__ = (
+        "abs_send_time_id",
+        "octets",
+        "packets",
+        "payload_type",
+        "peer",
+        "sequence_delta",
+        "ssrc",
+        "timestamp_delta",
+    )
 
     def __init__(self, peer: PeerT, ssrc: int, payload_type: int) -> None:
         self.peer = peer
@@ -113,6 +122,8 @@ class Lane(Generic[PeerT]):
         self.payload_type = payload_type
         self.sequence_delta = 0
         self.timestamp_delta = 0
+        self.abs_send_time_id = 0
+        """The id (1..14) under which the peer takes abs-send-time; 0 sends none."""
         self.packets = 0
         self.octets = 0
 

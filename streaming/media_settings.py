@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class MediaSettings:
     receive_buffer_bytes: int = 4 * 1024 * 1024
     send_queue_packets: int = 1024
     """Packets that wait for a full socket buffer; beyond it the newest is dropped (a NACK repairs it)."""
+    packet_writer: Literal["auto", "native", "python"] = "auto"
+    """Which packet writer; "auto" takes the native one where it was built."""
     max_viewers: int = 2000
     max_half_open: int = 256
     """Admitted connections whose DTLS handshake is not complete."""

@@ -170,7 +170,7 @@ class BroadcastRelay:
             self._emit(PublisherGone(self.broadcast_id, publisher.resource_id, self._wall_clock(), reason))
 
     def _viewer_joined(self, viewer: Viewer) -> None:
-        viewer.attach(self._streams)
+        viewer.attach(self._streams, self._writer)
         self._emit(ViewerJoined(self.broadcast_id, viewer.viewer_id, viewer.resource_id, self._wall_clock()))
         if any(stream.unsupported for stream in viewer.streams.values()):
             viewer.peer.close("codec_changed")

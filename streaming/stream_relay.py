@@ -62,7 +62,7 @@ class StreamRelay:
         self._splice = Splice(clock_rate)
         self._source: Source | None = None
         self._flowing: list[ViewerStream] = []
-        self._lanes: list[Lane[WriterPeer]] = []
+        self._table = writer.table([])
 
     def add(self, stream: ViewerStream) -> None:
         """Let a viewer begin at the next packet (audio) or keyframe (video)."""
@@ -76,7 +76,7 @@ class StreamRelay:
             self.waiting.remove(stream)
         if stream in self._flowing:
             self._flowing.remove(stream)
-            self._lanes = [member.lane for member in self._flowing]
+            self._table = self._writer.table([member.lane for member in self._flowing])
 
     def forward(self, source: Source, packet: RtpPacket, now_s: float) -> bool:
         """Send one packet on; says whether it began a keyframe."""
@@ -96,8 +96,8 @@ class StreamRelay:
         self.keyframes += keyframe
         if self.waiting and (keyframe or not self._video) and packet.payload:
             self._begin_waiting(relayed)
-        if self._lanes:
-            self._writer.write(relayed, self._lanes)
+        if self._flowing:
+            self._writer.write(relayed, self._table)
         return keyframe
 
     def _take_source(self, source: Source) -> None:
@@ -109,7 +109,7 @@ class StreamRelay:
         for stream in (*self._flowing, *self.waiting):
             stream.take_codec(source.codec)
         self._flowing = [stream for stream in self._flowing if not stream.unsupported]
-        self._lanes = [stream.lane for stream in self._flowing]
+        self._table = self._writer.table([stream.lane for stream in self._flowing])
 
     def _begin_waiting(self, packet: RelayedPacket) -> None:
         for stream in self.waiting:
@@ -117,7 +117,7 @@ class StreamRelay:
                 stream.lane.begin(packet, stream.first_sequence, stream.first_timestamp)
                 self._flowing.append(stream)
         self.waiting = []
-        self._lanes = [stream.lane for stream in self._flowing]
+        self._table = self._writer.table([stream.lane for stream in self._flowing])
 
     def repeat(self, stream: ViewerStream, sequences: tuple[int, ...], now_s: float) -> int:
         """Answer a NACK; returns how many packets were sent again."""

@@ -7,11 +7,10 @@ from collections.abc import Callable
 
 from streaming.egress import PacketWriter
 from streaming.errors import MalformedPacket
-from streaming.forwarding import Lane
 from streaming.peer import Peer
 from streaming.retransmission import Repeater
 from streaming.rtcp import BitrateEstimate, KeyframeRequest, Nack, ReceptionReport, build_bye, parse_rtcp
-from streaming.sdp_answer import AnsweringSource, NegotiatedMedia, Negotiation
+from streaming.sdp_answer import ABS_SEND_TIME, AnsweringSource, NegotiatedMedia, Negotiation
 from streaming.stream_relay import StreamRelay, ViewerStream
 
 REPORT_INTERVAL_S = 1.0
@@ -53,19 +52,20 @@ class Viewer:
         self._by_ssrc: dict[int, tuple[StreamRelay, ViewerStream]] = {}
         self._reported_s = 0.0
 
-    def attach(self, relays: dict[str, StreamRelay]) -> None:
+    def attach(self, relays: dict[str, StreamRelay], writer: PacketWriter) -> None:
         """Take a lane in each stream this viewer negotiated; called once, when the peer is connected."""
         self._relays = relays
         for media in self._negotiation.media:
-            stream = self._make_stream(media)
+            stream = self._make_stream(media, writer)
             self.streams[media.kind] = stream
             self._by_ssrc[stream.lane.ssrc] = (relays[media.kind], stream)
             relays[media.kind].add(stream)
 
-    def _make_stream(self, media: NegotiatedMedia) -> ViewerStream:
+    def _make_stream(self, media: NegotiatedMedia, writer: PacketWriter) -> ViewerStream:
         assert self.peer.writer_peer is not None, "lanes are made once keys are agreed"
         source, pick = self._sources[media.kind], self._randomness
-        lane = Lane(self.peer.writer_peer, source.ssrc, media.codecs[0].payload_type)
+        lane = writer.lane(self.peer.writer_peer, source.ssrc, media.codecs[0].payload_type)
+        lane.abs_send_time_id = _one_byte_id(media.extensions.get(ABS_SEND_TIME, 0))
         repeater = Repeater(source.rtx_ssrc, pick.randrange(1, 0x8000), self._retransmissions_per_s)
         stream = ViewerStream(media, lane, repeater, pick.randrange(1, 0x8000), pick.randrange(1 << 32))
         stream.take_codec(media.codecs[0].codec)
@@ -123,6 +123,11 @@ class Viewer:
         if found is not None:
             self.nacks += len(nack.sequences)
             self.retransmitted += found[0].repeat(found[1], nack.sequences, now_s)
+
+
+def _one_byte_id(identifier: int) -> int:
+    """The id if a one-byte element can carry it (RFC 8285 §4.2), else 0: that extension is not sent."""
+    return identifier if identifier <= 14 else 0
 
 
 def _ignore(*_: object) -> None:

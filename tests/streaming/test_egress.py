@@ -1,22 +1,28 @@
-"""The contract of a packet writer; the native writer of later work will pass the same tests."""
+"""The contract of a packet writer: the pure-Python and the native one pass the same tests."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import gc
 import os
+import random
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from pylibsrtp import Policy, Session
 
-from streaming.egress import PythonPacketWriter, WriterPeer
+from streaming.egress import PacketWriter, WriterPeer
+from streaming.egress_native import Binding, NativePacketWriter
+from streaming.egress_python import PythonPacketWriter
 from streaming.forwarding import Lane, RelayedPacket
 from streaming.ice_lite import Address
-from streaming.rtp import parse_rtp, serialize_rtp
+from streaming.rtp import header_extensions, parse_rtp, serialize_rtp
 from streaming.srtp_pylibsrtp import InboundSrtp, SrtpKeys, SrtpProfile
 from tests.streaming.harness import eventually
+from tests.streaming.native_binding import native_binding
 
 KEY_BYTES = {
     SrtpProfile.AES128_CM_SHA1_80: 30,
@@ -38,18 +44,49 @@ def packet(sequence: int, payload: bytes = b"payload") -> RelayedPacket:
 
 
 class StuffySocket:
-    """A socket that takes so many datagrams, then is full until it is emptied."""
+    """A socket that takes so many datagrams, then is full until it is given room; also as sendmmsg for C."""
 
     def __init__(self, room: int) -> None:
         self.room = room
         self.sent: list[tuple[bytes, Address]] = []
+        self.refused: set[Address] = set()
+        self.most_at_once = 1_000
+        self.interruptions = 0
         self._real = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._callback: Any = None
 
     def sendto(self, data: Any, address: Address) -> int:
         if len(self.sent) >= self.room:
             raise BlockingIOError
+        if address in self.refused:
+            raise PermissionError
         self.sent.append((bytes(data), address))
         return len(data)
+
+    def sendmmsg(self, binding: Binding) -> Any:
+        """The same socket behind sendmmsg(2): it stops at the first datagram that it does not take."""
+
+        def send(_: int, messages: Any, count: int) -> int:
+            if self.interruptions:
+                self.interruptions -= 1
+                return -errno.EINTR
+            taken = 0
+            while taken < min(count, self.most_at_once):
+                header = messages[taken].msg_hdr
+                name = bytes(binding.ffi.buffer(header.msg_name, header.msg_namelen))
+                address = (socket.inet_ntop(socket.AF_INET, name[4:8]), int.from_bytes(name[2:4], "big"))
+                data = bytes(binding.ffi.buffer(header.msg_iov.iov_base, header.msg_iov.iov_len))
+                try:
+                    self.sendto(data, address)
+                except BlockingIOError:
+                    return taken or -errno.EAGAIN
+                except PermissionError:
+                    return taken or -errno.EPERM
+                taken += 1
+            return taken
+
+        self._callback = binding.ffi.callback("int(int, struct mmsghdr *, unsigned)", send)
+        return self._callback
 
     def fileno(self) -> int:
         return self._real.fileno()
@@ -60,58 +97,84 @@ class StuffySocket:
 
 @pytest.fixture
 def stuffy() -> Iterator[StuffySocket]:
-    made = StuffySocket(room=10_000)
+    made = StuffySocket(room=100_000)
     yield made
     made.close()
 
 
-def writer_on(stuffy: StuffySocket, queue: int = 1024) -> PythonPacketWriter:
-    return PythonPacketWriter(stuffy, asyncio.get_running_loop(), queue)  # type: ignore[arg-type]
+class Maker(Protocol):
+    """Makes the writer under test on a socket."""
+
+    name: str
+
+    def __call__(self, udp_socket: Any, queue: int = 1024, now_s: float = 0.0) -> PacketWriter: ...
 
 
-def lane_to(writer: PythonPacketWriter, keys: SrtpKeys, address: Address, ssrc: int = 7) -> Lane[WriterPeer]:
-    lane = Lane(writer.attach(keys, address), ssrc, 96)
-    return lane
+class PythonMaker:
+    name = "python"
+
+    def __call__(self, udp_socket: Any, queue: int = 1024, now_s: float = 0.0) -> PacketWriter:
+        return PythonPacketWriter(udp_socket, asyncio.get_running_loop(), queue, lambda: now_s)
+
+
+class NativeMaker:
+    name = "native"
+
+    def __init__(self) -> None:
+        self.binding = native_binding()
+
+    def __call__(self, udp_socket: Any, queue: int = 1024, now_s: float = 0.0) -> PacketWriter:
+        send = udp_socket.sendmmsg(self.binding) if isinstance(udp_socket, StuffySocket) else None
+        return NativePacketWriter(self.binding, udp_socket, asyncio.get_running_loop(), queue, lambda: now_s, send)
+
+
+@pytest.fixture(params=["python", "native"])
+def make(request: pytest.FixtureRequest) -> Maker:
+    return PythonMaker() if request.param == "python" else NativeMaker()
+
+
+def lane_to(writer: PacketWriter, keys: SrtpKeys, address: Address, ssrc: int = 7) -> Lane[WriterPeer]:
+    return writer.lane(writer.attach(keys, address), ssrc, 96)
 
 
 @pytest.mark.parametrize("profile", list(SrtpProfile))
 async def test_output_is_byte_identical_to_libsrtp_on_the_rewritten_packet(
-    stuffy: StuffySocket, profile: SrtpProfile
+    stuffy: StuffySocket, make: Maker, profile: SrtpProfile
 ) -> None:
-    writer, keys = writer_on(stuffy), new_keys(profile)
+    writer, keys = make(stuffy), new_keys(profile)
     lane = lane_to(writer, keys, ("127.0.0.1", 9))
     lane.begin(packet(1), 65_534, 0xFFFFF000)
     policy = Policy(key=keys.outbound, ssrc_type=Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile.value)
     policy.allow_repeat_tx = True
     reference = Session(policy)
     for sequence in range(1, 6):
-        writer.write(packet(sequence), [lane])
+        writer.write(packet(sequence), writer.table([lane]))
         timestamp = (0xFFFFF000 + (sequence - 1) * 3000) & 0xFFFFFFFF
         plain = serialize_rtp(96, (65_533 + sequence) & 0xFFFF, timestamp, 7, b"payload", marker=True)
         assert stuffy.sent[-1][0] == reference.protect(plain)
 
 
 @pytest.mark.parametrize("profile", list(SrtpProfile))
-async def test_a_receiver_follows_across_the_roll_over(stuffy: StuffySocket, profile: SrtpProfile) -> None:
-    writer, keys = writer_on(stuffy), new_keys(profile)
+async def test_a_receiver_follows_across_the_roll_over(stuffy: StuffySocket, make: Maker, profile: SrtpProfile) -> None:
+    writer, keys = make(stuffy), new_keys(profile)
     lane = lane_to(writer, keys, ("127.0.0.1", 9))
     lane.begin(packet(1), 30_000, 0)
     inbound = opposite(keys)
     for sequence in range(1, 140_000, 997):
-        writer.write(packet(sequence), [lane])
+        writer.write(packet(sequence), writer.table([lane]))
         plain = inbound.unprotect_rtp(stuffy.sent[-1][0])
         assert plain is not None
         assert parse_rtp(plain).sequence == (29_999 + sequence) & 0xFFFF
 
 
-async def test_every_viewer_gets_its_own_header_and_keys(stuffy: StuffySocket) -> None:
-    writer = writer_on(stuffy)
+async def test_every_viewer_gets_its_own_header_and_keys(stuffy: StuffySocket, make: Maker) -> None:
+    writer = make(stuffy)
     keys = [new_keys() for _ in range(5)]
     lanes = [lane_to(writer, k, ("127.0.0.1", 100 + i), ssrc=50 + i) for i, k in enumerate(keys)]
     for index, lane in enumerate(lanes):
         lane.payload_type = 96 + index
         lane.begin(packet(1), 1000 * index, index)
-    writer.write(packet(1), lanes)
+    writer.write(packet(1), writer.table(lanes))
     for index, (data, address) in enumerate(stuffy.sent):
         plain = opposite(keys[index]).unprotect_rtp(data)
         assert plain is not None
@@ -122,12 +185,12 @@ async def test_every_viewer_gets_its_own_header_and_keys(stuffy: StuffySocket) -
     assert [(lane.packets, lane.octets) for lane in lanes] == [(1, 7)] * 5
 
 
-async def test_a_full_socket_keeps_the_order_and_overflow_drops_the_newest(stuffy: StuffySocket) -> None:
-    writer, keys = writer_on(stuffy, queue=4), new_keys()
+async def test_a_full_socket_keeps_the_order_and_overflow_drops_the_newest(stuffy: StuffySocket, make: Maker) -> None:
+    writer, keys = make(stuffy, queue=4), new_keys()
     lane = lane_to(writer, keys, ("127.0.0.1", 9))
     stuffy.room = 2
     for sequence in range(1, 11):
-        writer.write(packet(sequence), [lane])
+        writer.write(packet(sequence), writer.table([lane]))
     assert writer.counters.queued == 4
     assert writer.counters.dropped == 4
     stuffy.room = 10_000
@@ -135,13 +198,13 @@ async def test_a_full_socket_keeps_the_order_and_overflow_drops_the_newest(stuff
     inbound = opposite(keys)
     seen = [inbound.unprotect_rtp(data) for data, _ in stuffy.sent]
     assert [parse_rtp(plain).sequence for plain in seen if plain] == [1, 2, 3, 4, 5, 6]
-    writer.write(packet(11), [lane])
+    writer.write(packet(11), writer.table([lane]))
     assert len(stuffy.sent) == 7
     writer.close()
 
 
-async def test_closing_forgets_what_waits(stuffy: StuffySocket) -> None:
-    writer = writer_on(stuffy)
+async def test_closing_forgets_what_waits(stuffy: StuffySocket, make: Maker) -> None:
+    writer = make(stuffy)
     stuffy.room = 0
     writer.write_plain(b"waits", ("127.0.0.1", 9))
     writer.close()
@@ -150,41 +213,41 @@ async def test_closing_forgets_what_waits(stuffy: StuffySocket) -> None:
     assert stuffy.sent == []
 
 
-async def test_an_address_the_kernel_refuses_costs_the_others_nothing() -> None:
+async def test_an_address_the_kernel_refuses_costs_the_others_nothing(make: Maker) -> None:
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receiver.bind(("127.0.0.1", 0))
     receiver.settimeout(30)
-    writer = PythonPacketWriter(sender, asyncio.get_running_loop(), 16)
+    writer = make(sender, 16)
     unreachable = lane_to(writer, new_keys(), ("255.255.255.255", 9))
     fine = lane_to(writer, new_keys(), receiver.getsockname())
-    writer.write(packet(1), [unreachable, fine])
+    writer.write(packet(1), writer.table([unreachable, fine]))
     assert receiver.recv(2048)
     assert writer.counters.dropped == 1
     sender.close()
     receiver.close()
 
 
-async def test_a_packet_too_long_for_the_buffer_is_dropped_and_counted(stuffy: StuffySocket) -> None:
-    writer = writer_on(stuffy)
+async def test_a_packet_too_long_for_the_buffer_is_dropped_and_counted(stuffy: StuffySocket, make: Maker) -> None:
+    writer = make(stuffy)
     lane = lane_to(writer, new_keys(), ("127.0.0.1", 9))
-    writer.write(packet(1, bytes(65_000)), [lane])
+    writer.write(packet(1, bytes(65_000)), writer.table([lane]))
     writer.write_rtp(lane.peer, bytes(65_000))
     assert stuffy.sent == []
     assert writer.counters.dropped == 2
 
 
-async def test_a_new_address_holds_from_the_next_packet_on(stuffy: StuffySocket) -> None:
-    writer = writer_on(stuffy)
+async def test_a_new_address_holds_from_the_next_packet_on(stuffy: StuffySocket, make: Maker) -> None:
+    writer = make(stuffy)
     lane = lane_to(writer, new_keys(), ("127.0.0.1", 9))
-    writer.write(packet(1), [lane])
+    writer.write(packet(1), writer.table([lane]))
     lane.peer.address = ("127.0.0.2", 10)
-    writer.write(packet(2), [lane])
+    writer.write(packet(2), writer.table([lane]))
     assert [address for _, address in stuffy.sent] == [("127.0.0.1", 9), ("127.0.0.2", 10)]
 
 
-async def test_rtcp_is_protected_for_the_peer(stuffy: StuffySocket) -> None:
-    writer, keys = writer_on(stuffy), new_keys()
+async def test_rtcp_is_protected_for_the_peer(stuffy: StuffySocket, make: Maker) -> None:
+    writer, keys = make(stuffy), new_keys()
     peer = writer.attach(keys, ("127.0.0.1", 9))
     compound = bytes([0x80, 201, 0, 1, 0, 0, 0, 9])
     writer.write_rtcp(peer, compound)
@@ -192,9 +255,9 @@ async def test_rtcp_is_protected_for_the_peer(stuffy: StuffySocket) -> None:
     assert opposite(new_keys()).unprotect_rtcp(stuffy.sent[0][0]) is None
 
 
-async def test_a_replayed_or_damaged_packet_is_not_believed(stuffy: StuffySocket) -> None:
-    writer, keys = writer_on(stuffy), new_keys()
-    writer.write(packet(1), [lane_to(writer, keys, ("127.0.0.1", 9))])
+async def test_a_replayed_or_damaged_packet_is_not_believed(stuffy: StuffySocket, make: Maker) -> None:
+    writer, keys = make(stuffy), new_keys()
+    writer.write(packet(1), writer.table([lane_to(writer, keys, ("127.0.0.1", 9))]))
     data, inbound = stuffy.sent[0][0], opposite(keys)
     damaged = data[:-1] + bytes([data[-1] ^ 1])
     assert inbound.unprotect_rtp(damaged) is None
@@ -208,3 +271,176 @@ def test_keys_do_not_show_in_logs() -> None:
     keys = new_keys()
     assert keys.outbound.hex() not in repr(keys)
     assert repr(keys.outbound) not in repr(keys)
+
+
+@pytest.mark.parametrize("profile", list(SrtpProfile))
+async def test_both_writers_give_the_same_bytes_for_the_same_packets(profile: SrtpProfile) -> None:
+    """Random walks over sequence numbers, sizes, extensions, RTX and RTCP; only the two outputs are compared."""
+    keys = [new_keys(profile) for _ in range(3)]
+    outputs: list[list[tuple[bytes, Address]]] = []
+    counts: list[list[tuple[int, int]]] = []
+    for maker in (PythonMaker(), NativeMaker()):
+        walk, stuffy = random.Random(11), StuffySocket(100_000)
+        writer = maker(stuffy, now_s=1_234_567.891)
+        lanes = [lane_to(writer, k, ("127.0.0.1", 100 + i), 50 + i) for i, k in enumerate(keys)]
+        table, sequence = writer.table(lanes), 1
+        for index, lane in enumerate(lanes):
+            lane.begin(packet(1), (65_000, 32_700, 5)[index], 0xFFFFFF00)
+            lane.abs_send_time_id = (0, 3, 14)[index]
+        for step in range(600):
+            sequence = max(1, sequence + walk.choice((1, 1, 1, 2, 40, -1, -3, 700, -1020, -1030, 2999)))
+            size = walk.choice((0, 1, 15, 16, 17, 1100, 2000, 2008, 2016, 2017, 2048))
+            writer.write(RelayedPacket(sequence, sequence * 3000, walk.randbytes(size), step % 3 == 0, False, 0), table)
+            peer = lanes[step % 3].peer
+            header = bytes([0x90, 97, *walk.randbytes(10), 0xBE, 0xDE, 0, 1, *walk.randbytes(4)])
+            header = header[:8] + bytes([0, 0, 0, 50 + step % 3]) + header[12:]
+            writer.write_rtp(peer, header + walk.randbytes(size // 2))
+            writer.write_rtcp(peer, bytes([0x81, 200, 0, 1, 0, 0, 0, step % 5]) + walk.randbytes(size // 4 * 4))
+        outputs.append(stuffy.sent)
+        counts.append([(lane.packets, lane.octets) for lane in lanes])
+        counts[-1].append((writer.counters.dropped, writer.counters.packets_sent))
+        stuffy.close()
+    assert len(outputs[0]) > 1000
+    assert outputs[0] == outputs[1]
+    assert counts[0] == counts[1]
+
+
+async def test_abs_send_time_is_carried_where_the_peer_takes_it(stuffy: StuffySocket, make: Maker) -> None:
+    writer, keys = make(stuffy, now_s=65.25), new_keys()
+    lane = lane_to(writer, keys, ("127.0.0.1", 9))
+    lane.abs_send_time_id = 5
+    writer.write(packet(1), writer.table([lane]))
+    plain = opposite(keys).unprotect_rtp(stuffy.sent[0][0])
+    assert plain is not None
+    ((identifier, value),) = header_extensions(parse_rtp(plain))
+    assert (identifier, int.from_bytes(value, "big")) == (5, int(1.25 * (1 << 18)))
+    assert parse_rtp(plain).payload == b"payload"
+
+
+@pytest.mark.parametrize("room", [0, 1, 63, 64, 65, 130, 199])
+async def test_what_a_batch_could_not_send_follows_in_order_and_no_viewer_is_left_out(
+    stuffy: StuffySocket, make: Maker, room: int
+) -> None:
+    writer, keys = make(stuffy), new_keys()
+    lanes = [lane_to(writer, keys, ("127.0.0.1", 100 + i), ssrc=7) for i in range(200)]
+    table = writer.table(lanes)
+    stuffy.room = room
+    writer.write(packet(1), table)
+    writer.write(packet(2), table)
+    assert len(stuffy.sent) == room
+    assert writer.counters.queued == 400 - room
+    stuffy.room = 100_000
+    await eventually("what waited is sent", lambda: len(stuffy.sent) == 400)
+    assert [address[1] for _, address in stuffy.sent] == [100 + i for i in range(200)] * 2
+    assert [(lane.packets, lane.octets) for lane in lanes] == [(2, 14)] * 200
+    assert (writer.counters.packets_sent, writer.counters.dropped) == (400, 0)
+    writer.close()
+
+
+async def test_packets_that_found_no_room_are_not_counted_as_sent(stuffy: StuffySocket, make: Maker) -> None:
+    writer = make(stuffy, queue=3)
+    lanes = [lane_to(writer, new_keys(), ("127.0.0.1", 100 + i)) for i in range(10)]
+    stuffy.room = 2
+    writer.write(packet(1), writer.table(lanes))
+    assert [lane.packets for lane in lanes] == [1] * 5 + [0] * 5
+    counters = writer.counters
+    assert (counters.packets_sent, counters.queued, counters.dropped) == (5, 3, 5)
+    writer.close()
+
+
+async def test_a_socket_that_takes_a_few_at_a_time_or_is_interrupted_loses_nothing(
+    stuffy: StuffySocket, make: Maker
+) -> None:
+    writer = make(stuffy)
+    lanes = [lane_to(writer, new_keys(), ("127.0.0.1", 100 + i)) for i in range(150)]
+    stuffy.most_at_once, stuffy.interruptions = 7, 3
+    writer.write(packet(1), writer.table(lanes))
+    assert [address[1] for _, address in stuffy.sent] == [100 + i for i in range(150)]
+    assert writer.counters.dropped == 0
+
+
+async def test_a_refused_address_amid_a_batch_costs_only_itself(stuffy: StuffySocket, make: Maker) -> None:
+    writer = make(stuffy)
+    lanes = [lane_to(writer, new_keys(), ("127.0.0.1", 100 + i)) for i in range(70)]
+    stuffy.refused = {("127.0.0.1", 100), ("127.0.0.1", 133), ("127.0.0.1", 169)}
+    writer.write(packet(1), writer.table(lanes))
+    assert len(stuffy.sent) == 67
+    assert writer.counters.dropped == 3
+    assert sum(lane.packets for lane in lanes) == 67
+
+
+async def test_a_viewer_removed_while_packets_wait_gets_none_of_the_next(stuffy: StuffySocket, make: Maker) -> None:
+    writer = make(stuffy)
+    stays = lane_to(writer, new_keys(), ("127.0.0.1", 1))
+    goes = lane_to(writer, new_keys(), ("127.0.0.1", 2))
+    table = writer.table([goes, stays])
+    stuffy.room = 1
+    writer.write(packet(1), table)
+    table = writer.table([stays])
+    del goes
+    gc.collect()
+    writer.write(packet(2), table)
+    stuffy.room = 100
+    await eventually("what waited is sent", lambda: len(stuffy.sent) == 3)
+    assert [address[1] for _, address in stuffy.sent] == [2, 1, 1]
+    writer.close()
+
+
+async def test_a_table_keeps_alive_what_it_names(stuffy: StuffySocket, make: Maker) -> None:
+    writer = make(stuffy)
+    table = writer.table([lane_to(writer, new_keys(), ("127.0.0.1", i)) for i in range(1, 5)])
+    gc.collect()
+    writer.write(packet(1), table)
+    assert len(stuffy.sent) == 4
+
+
+@pytest.mark.parametrize("profile", list(SrtpProfile))
+async def test_retransmission_by_rtx_and_by_the_packet_itself(
+    stuffy: StuffySocket, make: Maker, profile: SrtpProfile
+) -> None:
+    writer, keys = make(stuffy), new_keys(profile)
+    lane = lane_to(writer, keys, ("127.0.0.1", 9))
+    lane.begin(packet(1), 65_530, 0)
+    for sequence in range(1, 12):
+        writer.write(packet(sequence), writer.table([lane]))
+    lost = serialize_rtp(96, 65_532, 2 * 3000, 7, b"payload", marker=True)
+    writer.write_rtp(lane.peer, lost)
+    assert stuffy.sent[-1] == stuffy.sent[2]  # from before the roll-over, under the same keystream
+    writer.write_rtp(lane.peer, serialize_rtp(97, 4, 6000, 8, b"\xff\xfcpayload"))
+    inbound = opposite(keys)
+    for data, _ in stuffy.sent[:-2]:
+        assert inbound.unprotect_rtp(data) is not None
+    repaired = inbound.unprotect_rtp(stuffy.sent[-1][0])
+    assert repaired is not None
+    assert parse_rtp(repaired).ssrc == 8
+
+
+async def test_arbitrary_finished_packets_are_refused_or_sent_and_never_crash(
+    stuffy: StuffySocket, make: Maker
+) -> None:
+    writer, chance = make(stuffy), random.Random(3)
+    peer = writer.attach(new_keys(), ("127.0.0.1", 9))
+    for _ in range(3000):
+        size = chance.choice((0, 1, 7, 8, 11, 12, 15, 16, 60, 2027, 2028, 2029, 2048, 65_535))
+        data = bytearray(chance.randbytes(size))
+        if size > 12:
+            data[0] = 0x80 | (data[0] & 0x3F)
+            data[8:12] = bytes([0, 0, 0, data[8] & 3])
+        writer.write_rtp(peer, bytes(data))
+        writer.write_rtcp(peer, bytes(data))
+    assert writer.counters.dropped > 0
+
+
+async def test_an_ipv6_peer_is_reached(make: Maker) -> None:
+    receiver = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    try:
+        receiver.bind(("::1", 0))
+    except OSError:
+        pytest.skip("no IPv6 loopback here")
+    receiver.settimeout(30)
+    sender = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    writer, keys = make(sender), new_keys()
+    writer.write(packet(1), writer.table([lane_to(writer, keys, receiver.getsockname())]))
+    assert opposite(keys).unprotect_rtp(receiver.recv(2048)) is not None
+    sender.close()
+    receiver.close()

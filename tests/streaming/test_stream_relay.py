@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from streaming.egress import WriterCounters, WriterPeer
+from streaming.datagram_sender import WriterCounters
+from streaming.egress import LaneTable, WriterPeer
 from streaming.forwarding import Lane, RelayedPacket
 from streaming.ice_lite import Address
 from streaming.ingest import Source, _Format
@@ -24,11 +25,21 @@ class NotingWriter:
     """A packet writer that notes what each lane would have sent."""
 
     def __init__(self) -> None:
-        self.counters = WriterCounters()
+        self._counters = WriterCounters()
         self.sent: list[tuple[int, int, int, bytes]] = []
 
-    def write(self, packet: RelayedPacket, lanes: Sequence[Lane[WriterPeer]]) -> None:
-        for lane in lanes:
+    @property
+    def counters(self) -> WriterCounters:
+        return self._counters
+
+    def lane(self, peer: WriterPeer, ssrc: int, payload_type: int) -> Lane[WriterPeer]:
+        return Lane(peer, ssrc, payload_type)
+
+    def table(self, lanes: Sequence[Lane[WriterPeer]]) -> LaneTable:
+        return LaneTable(lanes)
+
+    def write(self, packet: RelayedPacket, table: LaneTable) -> None:
+        for lane in table.lanes:
             lane.packets += 1
             self.sent.append((lane.ssrc, lane.sequence_of(packet), lane.payload_type, packet.payload))
 

@@ -1,0 +1,41 @@
+"""Picks the packet writer: the native one where it was built, the pure-Python one otherwise. Loads the module."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from typing import Literal
+
+from streaming.egress import PacketWriter
+from streaming.egress_native import Binding, NativePacketWriter, NativeUnavailable, load_binding
+from streaming.egress_python import PythonPacketWriter
+
+WriterName = Literal["auto", "native", "python"]
+
+
+@dataclass(frozen=True, slots=True)
+class WriterChoice:
+    """Which writer is active and why; `binding` is the native one's module."""
+
+    name: Literal["native", "python"]
+    reason: str
+    binding: Binding | None
+
+    def make(self, udp_socket: socket.socket, loop: asyncio.AbstractEventLoop, queue_packets: int) -> PacketWriter:
+        """Make the writer on a socket that somebody else owns."""
+        if self.binding is not None:
+            return NativePacketWriter(self.binding, udp_socket, loop, queue_packets)
+        return PythonPacketWriter(udp_socket, loop, queue_packets)
+
+
+def choose_writer(wanted: WriterName) -> WriterChoice:
+    """Choose; "native" raises NativeUnavailable where "auto" falls back."""
+    if wanted == "python":
+        return WriterChoice("python", "the settings ask for it", None)
+    try:
+        return WriterChoice("native", "one call a packet: OpenSSL and sendmmsg", load_binding())
+    except NativeUnavailable as error:
+        if wanted == "native":
+            raise
+        return WriterChoice("python", f"the native writer is not used: {error}", None)

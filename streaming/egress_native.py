@@ -1,0 +1,260 @@
+"""The packet writer with one native call a packet: OpenSSL's EVP and `sendmmsg` behind cffi. Does I/O.
+
+A lane's numbers live in C and are read and written through properties, so that nothing is copied a packet. C never
+keeps a pointer beyond a call: tables hold their lanes, lanes their peers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from streaming.datagram_sender import DatagramSender, WriterCounters
+from streaming.egress import LaneTable, WriterPeer, abs_send_time
+from streaming.forwarding import Lane, RelayedPacket
+from streaming.ice_lite import Address
+from streaming.native.build import MODULE, module_path, source_digest
+from streaming.srtp_pylibsrtp import SrtpKeys
+
+
+class NativeUnavailable(Exception):
+    """The native module cannot be used; the text says why and what to do."""
+
+
+class Binding:
+    """The compiled module's `ffi` and `lib`."""
+
+    __slots__ = ("ffi", "lib")
+
+    def __init__(self, module: Any) -> None:
+        self.ffi: Any = module.ffi
+        self.lib: Any = module.lib
+
+
+def load_binding(name: str = MODULE) -> Binding:
+    """Import the built module; raises NativeUnavailable when it is missing, stale or broken."""
+    if not module_path(name).exists():
+        raise NativeUnavailable("it was not built: python -m streaming.native.build says what is missing")
+    try:
+        binding = Binding(importlib.import_module(f"streaming.native.{name}"))
+    except ImportError as error:
+        raise NativeUnavailable(f"it does not load: {error}") from None
+    if binding.ffi.string(binding.lib.wc_source_digest).decode() != source_digest():
+        raise NativeUnavailable("it was built from other sources: python -m streaming.native.build")
+    return binding
+
+
+class NativePeer(WriterPeer):
+    """A peer with its keys and address in C."""
+
+    __slots__ = ("_address", "_binding", "c")
+
+    def __init__(self, binding: Binding, keys: SrtpKeys, address: Address) -> None:
+        ffi, lib = binding.ffi, binding.lib
+        session = ffi.new("wc_session_keys *")
+        made = ffi.NULL
+        if lib.wc_derive(keys.profile.value, keys.outbound, len(keys.outbound), session) == 0:
+            made = lib.wc_peer_new(keys.profile.value, session)
+        ffi.buffer(session)[:] = bytes(ffi.sizeof("wc_session_keys"))
+        if made == ffi.NULL:
+            raise ValueError("OpenSSL refused the keys")
+        self._binding = binding
+        self.c = ffi.gc(made, lib.wc_peer_free)
+        super().__init__(address)
+
+    @property
+    def address(self) -> Address:
+        """Where the peer is reached; one that is no IP address is never sent to."""
+        return self._address
+
+    @address.setter
+    def address(self, address: Address) -> None:
+        self._address = address
+        host, _, _ = address[0].partition("%")
+        try:
+            ip = socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+        except OSError:
+            ip = b""
+        flow, scope = (address[2], address[3]) if len(address) == 4 else (0, 0)
+        self._binding.lib.wc_peer_address(self.c, ip, len(ip), address[1], flow, scope)
+
+
+class NativeLane(Lane[WriterPeer]):
+    """A lane whose offsets and counters live in C."""
+
+    __slots__ = ("c",)
+
+    def __init__(self, binding: Binding, peer: NativePeer, ssrc: int, payload_type: int) -> None:
+        self.c = binding.ffi.new("wc_lane *")
+        self.c.peer = peer.c
+        self.c.stream = binding.lib.wc_stream_of(peer.c, ssrc)
+        assert self.c.stream != binding.ffi.NULL, "a peer has at most eight SSRCs"
+        super().__init__(peer, ssrc, payload_type)
+
+    @property
+    def payload_type(self) -> int:
+        """As in Lane."""
+        return int(self.c.payload_type)
+
+    @payload_type.setter
+    def payload_type(self, value: int) -> None:
+        self.c.payload_type = value
+
+    @property
+    def sequence_delta(self) -> int:
+        """As in Lane."""
+        return int(self.c.sequence_delta)
+
+    @sequence_delta.setter
+    def sequence_delta(self, value: int) -> None:
+        self.c.sequence_delta = value
+
+    @property
+    def timestamp_delta(self) -> int:
+        """As in Lane."""
+        return int(self.c.timestamp_delta)
+
+    @timestamp_delta.setter
+    def timestamp_delta(self, value: int) -> None:
+        self.c.timestamp_delta = value
+
+    @property
+    def abs_send_time_id(self) -> int:
+        """As in Lane."""
+        return int(self.c.abs_send_time_id)
+
+    @abs_send_time_id.setter
+    def abs_send_time_id(self, value: int) -> None:
+        self.c.abs_send_time_id = value
+
+    @property
+    def packets(self) -> int:
+        """As in Lane."""
+        return int(self.c.packets)
+
+    @packets.setter
+    def packets(self, value: int) -> None:
+        self.c.packets = value
+
+    @property
+    def octets(self) -> int:
+        """As in Lane."""
+        return int(self.c.octets)
+
+    @octets.setter
+    def octets(self, value: int) -> None:
+        self.c.octets = value
+
+
+class NativeLaneTable(LaneTable):
+    """The same lanes as an array of pointers."""
+
+    __slots__ = ("count", "pointers")
+
+    def __init__(self, binding: Binding, lanes: Sequence[Lane[WriterPeer]]) -> None:
+        super().__init__(lanes)
+        self.count = len(self.lanes)
+        self.pointers = binding.ffi.new("wc_lane *[]", [_native(lane).c for lane in self.lanes])
+
+
+class NativePacketWriter:
+    """A PacketWriter; `send` replaces sendmmsg (tests give one that fills up), `clock` is that of abs-send-time."""
+
+    def __init__(
+        self,
+        binding: Binding,
+        udp_socket: socket.socket,
+        loop: asyncio.AbstractEventLoop,
+        queue_packets: int,
+        clock: Callable[[], float] = time.time,
+        send: Any = None,
+    ) -> None:
+        self._binding = binding
+        ffi, lib = binding.ffi, binding.lib
+        made = lib.wc_writer_new(udp_socket.fileno(), send if send is not None else ffi.NULL)
+        if made == ffi.NULL:
+            raise MemoryError("the native packet writer's buffers")
+        self._c = ffi.gc(made, lib.wc_writer_free)
+        self._packet = ffi.new("wc_packet *")
+        self._scratch = ffi.new("uint8_t[]", lib.WC_SLOT_BYTES)
+        self._sender = DatagramSender(udp_socket, loop, queue_packets)
+        self._clock = clock
+
+    @property
+    def counters(self) -> WriterCounters:
+        """What C and the queue counted, added up."""
+        counted, total = self._sender.counters, WriterCounters()
+        total.packets_sent = counted.packets_sent + self._c.packets_sent
+        total.bytes_sent = counted.bytes_sent + self._c.bytes_sent
+        total.dropped = counted.dropped + self._c.dropped
+        total.queued = counted.queued
+        return total
+
+    def attach(self, keys: SrtpKeys, address: Address) -> WriterPeer:
+        """Derive the session keys and make the peer in C."""
+        return NativePeer(self._binding, keys, address)
+
+    def lane(self, peer: WriterPeer, ssrc: int, payload_type: int) -> Lane[WriterPeer]:
+        """Make a lane to a peer."""
+        assert isinstance(peer, NativePeer)
+        return NativeLane(self._binding, peer, ssrc, payload_type)
+
+    def table(self, lanes: Sequence[Lane[WriterPeer]]) -> LaneTable:
+        """Lay lanes out as an array of pointers."""
+        return NativeLaneTable(self._binding, lanes)
+
+    def write(self, packet: RelayedPacket, table: LaneTable) -> None:
+        """Send one packet to every lane: one call, but where the socket is full."""
+        assert isinstance(table, NativeLaneTable)
+        c = self._packet
+        payload = self._binding.ffi.from_buffer(packet.payload)
+        c.payload, c.payload_bytes = payload, len(packet.payload)
+        c.sequence, c.timestamp, c.marker = packet.sequence & 0xFFFF, packet.timestamp, packet.marker
+        c.abs_send_time = abs_send_time(self._clock())
+        write, writer, count = self._binding.lib.wc_write, self._c, table.count
+        done = write(writer, c, table.pointers, count, 0, bool(self._sender.waiting))
+        while writer.pending_end:
+            self._queue_pending(table, len(packet.payload))
+            done = write(writer, c, table.pointers, count, done, True)
+
+    def _queue_pending(self, table: NativeLaneTable, payload_bytes: int) -> None:
+        writer, buffer = self._c, self._binding.ffi.buffer
+        for position in range(writer.pending_first, writer.pending_end):
+            slot = writer.slots[position]
+            lane = table.lanes[slot.lane]
+            if self._sender.queue(buffer(slot.data, slot.bytes)[:], lane.peer.address):
+                lane.packets += 1
+                lane.octets += payload_bytes
+
+    def write_rtp(self, peer: WriterPeer, packet: bytes) -> None:
+        """Protect and send one finished RTP packet."""
+        assert isinstance(peer, NativePeer)
+        self._send_protected(self._binding.lib.wc_protect_rtp(peer.c, packet, len(packet), self._scratch), peer)
+
+    def write_rtcp(self, peer: WriterPeer, packet: bytes) -> None:
+        """Protect and send one RTCP compound."""
+        assert isinstance(peer, NativePeer)
+        self._send_protected(self._binding.lib.wc_protect_rtcp(peer.c, packet, len(packet), self._scratch), peer)
+
+    def _send_protected(self, size: int, peer: WriterPeer) -> None:
+        if size < 0:
+            self._sender.counters.dropped += 1
+        else:
+            self._sender.send(self._binding.ffi.buffer(self._scratch, size)[:], peer.address)
+
+    def write_plain(self, datagram: bytes, address: Address) -> None:
+        """Send a datagram as it is."""
+        self._sender.send(datagram, address)
+
+    def close(self) -> None:
+        """Forget what still waits."""
+        self._sender.close()
+
+
+def _native(lane: Lane[WriterPeer]) -> NativeLane:
+    assert isinstance(lane, NativeLane), "lanes come from the writer that sends on them"
+    return lane

@@ -1,0 +1,64 @@
+/* One RTP packet to many peers: rewrite the header, protect, send in batches by sendmmsg. Does I/O on a socket it does
+ * not own. What the socket does not take stays in the slots, for the caller to queue. */
+#ifndef WC_WRITER_H
+#define WC_WRITER_H
+
+#include <sys/socket.h>
+
+#include "srtp.h"
+
+#define WC_BATCH 64 /* datagrams a system call: 64 slots of a usual packet stay within the second-level cache */
+
+/* Takes up to `count` datagrams; how many it took, or minus errno when it took none. */
+typedef int (*wc_send)(int descriptor, struct mmsghdr *messages, unsigned count);
+
+/* One stream to one peer: constant offsets from the broadcast's line, and counters. */
+typedef struct {
+    wc_peer *peer;
+    wc_stream *stream;
+    uint32_t timestamp_delta;
+    uint16_t sequence_delta;
+    uint8_t payload_type;
+    uint8_t abs_send_time_id; /* 0: no extension */
+    uint64_t packets;
+    uint64_t octets;
+} wc_lane;
+
+/* The shared part of a packet. `abs_send_time` is the 24-bit 6.18 fixed-point second. */
+typedef struct {
+    const uint8_t *payload;
+    size_t payload_bytes;
+    uint32_t timestamp;
+    uint32_t abs_send_time;
+    uint16_t sequence;
+    uint8_t marker;
+} wc_packet;
+
+/* A protected datagram and the position of its lane in the caller's table. */
+typedef struct {
+    unsigned lane;
+    unsigned bytes;
+    uint8_t data[WC_SLOT_BYTES];
+} wc_slot;
+
+typedef struct {
+    uint64_t packets_sent, bytes_sent, dropped;
+    unsigned pending_first, pending_end; /* slots that the last call left unsent */
+    int descriptor;
+    wc_send send;
+    struct mmsghdr messages[WC_BATCH];
+    struct iovec vectors[WC_BATCH];
+    wc_slot slots[WC_BATCH];
+} wc_writer;
+
+/* `send` NULL means sendmmsg(2). NULL when out of memory. */
+wc_writer *wc_writer_new(int descriptor, wc_send send);
+void wc_writer_free(wc_writer *writer);
+
+/* Writes the packet to lanes[from..count). Returns the position to go on from, `count` when done. Slots
+ * pending_first..pending_end hold what the socket did not take: the caller queues them and calls again with `hold` set,
+ * which protects a batch and sends nothing. Lanes are counted when sent; the caller counts what it queues. */
+unsigned wc_write(wc_writer *writer, const wc_packet *packet, wc_lane *const *lanes, unsigned count, unsigned from,
+                  int hold);
+
+#endif

@@ -1,0 +1,23 @@
+"""The native module under test: the usual build, or the sanitizers' under `./run check --sanitize`."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from streaming.egress_native import Binding, NativeUnavailable, load_binding
+from streaming.native.build import MODULE, SANITIZED_MODULE
+
+SANITIZED = "WEALTHCAST_TEST_SANITIZED"
+
+
+def native_binding() -> Binding:
+    """Load it; skips the test where it was not built, but never under the sanitizers."""
+    sanitized = os.environ.get(SANITIZED) == "1"
+    try:
+        return load_binding(SANITIZED_MODULE if sanitized else MODULE)
+    except NativeUnavailable as error:
+        if sanitized:
+            raise
+        pytest.skip(f"native packet writer: {error}")
