@@ -13,7 +13,7 @@ from chat.broker import Broker
 from chat.envelope import Audience, seal
 from chat.errors import Unavailable
 from chat.events import Ack, CommentPosted, CommentRemoved, Pinned
-from chat.moderation import Judgement, Moderator
+from chat.moderation import Judge, Judgement
 from chat.ports import Principal, StreamClock, TipDesk
 
 Spoken = commands.PostComment | commands.Tip | commands.Pin | commands.Remove
@@ -39,7 +39,7 @@ class Conversation:
         *,
         archive: Archive,
         broker: Broker,
-        moderator: Moderator,
+        moderator: Judge,
         tips: TipDesk,
         clock: StreamClock,
         new_id: Callable[[str], str],

@@ -1,62 +1,139 @@
 """The copy of a text that phrases are matched on. Pure.
 
-NFKC, lower case, separators taken out between characters (spaces, zero-width characters, punctuation, emoji,
-marks), traditional to simplified; as domain.md asks. What was written is never changed by this.
+Compatibility forms, case, accents, look-alikes and traditional characters are folded; what stands between the
+characters (spaces, zero-width characters, marks, punctuation, emoji, strokes used as dots) is taken out, as domain.md
+asks. What was written is never changed by this.
 """
 
+import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import cached_property
 
 import opencc
+
+from chat.look_alikes import LOOK_ALIKES, READ_AS_LETTERS
 
 _to_simplified = opencc.OpenCC("t2s")
 # First letters of the Unicode categories that separate: control and format, marks, punctuation, symbols, spaces.
 _SEPARATING = frozenset("CMPSZ")
+_RIGHT_TO_LEFT = "\u202e"
+_TURNED = re.compile("\u202e([^\u202c\u202d\u2066-\u2069\n]*)")
 
 
-class _Folding(dict[int, int | None]):
-    """A `str.translate` table that fills itself: separators vanish, all else stays."""
+def _fold(char: str) -> str:
+    """Fold one character into what it is matched as; an empty text for what separates."""
+    if (known := LOOK_ALIKES.get(char)) is not None:
+        return known
+    folded = []
+    for part in unicodedata.normalize("NFKD", char).lower():
+        category = unicodedata.category(part)
+        if category == "Nd":
+            folded.append(str(unicodedata.digit(part)))
+        elif category[0] not in _SEPARATING and category != "Lm":
+            folded.append(LOOK_ALIKES.get(part, _to_simplified.convert(part)[:1]))
+    return "".join(folded)
 
-    def __missing__(self, codepoint: int) -> int | None:
-        separates = unicodedata.category(chr(codepoint))[0] in _SEPARATING
-        folded = self[codepoint] = None if separates else codepoint
+
+class _Folding(dict[int, str | None]):
+    """A `str.translate` table that fills itself."""
+
+    def __init__(self, fold: Callable[[str], str]) -> None:
+        self._fold = fold
+
+    def __missing__(self, codepoint: int) -> str | None:
+        folded = self[codepoint] = self._fold(chr(codepoint)) or None
         return folded
 
 
-_folding = _Folding()
+_folding = _Folding(_fold)
 
 
-@dataclass(frozen=True, slots=True)
+def _fold_as_letter(char: str) -> str:
+    return "".join(READ_AS_LETTERS.get(part, part) for part in _fold(char) or READ_AS_LETTERS.get(char, ""))
+
+
+_as_letters = _Folding(_fold_as_letter)
+
+
+def _plain_characters() -> str:
+    """The body of a regex class: characters that lower case and taking out `\\W` fold completely."""
+    han = [chr(c) for c in range(0x4E00, 0xA000)]
+    simplified = _to_simplified.convert("\n".join(han)).split("\n")
+    plain = "".join(a for a, b in zip(han, simplified, strict=True) if a == b and a not in LOOK_ALIKES)
+    signs = "，。！？：；、“”‘’（）《》…·—～【】「」\u3000\u200b\u200d\ufe0f￥"
+    # Pictures only separate; the dingbat digits among U+2600-27BF are left to the slow path.
+    return r"\x00-\x7f\U0001f300-\U0001faff\u2600-\u2775\u2794-\u27bf" + signs + plain
+
+
+_UNUSUAL = re.compile(f"[^{_plain_characters()}]")
+_SEPARATORS = re.compile(r"[\W_]+")
+# Shorter than the shortest phrase there is nothing to find; R2 and C3 end here.
+_LATIN = re.compile("[a-z0-9]{3}")
+_MAYBE_LETTERS = re.compile("[a-z][0134578]|[0134578][a-z]")
+_SIGNS_AS_LETTERS = re.compile("[@$€]|[A-Za-z][!|I][A-Za-z]")
+_BARS = re.compile("(?<=[A-Za-z])[!|I](?=[A-Za-z])")
+
+
 class NormalisedText:
-    """`lowered` still holds its separators and tells where words begin and end; `folded` is matched on."""
+    """`folded` is matched on; places in it lead back to the text."""
 
-    lowered: str
-    folded: str
+    def __init__(self, text: str, folded: str, table: _Folding) -> None:
+        self.text = text
+        self.folded = folded
+        self._table = table
+
+    @cached_property
+    def lowered(self) -> str:
+        """Compatibility forms and case folded, separators kept."""
+        return unicodedata.normalize("NFKC", self.text).lower()
+
+    @cached_property
+    def _places(self) -> list[int]:
+        return [i for i, char in enumerate(self.text) for _ in self._table[ord(char)] or ""]
+
+    def written(self, start: int, end: int) -> tuple[int, int]:
+        """Return where folded[start:end] stands in the text."""
+        return self._places[start], self._places[end - 1] + 1
 
     def is_word(self, start: int, end: int) -> bool:
         """Say whether folded[start:end] begins and ends at a word boundary of the text; a plural `s` is allowed.
 
         Needed for phrases in Latin letters: "leisure wine" is not "sure win".
         """
-        kept = [i for i, char in enumerate(self.lowered) if _folding[ord(char)] is not None]
-        before, after = kept[start] - 1, kept[end - 1] + 1
-        if self.lowered[after : after + 1] == "s":
+        first, after = self.written(start, end)
+        if self._letter(after) == "s":
             after += 1
-        return not (_is_latin(self.lowered[before : before + 1] if before >= 0 else "")) and not _is_latin(
-            self.lowered[after : after + 1]
-        )
+        return not (self._is_latin(first - 1) or self._is_latin(after))
 
+    def _letter(self, place: int) -> str:
+        return (self._table[ord(self.text[place])] or "") if 0 <= place < len(self.text) else ""
 
-def _is_latin(char: str) -> bool:
-    return char.isascii() and char.isalnum()
+    def _is_latin(self, place: int) -> bool:
+        letters = self._letter(place)
+        return letters != "" and letters.isascii()
 
 
 def normalise(text: str) -> NormalisedText:
-    """Make the copy that is matched on."""
-    lowered = unicodedata.normalize("NFKC", text).lower()
-    kept = lowered.translate(_folding)
-    folded = _to_simplified.convert(kept)
-    if len(folded) != len(kept):
-        # Positions must line up for is_word; a conversion that changes the length is done a character at a time.
-        folded = "".join(_to_simplified.convert(char)[:1] or char for char in kept)
-    return NormalisedText(lowered, folded)
+    """Make the copy that is matched on; plain text, nearly all there is, takes a short cut to the same result."""
+    if _UNUSUAL.search(text) is None:
+        return NormalisedText(text, _SEPARATORS.sub("", text.lower()), _folding)
+    return NormalisedText(text, text.translate(_folding), _folding)
+
+
+def as_letters(text: NormalisedText) -> NormalisedText | None:
+    """Make the copy in which digits and signs are read as Latin letters; None where there is nothing to read so."""
+    folded = text.folded
+    if _LATIN.search(folded) is None:
+        return None
+    if _MAYBE_LETTERS.search(folded) is None and _SIGNS_AS_LETTERS.search(text.text) is None:
+        return None
+    written = _BARS.sub("i", text.text)
+    return NormalisedText(written, written.translate(_as_letters), _as_letters)
+
+
+def turned(text: str) -> str | None:
+    """Return what a reader sees where a right-to-left override turns a text round; None without one."""
+    if _RIGHT_TO_LEFT not in text:
+        return None
+    return _TURNED.sub(lambda found: found[1][::-1], text)

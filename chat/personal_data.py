@@ -4,6 +4,7 @@ Digits may be full-width or circled and may be parted by up to two separators. N
 words (一三八…), numbers spread over several messages, numbers of other countries.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,16 @@ _MAX_SEPARATORS = 2
 # GB 11643-1999: weights of the first 17 digits and the check characters by remainder (ISO 7064 MOD 11-2).
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _ID_CHECKS = "10X98765432"
+
+# The shortest number looked for is a phone's; on folded text nothing parts its digits.
+_LONG_NUMBER = re.compile("[0-9]{11}")
+# Everything that `unicodedata.digit` takes for one and people can type, and the closing X of an ID card.
+_DIGITS = re.compile(r"[\dxXＸｘ²³¹⁰-⁹₀-₉①-⑨⑴-⑼⒈-⒐⓪⓿❶-❾➀-➈➊-➒⓵-⓽]")
+
+
+def has_long_number(folded: str) -> bool:
+    """Say whether folded text (`chat.normalising`) holds digits enough to be worth looking closer."""
+    return _LONG_NUMBER.search(folded) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +98,8 @@ def _number_at(run: _Run, i: int) -> tuple[int, Kind] | None:
 def _runs(text: str) -> Iterator[_Run]:
     symbols: list[str] = []
     places: list[int] = []
-    for place, char in enumerate(text):
+    for found in _DIGITS.finditer(text):
+        place, char = found.start(), found[0]
         digit = unicodedata.digit(char, None)
         closing_x = digit is None and len(symbols) >= 17 and char in "xXＸｘ"
         if digit is None and not closing_x:

@@ -18,9 +18,9 @@ from aiohttp import web
 
 from chat.archive_postgres import PostgresArchive
 from chat.broker_redis import RedisBroker
+from chat.errors import ChatError
 from chat.likes_redis import RedisLikeStore
-from chat.moderation import Moderator
-from chat.phrase_list import shipped_phrases
+from chat.phrase_list import ReloadingModerator
 from chat.presence_redis import RedisPresence
 from commerce.service import CommerceService
 from commerce.settings import CommerceSettings
@@ -136,6 +136,7 @@ class Parts:
             ),
         )
         self.archive = PostgresArchive(pool)
+        self.moderator = _moderator(settings)
         self.stream_state = StreamState(self.store, self.directory, self.broker, self.clocks)
         self.media = self._media() if "media" in settings.roles else None
         self.gateway = self._gateway() if "gateway" in settings.roles else None
@@ -170,13 +171,14 @@ class Parts:
             archive=self.archive,
             likes=RedisLikeStore(self.client),
             presence=self.presence,
-            moderator=Moderator(shipped_phrases()),
+            moderator=self.moderator,
             new_id=new_id,
         )
 
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """What runs beside the listeners, each as one owned task."""
         work: list[Coroutine[Any, Any, None]] = [self.broker.run(), self.archive.run(), self.stream_state.run()]
+        work.append(self.moderator.run())
         if "commerce" in self.settings.roles:
             work += [self.commerce.relay(Announcer(self.broker).take).run(), self.commerce.sweep_forever()]
         return work
@@ -215,6 +217,13 @@ class Parts:
             gate = MediaGate(self.store, self.tokens, self.encoder_tokens)
             routes += signalling.routes(self.media, gate)
         return routes
+
+
+def _moderator(settings: Settings) -> ReloadingModerator:
+    try:
+        return ReloadingModerator(settings.phrase_list)
+    except (OSError, ChatError, UnicodeError) as error:
+        raise SettingsError(f"PHRASE_LIST: {error}") from None
 
 
 def _demo_accounts() -> list[dict[str, str]]:

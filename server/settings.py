@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     monitor_absent_after_s: int = Field(60, ge=5, le=3_600)
     encoder_token_ttl_s: int = Field(86_400, ge=60, le=30 * 86_400)
     password_queue: int = Field(64, ge=1, le=10_000)
+    phrase_list: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     demo: bool = False
 

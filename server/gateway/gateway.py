@@ -24,7 +24,7 @@ from chat.codec import encode_event
 from chat.conversation import Conversation
 from chat.events import Heartbeat
 from chat.likes import LikeStore
-from chat.moderation import Moderator
+from chat.moderation import Judge
 from chat.ports import Authenticator, BroadcastReader, StreamClock, TipDesk
 from chat.presence import Presence
 from chat.rate_limit import AccountBuckets
@@ -84,7 +84,7 @@ class Gateway:
         archive: Archive,
         likes: LikeStore,
         presence: Presence,
-        moderator: Moderator,
+        moderator: Judge,
         new_id: Callable[[str], str],
         listening: socket.socket | None = None,
     ) -> None:

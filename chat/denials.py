@@ -1,0 +1,42 @@
+"""Phrases that are denied rather than promised: 不存在保本, "nothing is guaranteed". Pure.
+
+Only an unambiguous denial right before the phrase counts; questions (有没有保本) and rhetoric (不是稳赚是什么) do not.
+"""
+
+import re
+
+_HAN = re.compile(
+    r"(?:不得|不能|不可能|不可|无法|不存在|禁止|严禁|打破|取消|杜绝|拒绝|并非|绝非|不等于|不代表|不意味着|不应|不要|请勿|切勿|别"
+    r"|(?<!有)没有|(?<![是这那道可])不是)(?:再|有|任何|所谓的?|了|绝对的?|完全|进行|宣传|追求|相信|出现|做到|变相|轻信|使用|为|会)?$"
+)
+# 能不能保本, 可不可能翻倍, 要不要加微信, 特别保本: the word before turns a denial into a question or something else.
+_NOT_HAN = re.compile(
+    r"(?:能不能|可不可能?|要不要|应不应|是不是|有没有|特别|不得不|区别|级别|性别|类别)(?:再|有|为|会)?$"
+)
+_ASKING = re.compile(r"^.{0,6}?[吗嘛么]")
+_LATIN = re.compile(
+    r"\b(?:not|never|no|non|nor|neither|nothing|cannot|isn'?t|aren'?t|wasn'?t|weren'?t|without|hardly)"
+    r"(?:(?: (?:be|is|are|was|a|an|any|the|been|in|fully|entirely|completely|always|necessarily|ever|really|promised"
+    r"|such thing as)){0,3} |[- ])$"
+    r"|\bno \w+ (?:is|are|can be)(?: ever)? $"
+)
+# "No, guaranteed!": words on both sides of a clause's end are not one phrase.
+_CLAUSE_END = re.compile(r"[,;!?:，；！？：。…]\s*$|\.\s+$")
+
+
+def denied_in_chinese(before: str, after: str) -> bool:
+    """Say whether folded text denies the phrase that stands between `before` and `after`."""
+    before = before[-10:]
+    if _HAN.search(before) is None or _NOT_HAN.search(before) is not None:
+        return False
+    return not ("不是" in before and _ASKING.search(after))
+
+
+def denied_in_english(before: str) -> bool:
+    """Say whether lowered text denies the phrase that follows it."""
+    return _LATIN.search(before[-60:].replace("’", "'")) is not None
+
+
+def ends_a_clause(gap: str) -> bool:
+    """Say whether what stands between two words parts two clauses."""
+    return _CLAUSE_END.search(gap) is not None and gap.strip() != gap
