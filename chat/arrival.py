@@ -2,21 +2,22 @@
 
 from dataclasses import dataclass
 
+from chat.broker import Position
 from chat.envelope import Envelope, Headline
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """`place` counts this process's arrivals in the room; `offset` is the event's number in the room's epoch.
+    """`place` counts this process's arrivals in the room; `position` is the event's place in the order of all.
 
-    Totals, and what only this process says, have no offset. `sampled_out`: left out for viewers, because more
+    Totals, and what only this process says, have no position. `sampled_out`: left out for viewers, because more
     came than a person can read.
     """
 
     place: int
     envelope: Envelope
     headline: Headline
-    offset: int | None = None
+    position: Position | None = None
     sampled_out: bool = False
 
     @property

@@ -1,16 +1,20 @@
-"""The broker on Redis pub/sub. Talks to Redis."""
+"""The broker on Redis: a stream and a channel a room, written in one step. Talks to Redis."""
 
 import asyncio
 import logging
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import redis.asyncio
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
-from chat.broker import Deliver, Gap
+from chat.broker import Deliver, Gap, Position, Replay
+from chat.envelope import Sealed
 from chat.errors import Unavailable
-from chat.keys_redis import events_channel
+from chat.keys_redis import events_channel, once_key, position_key, shown_key, stream_key
+from chat.stream_redis import PUBLISH, REPLAY, read_entries, read_message
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +26,16 @@ _MAX_OUTGOING = 4_096
 _RETRY_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 
-_Outgoing = tuple[str, bytes, asyncio.Future[None]]
+_Outgoing = tuple[str, Sealed, asyncio.Future[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """How much of a room is kept for those who return, and how many comments a second viewers are shown (0: all)."""
+
+    kept_events: int = 5_000
+    kept_s: float = 600.0
+    readable_per_s: int = 15
 
 
 @dataclass(slots=True)
@@ -38,9 +51,24 @@ class RedisBroker:
     redis-py restores subscriptions when it reconnects; a second confirmation of a channel is how a gap is seen.
     """
 
-    def __init__(self, client: redis.asyncio.Redis, *, timeout_s: float = 3.0, silence_s: float = 5.0) -> None:
-        """`silence_s`: a connection that is silent this long is asked, and twice as long is given up."""
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        *,
+        limits: StreamLimits | None = None,
+        timeout_s: float = 3.0,
+        silence_s: float = 5.0,
+        now_ms: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`silence_s`: a connection that is silent this long is asked, and twice as long is given up.
+
+        `now_ms`: epoch milliseconds, 0 for Redis's own clock, so that processes need not agree on theirs.
+        """
         self._client = client
+        self._limits = limits or StreamLimits()
+        self._now_ms = now_ms
+        self._publish = client.register_script(PUBLISH)
+        self._replay = client.register_script(REPLAY)
         self._timeout_s = timeout_s
         self._silence_s = silence_s
         self._pubsub: Any = client.pubsub()  # redis-py leaves half of it unannotated
@@ -49,12 +77,12 @@ class RedisBroker:
         self._outgoing: list[_Outgoing] = []
         self._publishing = asyncio.Lock()
 
-    async def publish(self, broadcast_id: str, envelope: bytes) -> None:
+    async def publish(self, broadcast_id: str, sealed: Sealed) -> None:
         """Hand the envelope to Redis; those who publish at once share a pipeline, which also keeps their order."""
         if len(self._outgoing) >= _MAX_OUTGOING:
             raise Unavailable("too many events at once")
         handed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._outgoing.append((events_channel(broadcast_id), envelope, handed))
+        self._outgoing.append((broadcast_id, sealed, handed))
         try:
             async with asyncio.timeout(self._timeout_s):
                 async with self._publishing:
@@ -67,17 +95,66 @@ class RedisBroker:
     async def _publish_waiting(self) -> None:
         """Send what waits in one round trip; whoever holds the turn sends for all."""
         batch, self._outgoing = self._outgoing[:_PIPELINE], self._outgoing[_PIPELINE:]
-        pipeline = self._client.pipeline(transaction=False)
-        for channel, envelope, _ in batch:
-            pipeline.publish(channel, envelope)
+        rooms: dict[str, list[Sealed]] = {}
+        for broadcast_id, sealed, _ in batch:
+            rooms.setdefault(broadcast_id, []).append(sealed)
         try:
-            await pipeline.execute()
+            await self._publish_rooms(rooms)
         except BaseException as error:
             _settle(batch, Unavailable("the room cannot be reached now"))
             if not isinstance(error, RedisError | OSError):
                 raise
         else:
             _settle(batch, None)
+
+    async def _publish_rooms(self, rooms: dict[str, list[Sealed]]) -> None:
+        """Run the script once a room; a server that does not know it is told it and asked again."""
+        results = await self._run_publish(rooms)
+        unknown = {room: rooms[room] for room, result in results.items() if isinstance(result, NoScriptError)}
+        if unknown:
+            await self._client.script_load(PUBLISH)
+            results |= await self._run_publish(unknown)
+        for result in results.values():
+            if isinstance(result, Exception):
+                raise result
+
+    async def _run_publish(self, rooms: dict[str, list[Sealed]]) -> dict[str, object]:
+        pipeline = self._client.pipeline(transaction=False)
+        for broadcast_id, events in rooms.items():
+            keys, arguments = self._publish_arguments(broadcast_id, events)
+            pipeline.evalsha(self._publish.sha, len(keys), *keys, *arguments)
+        return dict(zip(rooms, await pipeline.execute(raise_on_error=False), strict=True))
+
+    def _publish_arguments(self, room: str, events: list[Sealed]) -> tuple[list[str], list[str | int | bytes]]:
+        limits, none = self._limits, position_key(room)
+        keys = [none, stream_key(room)]
+        kept_ms = int(limits.kept_s * 1_000)
+        arguments: list[str | int | bytes] = [_fresh_epoch(), events_channel(room), limits.kept_events, kept_ms]
+        arguments += [limits.readable_per_s, self._now_ms()]
+        for sealed in events:
+            keys.append(none if sealed.once is None else once_key(room, sealed.once))
+            keys.append(none if sealed.author_id is None else shown_key(room, sealed.author_id))
+            arguments += [sealed.importance, sealed.data]
+        return keys, arguments
+
+    async def position(self, broadcast_id: str) -> Position:
+        """As the port says."""
+        return (await self.replay(broadcast_id, Position("", 0))).position
+
+    async def replay(self, broadcast_id: str, after: Position) -> Replay:
+        """As the port says; what the stream's bounds have cut off counts as not to be said any more."""
+        keys = [position_key(broadcast_id), stream_key(broadcast_id)]
+        arguments: list[str | int] = [_fresh_epoch(), after.epoch, after.offset, 2 * self._limits.kept_events]
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                epoch, offset, *found = await self._replay(keys, arguments)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Unavailable("the room cannot be reached now") from error
+        position = Position(epoch.decode(), int(offset))
+        if not found:
+            return Replay(position, None)
+        missed = read_entries(position.epoch, found[0])
+        return Replay(position, missed if len(missed) == position.offset - after.offset else None)
 
     async def subscribe(self, broadcast_id: str, deliver: Deliver, gap: Gap) -> None:
         """Subscribe and wait until Redis has confirmed."""
@@ -149,12 +226,21 @@ class RedisBroker:
         if message["type"] == "message":
             data = message["data"]
             assert isinstance(data, bytes)
-            subscription.deliver(data)
+            delivery = read_message(data)
+            if delivery is None:
+                log.warning("something that is not an event came over %s; dropped", channel)
+            else:
+                subscription.deliver(delivery)
         elif message["type"] == "subscribe":
             if subscription.confirmed.done():
                 subscription.gap()
             else:
                 subscription.confirmed.set_result(None)
+
+
+def _fresh_epoch() -> str:
+    """Name an epoch, should Redis need to begin one."""
+    return secrets.token_hex(5)
 
 
 def _settle(batch: list[_Outgoing], error: Unavailable | None) -> None:

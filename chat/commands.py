@@ -16,12 +16,14 @@ MessageId = Annotated[str, Meta(pattern=r"^[!-~]{1,64}\Z")]
 
 
 class Hello(Struct, frozen=True, tag_field="type", tag="hello"):
-    """The first frame: who, into which room, from which installation."""
+    """The first frame: who, into which room, from which installation, and for one who returns what it had reached."""
 
     token: Token
     broadcast_id: BroadcastId
     client_id: MessageId
     lang: Annotated[str, Meta(max_length=35)] | None = None
+    epoch: Annotated[str, Meta(max_length=64)] | None = None
+    offset: int | None = None
 
 
 class RefreshAuth(Struct, frozen=True, tag_field="type", tag="auth.refresh"):

@@ -4,6 +4,7 @@
 are forwarded to viewers as they are.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -52,9 +53,29 @@ _envelopes = msgspec.json.Decoder(Envelope)
 _headlines = msgspec.json.Decoder(Headline)
 
 
-def seal(event: RoomEvent, *, to: str | None = None, audience: Audience = "all") -> bytes:
-    """Encode an event with its address."""
-    return encode(envelop(event, to=to, audience=audience))
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An encoded envelope and what a broker has to know of it.
+
+    `author_id` stands for a comment that may be sampled out. `once` names the event, so that publishing it again,
+    because it was not known whether the first time succeeded, changes nothing.
+    """
+
+    data: bytes
+    importance: Importance = "must"
+    author_id: str | None = None
+    once: str | None = None
+
+
+def seal(event: RoomEvent, *, to: str | None = None, audience: Audience = "all", once: str | None = None) -> Sealed:
+    """Encode an event with its address; a comment is published once for each audience by itself."""
+    envelope = envelop(event, to=to, audience=audience)
+    author_id = None
+    if isinstance(event, CommentPosted):
+        once = once or f"{event.comment_id}/{audience}"
+        if envelope.importance == "may" and audience == "all":
+            author_id = event.author.account_id
+    return Sealed(encode(envelope), envelope.importance, author_id, once)
 
 
 def envelop(event: RoomEvent, *, to: str | None = None, audience: Audience = "all") -> Envelope:

@@ -127,7 +127,11 @@ class Limits(Struct, frozen=True):
 
 
 class Welcome(Struct, frozen=True, tag_field="type", tag="welcome"):
-    """The answer to `hello`; `snapshot` is encoded once and shared by joiners of the same moment."""
+    """The answer to `hello`; `snapshot` is encoded once and shared by joiners of the same moment.
+
+    `epoch` and `offset` are what the client has reached with this frame. `recovered`: it returned and this frame
+    holds exactly what it missed, so that it needs no snapshot.
+    """
 
     connection_id: str
     server_time_ms: int
@@ -136,7 +140,10 @@ class Welcome(Struct, frozen=True, tag_field="type", tag="welcome"):
     you: You
     limits: Limits
     points_balance: int | None
-    snapshot: Raw
+    epoch: str
+    offset: int
+    recovered: bool
+    snapshot: Raw | None
 
 
 class Ack(Struct, frozen=True, tag_field="type", tag="ack"):

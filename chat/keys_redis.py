@@ -9,6 +9,26 @@ def events_channel(broadcast_id: str) -> str:
     return f"wc:{{room:{broadcast_id}}}:events"
 
 
+def position_key(broadcast_id: str) -> str:
+    """The hash of a room's epoch, last offset and sampling bucket."""
+    return f"wc:{{room:{broadcast_id}}}:position"
+
+
+def stream_key(broadcast_id: str) -> str:
+    """The stream of a room's last events."""
+    return f"wc:{{room:{broadcast_id}}}:stream"
+
+
+def once_key(broadcast_id: str, once: str) -> str:
+    """The mark of an event that was published."""
+    return f"wc:{{room:{broadcast_id}}}:once:{once}"
+
+
+def shown_key(broadcast_id: str, author_id: str) -> str:
+    """When a comment of this author was last shown."""
+    return f"wc:{{room:{broadcast_id}}}:shown:{author_id}"
+
+
 def likes_key(broadcast_id: str) -> str:
     """The hash of each client's highest like count."""
     return f"wc:{{room:{broadcast_id}}}:likes"

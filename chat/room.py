@@ -7,13 +7,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from msgspec import UNSET
+
 from chat.arrival import Arrival
 from chat.broadcast_states import OVER
+from chat.broker import Delivery, Position
 from chat.close_codes import CloseCode
 from chat.coalescer import Batch, Coalescer
 from chat.envelope import Envelope, Headline, envelop, unseal, unseal_headline
-from chat.events import Comment, LikesCounted, PresenceCounted, RoomEvent
-from chat.history import RecentIds
+from chat.events import Comment, LikesCounted, PositionReached, PresenceCounted, RoomEvent
+from chat.history import History, RecentIds
 from chat.likes import LikeTally
 from chat.permissions import Standing
 from chat.shared_frame import BuildFrame, SharedFrame
@@ -83,7 +86,11 @@ class Room:
         self.likes = LikeTally(like_tick_s)
         self.recordings: list[Recording] = []
         self.coalescer = coalescer
+        self.history = History()
         self.mailed_place = 0
+        self.mailed = Position("", 0)
+        self._position = Position("", 0)
+        self._lost = False
         self._place = 0
         self._build_frame = build_frame
         self._opened_at_ms = opened_at_ms
@@ -122,9 +129,19 @@ class Room:
         if not same_person:
             self._by_account.pop(member.account_id, None)
 
-    def deliver(self, data: bytes, now_s: float) -> None:
-        """Note a sealed envelope; raises msgspec.DecodeError for what is not one."""
-        envelope, headline = unseal(data)
+    def begin(self, position: Position, *, lost: bool = False) -> None:
+        """Go on from a position; `lost`: events before it are gone that members were not told, which they will be."""
+        self._position = position
+        if not self._members:
+            self.mailed = position
+        self.history.begin(position)
+        self._lost = self._lost or lost
+
+    def deliver(self, delivery: Delivery, now_s: float) -> None:
+        """Note an event in its order; raises msgspec.DecodeError for what is not an envelope."""
+        if delivery.position is not None:
+            self._position = delivery.position
+        envelope, headline = unseal(delivery.envelope)
         if headline.type == "likes":
             # Every gateway publishes totals; only one a tick is shown here.
             self.likes.learn_total(headline.total or 0)
@@ -133,7 +150,7 @@ class Room:
         if headline.type == "comment" and not self._is_new(envelope, headline):
             return
         self._follow(headline)
-        self._note(envelope, headline)
+        self._note(envelope, headline, delivery)
 
     def _is_new(self, envelope: Envelope, headline: Headline) -> bool:
         # A comment published again after a crash between store and publish must not show twice.
@@ -150,9 +167,11 @@ class Room:
             self.tips_enabled = True
             self.card_product_id = None
 
-    def _note(self, envelope: Envelope, headline: Headline) -> None:
+    def _note(self, envelope: Envelope, headline: Headline, delivery: Delivery | None = None) -> None:
         self._place += 1
         arrival = Arrival(self._place, envelope, headline)
+        if delivery is not None:
+            arrival = Arrival(self._place, envelope, headline, delivery.position, delivery.sampled_out)
         for recording in self.recordings:
             recording.add(arrival)
         self.coalescer.add(arrival)
@@ -165,21 +184,35 @@ class Room:
     def mail(self, now_s: float) -> list[Mailing]:
         """Take what is due and address it; each member stands in one mailing at most."""
         batch = self.coalescer.take(now_s)
-        self.mailed_place = self._place
-        addressed = {a.envelope.to for a in batch.arrivals if a.envelope.to in self._by_account}
-        apart = {member for account_id in addressed if account_id for member in self._by_account[account_id]}
+        self.mailed_place, self.mailed = self._place, self._position
+        for arrival in batch.arrivals:
+            self.history.add(arrival)
+        apart = self._addressed_apart(batch)
         mailings = [self._mailing(batch, (member,), member.account_id) for member in apart]
         staff = tuple(member for member in self._members if member.moderates and member not in apart)
         viewers = tuple(member for member in self._members if not member.moderates and member not in apart)
         mailings += [self._mailing(batch, members, "") for members in (staff, viewers) if members]
+        self._lost = False
         return [mailing for mailing in mailings if mailing.frame.whole]
+
+    def _addressed_apart(self, batch: Batch) -> set[Member]:
+        """Those who have an event of their own in the batch, and so a frame of their own."""
+        addressed = {a.envelope.to for a in batch.arrivals if a.envelope.to is not None}
+        return {member for account_id in addressed for member in self._by_account.get(account_id, ())}
 
     def _mailing(self, batch: Batch, members: tuple[Member, ...], account_id: str) -> Mailing:
         moderates = members[0].moderates
         shown = [arrival for arrival in batch.arrivals if arrival.shown_to(account_id, moderates)]
         shown += [total for total in batch.totals.values() if total.shown_to(account_id, moderates)]
         events = [(arrival.envelope.importance, bytes(arrival.envelope.event)) for arrival in shown]
-        return Mailing(SharedFrame(events, self._build_frame), members)
+        sampled_out = 0 if moderates else sum(arrival.sampled_out for arrival in batch.arrivals)
+        told = bool(sampled_out or self._lost or any(arrival.total_key is None for arrival in shown))
+        position = self._reached(sampled_out) if told else None
+        return Mailing(SharedFrame(events, self._build_frame, position), members)
+
+    def _reached(self, sampled_out: int) -> PositionReached:
+        lost = True if self._lost else UNSET
+        return PositionReached(self.mailed.epoch, self.mailed.offset, sampled_out or UNSET, lost=lost)
 
     def show_likes(self, now_s: float) -> None:
         """Tell the total when it is due."""

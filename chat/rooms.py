@@ -1,22 +1,26 @@
 """The rooms of one process: opened by the first joiner, fed by the broker, swept when empty. I/O through ports."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
 
-from chat.broadcast_states import OVER, may_join
-from chat.broker import Broker
+from chat.arrival import Arrival
+from chat.broadcast_states import may_join
+from chat.broker import Broker, Delivery, Position
 from chat.close_codes import CloseCode
 from chat.coalescer import Coalescer
-from chat.envelope import seal
+from chat.envelope import seal, unseal
 from chat.errors import ChatError, Unavailable
-from chat.events import CardPulled, CardShown, CommentPosted, LikesCounted, Pinned, StateChanged
+from chat.events import CardPulled, CardShown, CommentPosted, LikesCounted, Pinned, Snapshot, StateChanged
+from chat.feed import Feed
 from chat.likes import LikeStore
 from chat.ports import Principal
 from chat.presence import Presence
+from chat.recovery import Entrance
 from chat.room import Member, Room
 from chat.shared_frame import BuildFrame
 from chat.single_flight import SingleFlight
@@ -26,6 +30,9 @@ log = logging.getLogger(__name__)
 
 # A fan-out goes out in slices of about 2 ms, so that reading and joining are never held up for long.
 _SLICE = 256
+_ASK_AGAIN_S = 0.25
+# How long one who returns may be ahead of this process, which has yet to hear what another told them.
+_AHEAD_S = 1.0
 
 
 class JoinRefused(ChatError):
@@ -62,7 +69,9 @@ class _Opened:
     snapshots: dict[bool, SharedSnapshot] = field(default_factory=dict)
     joining: int = 0
     empty_since_s: float | None = None
-    gap: bool = False
+    feed: Feed = field(default_factory=Feed)
+    loading: SingleFlight[None] = field(default_factory=SingleFlight)
+    mailed: asyncio.Event = field(default_factory=asyncio.Event)
     noted: asyncio.Event = field(default_factory=asyncio.Event)
     speaking: asyncio.Task[None] | None = None
 
@@ -109,25 +118,37 @@ class Rooms:
 
     async def _speak(self, opened: _Opened) -> None:
         """Mail what is due in a room; the next mail is taken when the last has gone out, which keeps the order."""
-        coalescer = opened.room.coalescer
         while True:
             await opened.noted.wait()
-            due_s = coalescer.due_s()
-            if due_s is None:
-                opened.noted.clear()
-                continue
-            if due_s > (now_s := self._now_s()):
-                await asyncio.sleep(due_s - now_s)
-            began_s = self._now_s()
             try:
-                await self._hand_out(opened.room, began_s)
+                await self._speak_once(opened)
+            except Unavailable:
+                log.warning("room %s waits for what it missed", opened.room.broadcast_id)
+                await asyncio.sleep(_ASK_AGAIN_S)
             except Exception:
                 # The boundary of one room: what broke here must not end the others.
                 log.exception("a mail of room %s failed", opened.room.broadcast_id)
-            coalescer.spent(self._now_s() - began_s)
+                await asyncio.sleep(_ASK_AGAIN_S)
 
-    async def _hand_out(self, room: Room, now_s: float) -> None:
+    async def _speak_once(self, opened: _Opened) -> None:
+        if opened.subscribed and opened.feed.broken:
+            await self._catch_up(opened)
+        coalescer = opened.room.coalescer
+        due_s = coalescer.due_s()
+        if due_s is None:
+            opened.noted.clear()
+            return
+        if due_s > (now_s := self._now_s()):
+            await asyncio.sleep(due_s - now_s)
+        began_s = self._now_s()
+        await self._hand_out(opened, began_s)
+        coalescer.spent(self._now_s() - began_s)
+
+    async def _hand_out(self, opened: _Opened, now_s: float) -> None:
+        room = opened.room
         mailings = room.mail(now_s)
+        opened.mailed.set()
+        opened.mailed = asyncio.Event()
         ending = room.members if room.over else ()
         for mailing in mailings:
             for start in range(0, len(mailing.members), _SLICE):
@@ -144,8 +165,8 @@ class Rooms:
             if i % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
 
-    async def enter(self, broadcast_id: str, principal: Principal) -> tuple[Room, SharedSnapshot]:
-        """Find the room and a snapshot for this person; the caller adds the member without another await.
+    async def enter(self, broadcast_id: str, principal: Principal, reached: Position | None = None) -> Entrance:
+        """Find the room, a snapshot and what was missed since `reached`; the caller adds the member without waiting.
 
         Raises JoinRefused (no such broadcast, over, not for this role) and Unavailable.
         """
@@ -156,15 +177,42 @@ class Rooms:
         try:
             if not opened.subscribed:
                 await opened.subscribing.run(lambda: self._subscribe(opened))
+            if reached is not None:
+                await self._prepare(opened, reached)
             shared = await self._snapshot(opened, staff=principal.role in ("host", "monitor"))
         finally:
             opened.joining -= 1
-        state = opened.room.state
-        if state in OVER:
+        room = opened.room
+        if room.over:
             raise JoinRefused(CloseCode.BROADCAST_OVER, "the broadcast is over")
-        if not may_join(principal.role, state):
+        if not may_join(principal.role, room.state):
             raise JoinRefused(CloseCode.NO_SUCH_BROADCAST, "there is no such broadcast")
-        return opened.room, shared
+        return Entrance(room, shared, _missed(room, reached))
+
+    async def _prepare(self, opened: _Opened, reached: Position) -> None:
+        """Get to know what followed a position, as far as that can be had; the room may be behind it, or younger."""
+        room = opened.room
+        try:
+            async with asyncio.timeout(_AHEAD_S):
+                while reached.epoch == room.mailed.epoch and reached.offset > room.mailed.offset:
+                    await opened.mailed.wait()
+        except TimeoutError:
+            return
+        if room.history.lacks(reached):
+            await opened.loading.run(lambda: self._load_history(opened, reached))
+
+    async def _load_history(self, opened: _Opened, after: Position) -> None:
+        history = opened.room.history
+        try:
+            replay = await self._broker.replay(opened.room.broadcast_id, after)
+        except Unavailable:
+            return  # the joiner is given a snapshot
+        if not history.lacks(after):
+            return
+        if replay.missed is None:
+            history.give_up(after.offset)
+        else:
+            history.add_older(_arrivals(replay.missed, history.known_after), after.offset)
 
     def _open(self, broadcast_id: str) -> _Opened:
         times = self._times
@@ -178,22 +226,50 @@ class Rooms:
     async def _subscribe(self, opened: _Opened) -> None:
         room = opened.room
 
-        def deliver(data: bytes) -> None:
-            self._deliver(room, data)
+        def deliver(delivery: Delivery) -> None:
+            self.events_in += 1
+            if opened.feed.take(delivery):
+                self._deliver(room, delivery)
             opened.noted.set()
 
         def gap() -> None:
-            opened.gap = True
+            opened.feed.interrupt()
+            opened.noted.set()
 
         await self._broker.subscribe(room.broadcast_id, deliver, gap)
+        # Read after the subscription: what is at or before it will be in the snapshot, what follows comes.
+        position = await self._broker.position(room.broadcast_id)
+        room.begin(position)
+        self._resume(opened, position, [])
         opened.subscribed = True
 
-    def _deliver(self, room: Room, data: bytes) -> None:
-        self.events_in += 1
+    def _resume(self, opened: _Opened, position: Position, missed: list[Delivery]) -> None:
+        for delivery in opened.feed.resume(position, missed):
+            self._deliver(opened.room, delivery)
+
+    def _deliver(self, room: Room, delivery: Delivery) -> None:
         try:
-            room.deliver(data, self._now_s())
+            room.deliver(delivery, self._now_s())
         except msgspec.DecodeError:
             log.warning("room %s was sent something that is not an envelope; dropped", room.broadcast_id)
+
+    async def _catch_up(self, opened: _Opened) -> None:
+        """Fill a hole from the stream; where it is gone tell everyone so, and how things stand. Raises Unavailable."""
+        room, here = opened.room, opened.feed.position
+        assert here is not None
+        replay = await self._broker.replay(room.broadcast_id, here)
+        if replay.missed is None:
+            log.warning("room %s lost events after %s %d", room.broadcast_id, here.epoch, here.offset)
+            await self._mend(opened, lost=True)
+            room.begin(replay.position, lost=True)
+            self._resume(opened, replay.position, [])
+        else:
+            self._resume(opened, here, replay.missed)
+            try:
+                await self._mend(opened, lost=False)
+            except Unavailable:
+                opened.feed.interrupt()
+                raise
 
     async def _snapshot(self, opened: _Opened, *, staff: bool) -> SharedSnapshot:
         kept = opened.snapshots.get(staff)
@@ -247,7 +323,7 @@ class Rooms:
             opened.noted.set()
 
     async def tick_presence(self) -> None:
-        """Report who is here, learn who is elsewhere, mend gaps and sweep empty rooms; every `presence_s`."""
+        """Report who is here, learn who is elsewhere and sweep empty rooms; every `presence_s`."""
         for opened in list(self._opened.values()):
             room = opened.room
             try:
@@ -255,8 +331,6 @@ class Rooms:
                 online = await self._presence.report(room.broadcast_id, self._gateway_id, len(room), monitors)
                 room.show_online(online)
                 opened.noted.set()
-                if opened.gap:
-                    await self._mend(opened)
             except Unavailable:
                 log.warning("presence of %s waits for the next report", room.broadcast_id)
             self._drop_snapshots(opened)
@@ -269,29 +343,29 @@ class Rooms:
                 self._snapshots.forget(opened.room, shared.recording)
                 del opened.snapshots[staff]
 
-    async def _mend(self, opened: _Opened) -> None:
-        """After the broker lost its connection: tell everyone what is so now, and the comments they missed."""
-        opened.gap = False
+    async def _mend(self, opened: _Opened, *, lost: bool) -> None:
+        """Tell the state, which may have changed while nobody could be told; if events are lost, all that is so now."""
         room = opened.room
-        try:
-            shared = await self._snapshots.build(room, staff=False, now_s=self._now_s())
-        except Unavailable:
-            opened.gap = True
-            raise
+        shared = await self._snapshots.build(room, staff=False, now_s=self._now_s())
         if shared is None:
             return
         self._snapshots.forget(room, shared.recording)
         snapshot = shared.snapshot
         room.say(StateChanged(snapshot.state, snapshot.publisher, snapshot.stream_time_ms))
+        if lost:
+            self._tell_all(room, snapshot)
+        self._adopt(room, shared)
+        opened.noted.set()
+
+    def _tell_all(self, room: Room, snapshot: Snapshot) -> None:
         if snapshot.card is not None:
             room.say(CardShown(snapshot.card, self._now_ms(), snapshot.stream_time_ms))
         elif room.card_product_id is not None:
             room.say(CardPulled(room.card_product_id, "pulled"))
         room.say(Pinned(snapshot.pinned))
         for comment in room.missed(snapshot.comments):
-            room.deliver(seal(CommentPosted(**msgspec.structs.asdict(comment))), self._now_s())
-        self._adopt(room, shared)
-        opened.noted.set()
+            sealed = seal(CommentPosted(**msgspec.structs.asdict(comment)))
+            room.deliver(Delivery(None, False, sealed.data), self._now_s())
 
     async def _sweep(self, opened: _Opened) -> None:
         """Close a room that has been empty for a while."""
@@ -317,6 +391,25 @@ class Rooms:
             await self._broker.unsubscribe(opened.room.broadcast_id)
             _stop(opened)
         self._opened.clear()
+
+
+def _missed(room: Room, reached: Position | None) -> list[Arrival] | None:
+    if reached is None or not room.history.covers(reached) or reached.offset > room.mailed.offset:
+        return None
+    return room.history.since(reached)
+
+
+def _arrivals(deliveries: list[Delivery], up_to: int) -> list[Arrival]:
+    """What was published before this process opened the room, up to an offset."""
+    arrivals = []
+    for delivery in deliveries:
+        assert delivery.position is not None
+        if delivery.position.offset > up_to:
+            break
+        with contextlib.suppress(msgspec.DecodeError):
+            envelope, headline = unseal(delivery.envelope)
+            arrivals.append(Arrival(0, envelope, headline, delivery.position, delivery.sampled_out))
+    return arrivals
 
 
 def _stop(opened: _Opened) -> None:

@@ -11,6 +11,7 @@ from enum import Enum
 from msgspec import UNSET
 
 from chat import commands
+from chat.broker import Position
 from chat.close_codes import CloseCode
 from chat.codec import decode_client_frame
 from chat.errors import ChatError, CommandRefused, FrameRefused
@@ -52,6 +53,7 @@ class Join:
     broadcast_id: str
     client_id: str
     principal: Principal
+    reached: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,10 @@ class Session:
             return self.refuse(CloseCode.FORBIDDEN, "forbidden", "the token is for another broadcast")
         self._take_token(principal, expires_in_s, now_s)
         self._phase = _Phase.JOINING
-        return [Join(self._hello.broadcast_id, self._hello.client_id, principal)]
+        hello, reached = self._hello, None
+        if hello.epoch is not None and hello.offset is not None:
+            reached = Position(hello.epoch, hello.offset)
+        return [Join(hello.broadcast_id, hello.client_id, principal, reached)]
 
     def _refreshed(self, principal: Principal, expires_in_s: float, now_s: float) -> list[Effect]:
         assert self.principal is not None

@@ -31,7 +31,7 @@ class Announcer:
         if fact.fact_id in self._announced:
             return
         event = msgspec.convert(fact.payload, _EVENTS[fact.kind])
-        await self._broker.publish(fact.broadcast_id, seal(event, to=fact.account_id))
+        await self._broker.publish(fact.broadcast_id, seal(event, to=fact.account_id, once=f"fact/{fact.fact_id}"))
         self._announced[fact.fact_id] = None
         if len(self._announced) > _REMEMBERED:
             self._announced.popitem(last=False)

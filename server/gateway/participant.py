@@ -13,11 +13,11 @@ from chat.errors import AuthenticationFailed, ChatError, Unavailable
 from chat.events import Erred, Limits, Welcome, You
 from chat.ports import Authenticator, Principal, TipDesk
 from chat.rate_limit import AccountBuckets
+from chat.recovery import Entrance, recovered_events
 from chat.room import Room
 from chat.rooms import JoinRefused, Rooms
 from chat.session import Authenticate, Dismiss, Effect, Execute, Join, Say, Session, SessionLimits
 from chat.shared_frame import SharedFrame
-from chat.snapshot import SharedSnapshot
 from server.gateway.counters import GatewayCounters
 from server.gateway.frames import text_frame
 from server.gateway.raw_connection import RawConnection
@@ -130,18 +130,20 @@ class Participant:
                 balance = (
                     await self._services.tips.balance(principal.account_id) if principal.role == "viewer" else None
                 )
-                room, shared = await self._services.rooms.enter(join.broadcast_id, principal)
+                entrance = await self._services.rooms.enter(join.broadcast_id, principal, join.reached)
         except JoinRefused as refusal:
             return self._session.refuse(refusal.close_code, refusal.code, refusal.message)
         except (Unavailable, TimeoutError):
             return self._session.refuse(CloseCode.INTERNAL, "unavailable", "the room cannot be joined now")
+        room, shared = entrance.room, entrance.shared
         self.account_id, self.role = principal.account_id, principal.role
         self.moderates = principal.role == "monitor" or (
             principal.role == "host" and principal.account_id == shared.host_id
         )
         self._client_key = f"{principal.account_id}/{join.client_id}"
-        missed = shared.missed(self.account_id, self.moderates, room.mailed_place)
-        self._say([self._welcome(principal, shared, balance), *missed])
+        recovered = recovered_events(entrance, self.account_id, self.moderates)
+        told = shared.missed(self.account_id, self.moderates, room.mailed_place) if recovered is None else recovered
+        self._say([self._welcome(principal, entrance, balance, recovered=recovered is not None), *told])
         self._room = room
         room.add(self)
         self._session.joined()
@@ -149,8 +151,8 @@ class Participant:
         self._arm_timer()
         return []
 
-    def _welcome(self, principal: Principal, shared: SharedSnapshot, balance: int | None) -> bytes:
-        services = self._services
+    def _welcome(self, principal: Principal, entrance: Entrance, balance: int | None, *, recovered: bool) -> bytes:
+        services, reached = self._services, entrance.room.mailed
         return encode_event(
             Welcome(
                 str(self._connection.id),
@@ -160,7 +162,10 @@ class Participant:
                 You(principal.account_id, principal.nickname, principal.role),
                 Limits(services.limits.text_chars, services.limits.comments_per_10s),
                 balance,
-                shared.encoded,
+                reached.epoch,
+                reached.offset,
+                recovered,
+                None if recovered else entrance.shared.encoded,
             )
         )
 

@@ -64,7 +64,7 @@ def test_every_server_frame_is_an_array_that_survives_the_wire(sent: list[events
 def test_an_envelope_carries_the_events_bytes_unchanged(event: events.RoomEvent) -> None:
     if isinstance(event, events.CardShown):
         event = events.CardShown(event.card | {"product_id": "pr_1"}, event.shown_at_ms, event.stream_time_ms)
-    envelope, headline = unseal(seal(event, audience="staff"))
+    envelope, headline = unseal(seal(event, audience="staff").data)
     assert bytes(envelope.event) == encode_event(event)
     assert headline.type == type(event).__struct_config__.tag
 

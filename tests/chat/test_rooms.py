@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from chat.broker import Delivery
 from chat.broker_memory import MemoryBroker, MemoryHub
 from chat.close_codes import CloseCode
 from chat.coalescer import Coalescer
-from chat.envelope import seal
+from chat.envelope import Sealed, seal
 from chat.events import Author, Comment, CommentPosted, LikesCounted, OrderChanged, QuotaChanged, StateChanged
 from chat.ports import BroadcastFacts, Principal
 from chat.room import Recording, Room
@@ -94,6 +95,10 @@ def make_room() -> Room:
     return Room(BROADCAST, bytes, Coalescer(0.1), 0.2, 0)
 
 
+def give(room: Room, sealed: Sealed, now_s: float = 0.0) -> None:
+    room.deliver(Delivery(None, False, sealed.data), now_s)
+
+
 def hand_out(room: Room, now_s: float = 0.0) -> None:
     for mailing in room.mail(now_s):
         for member in mailing.members:
@@ -113,7 +118,8 @@ async def test_what_happens_while_a_snapshot_is_built_is_told_after_it_and_nothi
     await publisher.publish(BROADCAST, seal(StateChanged("paused", "none", None)))
     await asyncio.sleep(0)
     broadcasts.go_on.set()
-    room, shared = await entering
+    entrance = await entering
+    room, shared = entrance.room, entrance.shared
     assert shared.missed("ac_a", False, room.mailed_place) == []  # it comes to everyone with the next mail
     room.mail(0.0)
     missed = shared.missed("ac_a", False, room.mailed_place)
@@ -144,8 +150,7 @@ async def test_a_joiner_that_leaves_passes_the_snapshot_on_to_the_next() -> None
     first.cancel()
     await asyncio.wait([first])
     broadcasts.go_on.set()
-    room, _ = await second
-    assert room.broadcast_id == BROADCAST
+    assert (await second).room.broadcast_id == BROADCAST
 
 
 async def test_many_who_ask_at_once_share_one_build_and_its_error() -> None:
@@ -170,7 +175,7 @@ def test_an_event_is_encoded_once_and_the_same_bytes_reach_everyone() -> None:
     room, members = make_room(), [Listener(f"ac_{i}") for i in range(5)]
     for member in members:
         room.add(member)
-    room.deliver(seal(QuotaChanged("pr_1", 5, 10, "CNY")), 0.0)
+    give(room, seal(QuotaChanged("pr_1", 5, 10, "CNY")))
     hand_out(room)
     assert len({id(member.frames[0]) for member in members}) == 1
 
@@ -179,7 +184,7 @@ def test_a_comment_published_again_is_shown_once() -> None:
     room, member = make_room(), Listener()
     room.add(member)
     for _ in range(3):
-        room.deliver(seal(event_of(posted("cm_1"))), 0.0)
+        give(room, seal(event_of(posted("cm_1"))))
         hand_out(room)
     assert len(member.frames) == 1
 
@@ -188,7 +193,7 @@ def test_like_totals_of_many_gateways_are_shown_once_a_tick() -> None:
     room, member = make_room(), Listener()
     room.add(member)
     for i in range(1, 31):
-        room.deliver(seal(LikesCounted(i)), i / 100)
+        give(room, seal(LikesCounted(i)), i / 100)
         hand_out(room)
     room.show_likes(1.0)
     hand_out(room)
@@ -201,7 +206,7 @@ async def test_the_end_of_a_broadcast_is_told_before_everyone_is_sent_away() -> 
     hub = MemoryHub()
     rooms, member = make_rooms(hub, FakeBroadcasts(), EmptyStores()), Listener()
     running = asyncio.create_task(rooms.run())
-    room, _ = await rooms.enter(BROADCAST, VIEWER)
+    room = (await rooms.enter(BROADCAST, VIEWER)).room
     room.add(member)
     await MemoryBroker(hub).publish(BROADCAST, seal(StateChanged("ended", "none", 1)))
     async with asyncio.timeout(10):
@@ -219,10 +224,10 @@ def test_staff_and_viewers_share_a_frame_each_and_an_addressed_event_comes_in_it
     owner, viewer, host = Listener("ac_a"), Listener("ac_b"), Listener("ac_h", "host", moderates=True)
     for member in (owner, viewer, host):
         room.add(member)
-    room.deliver(seal(event_of(posted("cm_1"))), 0.0)
-    room.deliver(seal(OrderChanged("or_1", "accepted", 1, "CNY", "pr_1"), to="ac_a"), 0.0)
-    room.deliver(seal(event_of(posted("cm_2")), audience="staff"), 0.0)
-    room.deliver(seal(event_of(posted("cm_3"))), 0.0)
+    give(room, seal(event_of(posted("cm_1"))))
+    give(room, seal(OrderChanged("or_1", "accepted", 1, "CNY", "pr_1"), to="ac_a"))
+    give(room, seal(event_of(posted("cm_2")), audience="staff"))
+    give(room, seal(event_of(posted("cm_3"))))
     hand_out(room)
     assert [told(member) for member in (owner, viewer, host)] == [
         ["cm_1", "or_1", "cm_3"],
@@ -234,13 +239,13 @@ def test_staff_and_viewers_share_a_frame_each_and_an_addressed_event_comes_in_it
 
 def told(member: Listener) -> list[str]:
     events = [event for frame in member.frames for event in msgspec.json.decode(frame)]
-    return [event.get("comment_id") or event["order_id"] for event in events]
+    return [event.get("comment_id") or event["order_id"] for event in events if event["type"] != "position"]
 
 
 def test_a_recording_that_overflows_is_spoilt() -> None:
     room, recording = make_room(), Recording(limit=2)
     room.recordings.append(recording)
     for i in range(3):
-        room.deliver(seal(event_of(posted(f"cm_{i}"))), 0.0)
+        give(room, seal(event_of(posted(f"cm_{i}"))))
     assert recording.spoilt
     assert len(recording.arrivals) == 2

@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio
 
 from chat.broker_redis import RedisBroker
-from chat.envelope import seal
+from chat.envelope import Sealed, seal
 from chat.errors import Unavailable
 from chat.events import CardShown, OrderChanged, StateChanged
 from chat.presence_redis import RedisPresence
@@ -36,7 +36,7 @@ async def test_termination_sends_everyone_away_within_a_second(rig: Rig) -> None
         endings = set(await asyncio.gather(a.closed(), host.closed(), b.closed()))
         took_s = time.monotonic() - began_s
         assert endings == {(4504, "broadcast_over")}
-        assert [event["type"] for event in b.events[-2:]] == ["state", "bye"]
+        assert [event["type"] for event in b.events[-3:]] == ["state", "position", "bye"]
         assert b.events[-1]["reconnect"] is False
         assert took_s < 5.0  # the promise is 1 s; measured about 0.02 s
         async with connected(there) as late:
@@ -44,12 +44,12 @@ async def test_termination_sends_everyone_away_within_a_second(rig: Rig) -> None
             assert await late.closed() == (4504, "broadcast_over")
 
 
-async def test_a_killed_redis_connection_is_made_anew_and_what_was_missed_is_told(rig: Rig) -> None:
+async def test_a_redis_that_lost_everything_is_said_to_have_and_how_things_stand_is_told(rig: Rig) -> None:
     async with rig.gateway() as gateway, joined(rig, gateway, ("ac_a", "viewer"), ("ac_b", "viewer")) as (a, b):
         await a.comment("before")
         await b.next_of("comment")
-        await rig.redis.client_kill_filter(_type="pubsub")
-        # Stored while nobody listens, as by another gateway in the gap.
+        # Redis loses what it had; this comment was stored while nobody listened, and is in no stream.
+        await rig.redis.flushall()
         await rig.pool.execute(
             "INSERT INTO comments (comment_id, broadcast_id, account_id, client_message_id, nickname, role, kind, text,"
             " verdict, reasons, audience, at, stream_time_ms)"
@@ -57,7 +57,9 @@ async def test_a_killed_redis_connection_is_made_anew_and_what_was_missed_is_tol
             " 'pass', '{}', 'all', now(), 1)",
             BROADCAST,
         )
+        await rig.redis.client_kill_filter(_type="pubsub")
         assert (await b.next_of("comment"))["text"] == "in the gap"
+        assert (await b.next_of("position"))["lost"] is True
         await a.comment("after")
         assert (await b.next_of("comment"))["text"] == "after"
         assert b.texts() == ["before", "in the gap", "after"]
@@ -92,7 +94,7 @@ async def test_a_card_switches_tips_off_and_carries_its_bytes_through(rig: Rig) 
 
 async def test_something_that_is_not_an_envelope_is_dropped(rig: Rig) -> None:
     async with rig.gateway() as gateway, joined(rig, gateway, ("ac_a", "viewer"), ("ac_b", "viewer")) as (a, b):
-        await RedisBroker(rig.redis).publish(BROADCAST, b"\xff{")
+        await RedisBroker(rig.redis).publish(BROADCAST, Sealed(b"\xff{"))
         await a.comment("still fine")
         assert (await b.next_of("comment"))["text"] == "still fine"
 
@@ -179,7 +181,7 @@ async def test_an_empty_room_is_swept_and_opens_again(rig: Rig) -> None:
 
 
 def test_server_frames_are_arrays_of_known_events() -> None:
-    assert msgspec.json.decode(seal(StateChanged("live", "flowing", 1))) == {
+    assert msgspec.json.decode(seal(StateChanged("live", "flowing", 1)).data) == {
         "to": None,
         "audience": "all",
         "event": {"type": "state", "state": "live", "publisher": "flowing", "stream_time_ms": 1},
