@@ -87,6 +87,14 @@ _CHECKS: dict[str, str] = {
                    coalesce(lag(step) OVER steps, 0) AS step_before
             FROM order_history WINDOW steps AS (PARTITION BY order_id ORDER BY step)
         ) h WHERE from_state <> before OR step <> step_before + 1""",
+    "history_orphaned": """
+        SELECT DISTINCT h.order_id, 'history without its order'
+        FROM order_history h WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.order_id = h.order_id)""",
+    "showing_differs": """
+        SELECT o.order_id, 'its showing does not exist, or is of another broadcast or card'
+        FROM orders o LEFT JOIN showings s USING (showing_id)
+        WHERE (o.broadcast_id, o.product_id, o.card_version)
+           IS DISTINCT FROM (s.broadcast_id, s.product_id, s.card_version)""",
     "acknowledgement_differs": """
         SELECT o.order_id, 'its acknowledgement is of another customer or card'
         FROM orders o JOIN acknowledgements a USING (acknowledgement_id)

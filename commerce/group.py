@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import msgspec
+
 from commerce import order
 from commerce.errors import CommerceError, Conflict, Refusal, Unavailable
 from commerce.idempotency import Answer
@@ -35,8 +37,7 @@ from commerce.suitability import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One customer's reserve command; `order_id` is its order's, should it become one."""
 
     customer_id: str
@@ -47,8 +48,7 @@ class Request:
     order_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Buyer:
+class Buyer(msgspec.Struct, frozen=True):
     """What is on record of a customer: amounts held of this product, and invested in all of its currency."""
 
     customer: Customer | None
@@ -57,8 +57,7 @@ class Buyer:
     invested_minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
+class StoredAnswer(msgspec.Struct, frozen=True):
     """What a key was used for, and its final answer."""
 
     body_sha256: bytes
@@ -83,8 +82,7 @@ class Reading:
     stages: Mapping[str, Stage | Unavailable]  # by broadcast; Unavailable where it could not be read
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """A new order, the answer that its key was given before, or a refusal.
 
     `is_new`: this request decided it, and it is its key's answer from now on.

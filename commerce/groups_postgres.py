@@ -36,9 +36,10 @@ _HOLD = """
         SELECT customer_id FROM customers WHERE customer_id = ANY($1::text[])
         ORDER BY customer_id FOR NO KEY UPDATE SKIP LOCKED
     ), positions AS MATERIALIZED (
-        SELECT customer_id FROM customer_positions
-        WHERE product_id = $2 AND customer_id = ANY(SELECT customer_id FROM free)
-        ORDER BY customer_id FOR NO KEY UPDATE
+        SELECT held.customer_id FROM free CROSS JOIN LATERAL (
+            SELECT p.customer_id FROM customer_positions p
+            WHERE p.customer_id = free.customer_id AND p.product_id = $2 LIMIT 1 FOR NO KEY UPDATE
+        ) held
     ), stages AS MATERIALIZED (
         SELECT pg_advisory_xact_lock_shared($4, hashtext(broadcast_id)) FROM unnest($3::text[]) AS b(broadcast_id)
     )

@@ -1,9 +1,11 @@
 """An order's life as a pure state machine: decisions return the order after and the move to write down."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
 
 from commerce.errors import IllegalMove, Refusal
 from commerce.money import Money
@@ -59,8 +61,7 @@ HOLDS_QUOTA = frozenset(
 HOLDS_FROZEN_FUNDS = frozenset({_S.ACCEPTED})
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """An order as it stands; `stream_time_ms` is the broadcast's clock when it was reserved."""
 
     order_id: str
@@ -80,8 +81,7 @@ class Order:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class OrderMoved:
+class OrderMoved(msgspec.Struct, frozen=True):
     """An event: the order went from one state to another; it becomes a row of the order's history."""
 
     order_id: str
@@ -92,8 +92,7 @@ class OrderMoved:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The order after, and the move that led there."""
 
     order: Order
@@ -102,8 +101,7 @@ class Decision:
 
 def reserve(acknowledged: Order, now: datetime, time_to_live: timedelta) -> Decision:
     """Hold quota for an acknowledged order until `now + time_to_live`."""
-    order = replace(acknowledged, reserved_until=now + time_to_live)
-    return _move(order, State.RESERVED, order.customer_id, None, now)
+    return _move(acknowledged, State.RESERVED, acknowledged.customer_id, None, now, reserved_until=now + time_to_live)
 
 
 def submit(order: Order, now: datetime) -> Decision:
@@ -138,9 +136,11 @@ def allowed_acts(state: State) -> list[str]:
     return [act for act, target in acts if target in MOVES[state]]
 
 
-def _move(order: Order, target: State, actor_id: str, reason: str | None, now: datetime) -> Decision:
+def _move(
+    order: Order, target: State, actor_id: str, reason: str | None, now: datetime, **changes: datetime
+) -> Decision:
     if target not in MOVES[order.state]:
         detail = f"an order that is {order.state} cannot become {target}"
         raise IllegalMove(order.state, allowed_acts(order.state), detail)
     moved = OrderMoved(order.order_id, order.state, target, actor_id, reason, now)
-    return Decision(replace(order, state=target), moved)
+    return Decision(replace(order, state=target, **changes), moved)

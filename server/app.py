@@ -32,6 +32,7 @@ from server.auth.tokens import Tokens
 from server.broadcast_reader import RoomReader, SaleReader, StreamClocks
 from server.broadcasting import Broadcasting
 from server.consequences import Consequences
+from server.garbage import calm_collector
 from server.gateway.gateway import Gateway, GatewayOptions
 from server.http import (
     broadcasts,
@@ -261,6 +262,7 @@ async def _run(settings: Settings, ready: Callable[[Running], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     async with running(settings) as ports:
+        calm_collector()
         ready(ports)
         await stopped.wait()
 

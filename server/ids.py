@@ -8,17 +8,17 @@ ID_PATTERN = re.compile(r"^[a-z]{2}_[0-9a-z_]{1,40}$")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: no i, l, o, u to misread
 
 
-def _base32(value: int, digits: int) -> str:
-    out = []
-    for _ in range(digits):
-        out.append(_ALPHABET[value & 31])
-        value >>= 5
-    return "".join(reversed(out))
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]  # two digits at a time: half the steps
+
+
+def _base32(value: int, pairs: int) -> str:
+    """Write a number with `pairs` times two digits."""
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(10 * pairs - 10, -10, -10)])
 
 
 def new_id(prefix: str) -> str:
     """Make an id such as `or_06c2…`: ten digits of milliseconds, then 80 random bits, so that ids sort by age."""
-    return f"{prefix}_{_base32(time.time_ns() // 1_000_000, 10)}{_base32(secrets.randbits(80), 16)}"
+    return f"{prefix}_{_base32(time.time_ns() // 1_000_000, 5)}{_base32(secrets.randbits(80), 8)}"
 
 
 def is_id(text: str, prefix: str) -> bool:

@@ -1,11 +1,11 @@
 """An order's life: whatever is asked in whatever order, only the moves of the table happen."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec.structs import replace
 
 from commerce import order
 from commerce.errors import IllegalMove, Refusal

@@ -1,0 +1,20 @@
+"""`python -m load_tests.bench NAME …`: starts one benchmark by its name."""
+
+import importlib
+import sys
+
+BENCHES = {"relay": "load_tests.bench.relay", "orders": "load_tests.bench.orders"}
+
+
+def main() -> int:
+    """Run the bench that the first argument names; the rest are its own."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in BENCHES:
+        print(f"usage: ./run bench {{{','.join(sorted(BENCHES))}}} [--help]", file=sys.stderr)
+        return 2
+    status: int = importlib.import_module(BENCHES[name]).main(sys.argv[2:])
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

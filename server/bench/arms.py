@@ -1,0 +1,105 @@
+"""One arm of the order measurement: buyers who order in a closed loop, and what they were told. Does I/O."""
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from commerce.errors import CommerceError
+from commerce.service import CommerceService
+from server.bench.bank import CURRENCY, CUSTOMER_MAXIMUM_MINOR, INCREMENT_MINOR, MINIMUM_MINOR
+
+# Of 50 requests 11 are refused whatever was bought before: below the minimum, a bad increment, over the maximum.
+_REFUSED = {3: "below", 9: "increment", 14: "over", 19: "below", 23: "increment", 28: "over", 32: "below",
+            37: "increment", 41: "over", 45: "over", 49: "increment"}  # fmt: skip
+_REPEATED = 25  # of 50 requests this one is sent twice at once, under one key
+_STEPS = 19  # amounts go from the minimum up to this many increments above it
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one buyer asks for; the number makes customer, acknowledgement and key."""
+
+    number: int
+    amount_minor: int
+    repeated: bool
+
+
+def wishes(start: int = 0, step: int = 1) -> Iterator[Wish]:
+    """Mixed amounts without end, the same for every arm; clients share them by `start` and `step`."""
+    for number in itertools.count(start, step):
+        amount_minor = MINIMUM_MINOR + INCREMENT_MINOR * (number * 7 % _STEPS)
+        kind = _REFUSED.get(number % 50)
+        if kind == "below":
+            amount_minor = MINIMUM_MINOR - INCREMENT_MINOR
+        elif kind == "increment":
+            amount_minor += 1
+        elif kind == "over":
+            amount_minor = CUSTOMER_MAXIMUM_MINOR + INCREMENT_MINOR
+        yield Wish(number, amount_minor, number % 50 == _REPEATED)
+
+
+@dataclass
+class Told:
+    """What buyers heard: order ids by customer and key, refusals by code, seconds each request took."""
+
+    reserved: dict[tuple[str, str], str] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
+    took_s: list[float] = field(default_factory=list)
+    contradictions: int = 0  # the same key answered with two different orders
+    elapsed_s: float = 0.0
+
+    @property
+    def answered(self) -> int:
+        """Orders reserved or refused for good; a repeat of a key is not another order."""
+        return len(self.reserved) + sum(self.refused.values()) - self.refused["busy"] - self.refused["in_progress"]
+
+    @property
+    def per_s(self) -> float:
+        return self.answered / self.elapsed_s
+
+    def percentile_ms(self, share: float) -> float:
+        ordered = sorted(self.took_s)
+        return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+async def run_arm(services: Sequence[CommerceService], arm: str, *, clients: int, buyers: int, seconds: float) -> Told:
+    """Let `clients` order one after another for so long, spread over the services; returns what they heard."""
+    told = Told()
+    until = time.monotonic() + seconds
+    began = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        for n in range(clients):
+            service = services[n % len(services)]
+            group.create_task(_client(service, arm, wishes(n, clients), buyers, until, told))
+    told.elapsed_s = time.monotonic() - began
+    return told
+
+
+async def _client(
+    service: CommerceService, arm: str, asked: Iterator[Wish], buyers: int, until: float, told: Told
+) -> None:
+    for wish in asked:
+        if time.monotonic() >= until:
+            return
+        if wish.repeated:
+            await asyncio.gather(*(order(service, arm, wish, buyers, told) for _ in range(2)))
+        else:
+            await order(service, arm, wish, buyers, told)
+
+
+async def order(service: CommerceService, arm: str, wish: Wish, buyers: int, told: Told) -> None:
+    """Send one request and keep what it was answered."""
+    n = wish.number % buyers + 1
+    customer_id, key = f"ac_bench{n}", f"{arm}-{wish.number}"
+    began = time.monotonic()
+    try:
+        reserved = await service.sale.reserve(customer_id, f"ak_{arm}_{n}", wish.amount_minor, CURRENCY, key)
+    except CommerceError as error:
+        told.refused[error.code] += 1
+    else:
+        before = told.reserved.setdefault((customer_id, key), reserved.order_id)
+        told.contradictions += before != reserved.order_id
+    told.took_s.append(time.monotonic() - began)
