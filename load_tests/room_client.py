@@ -67,6 +67,7 @@ class RoomClient:
         self._connection: ClientConnection | None = None
         self._token = ""
         self._welcome_ms = 1_000
+        self._reached: Event = {}
         self._said_ms: int | None = None
         self.welcomed = asyncio.Event()
 
@@ -131,7 +132,7 @@ class RoomClient:
         self._connection = connection
         try:
             hello = {"type": "hello", "broadcast_id": self._broadcast_id, "client_id": self._client_id}
-            await _send(connection, {**hello, "token": self._token})
+            await _send(connection, {**hello, **self._reached, "token": self._token})
             async with asyncio.TaskGroup() as tasks:
                 refreshing = tasks.create_task(self._keep_token_fresh(connection))
                 await self._listen(connection)
@@ -160,6 +161,8 @@ class RoomClient:
 
     def _take(self, event: Event) -> None:
         kind = event.get("type")
+        if kind in ("welcome", "position") and "epoch" in event:
+            self._reached = {"epoch": event["epoch"], "offset": event["offset"]}
         if kind == "welcome":
             self._welcome_ms = int(event["reconnect_after_ms"])
             self.welcomed.set()

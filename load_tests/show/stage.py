@@ -25,7 +25,7 @@ class Stage:
     def take(self, event: Event) -> None:
         """Learn from one room event."""
         match event.get("type"):
-            case "welcome":
+            case "welcome" if event["snapshot"] is not None:  # else what was missed follows as events
                 self._learn(event["snapshot"])
                 card = event["snapshot"].get("card")
                 self.card_product_id = card["product_id"] if card else None

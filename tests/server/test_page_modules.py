@@ -26,7 +26,7 @@ MODULES = f"/static/{SITE.digest}/js"
 WELCOME = {
     "type": "welcome", "connection_id": "cn", "server_time_ms": 0, "heartbeat_s": 15, "reconnect_after_ms": 10,
     "you": {"account_id": "ac_a", "nickname": "a", "role": "viewer"}, "points_balance": 5,
-    "limits": {"text_chars": 200, "comments_per_10s": 5}, "snapshot": {"comments": []},
+    "limits": {"text_chars": 200, "comments_per_10s": 5}, "snapshot": {"comments": []}, "epoch": "e1", "offset": 7,
 }  # fmt: skip
 OPEN_CLIENT = """
 async ({modules}) => {
@@ -198,6 +198,7 @@ async def test_unacknowledged_comment_is_sent_again_with_the_same_id(page: Page,
     assert await page.evaluate("answers") == ["pass"]
     assert "secret" not in "".join(door.addresses)
     assert door.heard[1][0]["token"] == "secret"
+    assert (door.heard[1][0]["epoch"], door.heard[1][0]["offset"]) == ("e1", 7)  # a return begins where it ended
 
 
 async def test_final_close_code_is_not_answered_by_coming_back(page: Page, origin: str, door: Door) -> None:
@@ -258,3 +259,20 @@ async def test_room_state_counts_each_comment_once_and_lets_no_total_fall(page: 
     )
     assert over["card"] is None
     assert over["tipsEnabled"] is False
+
+
+async def test_a_recovered_return_keeps_what_is_shown(page: Page, origin: str) -> None:
+    await page.goto(origin + "/")
+    comment = {"comment_id": "cm_1", "author": {}, "text": "x", "at_ms": 1}
+    events = [
+        {**WELCOME, "snapshot": {"comments": [comment], "state": "live", "likes": 3}},
+        {**WELCOME, "recovered": True, "snapshot": None, "points_balance": 4},
+        {"type": "likes", "total": 5},
+    ]
+    state = await page.evaluate(
+        "async ([modules, events]) => { const { reduce, EMPTY } = await import(modules + '/room_state.js');"
+        " return events.reduce((state, event) => reduce(state, event, 0), EMPTY); }",
+        [MODULES, events],
+    )
+    assert [one["comment_id"] for one in state["comments"]] == ["cm_1"]
+    assert (state["state"], state["likes"], state["points"]) == ("live", 5, 4)

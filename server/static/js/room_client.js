@@ -1,7 +1,8 @@
 /**
  * The room's WebSocket client: hello, acks by id, reconnection by the server's delays, heartbeat watch.
  * Talks to the gateway only. Guarantees to its owner:
- * - events come in the server's order; a `welcome` comes first after every (re)connection;
+ * - events come in the server's order; a `welcome` comes first after every (re)connection, and unless it says
+ *   `recovered` its snapshot replaces what came before: then nothing was missed and nothing comes twice;
  * - a comment or tip that was not acknowledged is sent again with the same id after a reconnection (the same id
  *   is the same comment or tip); every other request fails with `connection_lost`;
  * - no more than MAX_PENDING requests wait at once; further ones fail with `busy`.
@@ -34,6 +35,7 @@ export class RoomClient {
   #delayMs = DEFAULT_DELAY_MS;
   #bye = null;
   #stopped = true;
+  #reached = {}; // epoch and offset of the last frame, which a return begins from
   #timer = null;
   #watch = null;
 
@@ -91,7 +93,10 @@ export class RoomClient {
     this.#heardAt = performance.now();
     const { broadcastId, clientId, lang, token } = this.#options;
     socket.onopen = () =>
-      this.#send({ type: "hello", token: token(), broadcast_id: broadcastId, client_id: clientId, lang });
+      this.#send({
+        ...{ type: "hello", token: token(), broadcast_id: broadcastId, client_id: clientId, lang },
+        ...this.#reached,
+      });
     socket.onmessage = (message) => this.#receive(message.data);
     socket.onclose = (event) => this.#lost(event.code, event.reason);
   }
@@ -103,6 +108,8 @@ export class RoomClient {
 
   #handle(event) {
     if (event.type === "welcome") this.#welcome(event);
+    if (event.type === "welcome" || event.type === "position")
+      this.#reached = { epoch: event.epoch, offset: event.offset };
     if (event.type === "bye") this.#bye = event;
     if (event.type === "ack") this.#settle(event.id, (request) => request.resolve(event));
     if (event.type === "error" && event.id)

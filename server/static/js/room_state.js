@@ -36,12 +36,13 @@ export function reduce(current, event, atMs) {
 
 function welcome(current, event, atMs) {
   const { snapshot } = event;
+  const own = { you: event.you, limits: event.limits ?? current.limits, points: event.points_balance ?? null };
+  // Recovered: what was missed follows as events, so what is shown stays.
+  if (!snapshot) return { ...current, ...own, ready: true };
   return {
     ...current,
+    ...own,
     ready: true,
-    you: event.you,
-    limits: event.limits ?? current.limits,
-    points: event.points_balance ?? null,
     broadcast: snapshot.broadcast,
     state: snapshot.state,
     publisher: snapshot.publisher,
