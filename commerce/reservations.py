@@ -51,6 +51,12 @@ class Reservations:
         request = await self._intake.do(_Command(customer_id, acknowledgement_id, amount, key))
         return await self._of_product(request.acknowledgement.product_id).do(request)
 
+    async def aclose(self) -> None:
+        """Stop; who still waits hears `busy`."""
+        await self._intake.aclose()
+        for grouping in self._products.values():
+            await grouping.aclose()
+
     def _of_product(self, product_id: str) -> Grouping[Request, OrderView]:
         if product_id not in self._products:
 

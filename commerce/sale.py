@@ -29,6 +29,10 @@ class Sale:
         self._given = given
         self._reservations = Reservations(given)
 
+    async def aclose(self) -> None:
+        """Stop taking orders; who still waits hears `busy`."""
+        await self._reservations.aclose()
+
     async def reserve(
         self, customer_id: str, acknowledgement_id: str, amount_minor: object, currency: object, key: str
     ) -> OrderView:

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class CommerceService:
-    """Groups the use-cases; holds no state of its own, so any number of processes may run one.
+    """Groups the use-cases; keeps nothing but queues, so any number of processes may run one.
 
     `pool` stays the caller's and needs at least two connections; nothing connects before the first call.
     """
@@ -49,6 +49,10 @@ class CommerceService:
         relay = OutboxRelay(OutboxReader(self._pool, self.settings.acquire_timeout_s), read)
         self._units.after_facts(relay.wake)
         return relay
+
+    async def aclose(self) -> None:
+        """Stop what is under way; call it before the pool closes."""
+        await self.sale.aclose()
 
     async def sweep_forever(self, every_s: float = 1.0) -> None:
         """End what is over (reservations, points) until cancelled; any number of processes may sweep at once."""

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,8 +21,11 @@ from chat.archive_postgres import PostgresArchive
 from chat.broker_redis import RedisBroker
 from chat.errors import ChatError
 from chat.likes_redis import RedisLikeStore
+from chat.moderation_postgres import PostgresModeration
 from chat.phrase_list import ReloadingModerator
 from chat.presence_redis import RedisPresence
+from chat.restriction_feed import RestrictionFeed
+from chat.restrictions import Restrictions
 from commerce.service import CommerceService
 from commerce.settings import CommerceSettings
 from server.announcer import Announcer
@@ -91,6 +95,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         )
         stack.push_async_callback(client.aclose)
         parts = Parts(settings, pool, client)
+        stack.push_async_callback(parts.commerce.aclose)
         await stack.enter_async_context(_in_background(parts.background()))
         if parts.media is not None:
             await parts.media.start()
@@ -138,8 +143,13 @@ class Parts:
         )
         self.archive = PostgresArchive(pool)
         self.moderator = _moderator(settings)
+        self.moderation = PostgresModeration(pool)
+        self.restrictions = Restrictions()
+        self.restriction_feed = RestrictionFeed(self.moderation, self.restrictions)
         self.stream_state = StreamState(self.store, self.directory, self.broker, self.clocks)
         self.media = self._media() if "media" in settings.roles else None
+        if self.media is not None:
+            self.restriction_feed.on_ban(self.media.drop_person)
         self.gateway = self._gateway() if "gateway" in settings.roles else None
         consequences = Consequences(self.stream_state, self.media, self.commerce.stage)
         self.broadcasting = Broadcasting(
@@ -173,13 +183,19 @@ class Parts:
             likes=RedisLikeStore(self.client),
             presence=self.presence,
             moderator=self.moderator,
+            moderation=self.moderation,
+            restrictions=self.restrictions,
+            restriction_feed=self.restriction_feed,
             new_id=new_id,
         )
+
+    def _banned(self, account_id: str) -> bool:
+        return self.restrictions.banned(account_id, time.time())
 
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """What runs beside the listeners, each as one owned task."""
         work: list[Coroutine[Any, Any, None]] = [self.broker.run(), self.archive.run(), self.stream_state.run()]
-        work.append(self.moderator.run())
+        work += [self.moderator.run(), self.restriction_feed.run()]
         if "commerce" in self.settings.roles:
             work += [self.commerce.relay(Announcer(self.broker).take).run(), self.commerce.sweep_forever()]
         return work
@@ -215,7 +231,7 @@ class Parts:
             *points.routes(self.commerce),
         ]
         if self.media is not None:
-            gate = MediaGate(self.store, self.tokens, self.encoder_tokens)
+            gate = MediaGate(self.store, self.tokens, self.encoder_tokens, self._banned)
             routes += signalling.routes(self.media, gate)
         return routes
 
