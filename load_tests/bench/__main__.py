@@ -3,7 +3,10 @@
 import importlib
 import sys
 
-BENCHES = {"relay": "load_tests.bench.relay", "orders": "load_tests.bench.orders"}
+BENCHES = {
+    "relay": "load_tests.bench.relay",
+    "orders": "load_tests.bench.orders",
+}
 
 
 def main() -> int:

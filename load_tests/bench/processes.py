@@ -1,0 +1,71 @@
+"""Starts the processes of a benchmark and speaks to them by JSON lines; ends each by its own handle. Does I/O."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+_LINE_LIMIT: Final = 1 << 24
+_END_TIMEOUT_S: Final = 10.0
+
+
+class BenchFailed(Exception):
+    """A process ended or did not answer in time."""
+
+
+class LineProcess:
+    """A child that prints a line of JSON for each it gets; it ends when its standard input does."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    async def read(self, timeout_s: float) -> dict[str, Any]:
+        """Wait for its next line; raises BenchFailed."""
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(timeout_s):
+                line = await self._process.stdout.readline()
+        except TimeoutError:
+            raise BenchFailed(f"process {self.pid} did not answer within {timeout_s:g} s") from None
+        if not line:
+            raise BenchFailed(f"process {self.pid} ended early")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    async def ask(self, timeout_s: float = 30.0, **order: Any) -> dict[str, Any]:
+        """Send one order and wait for its answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        await self._process.stdin.drain()
+        return await self.read(timeout_s)
+
+    async def end(self) -> None:
+        """Close its input and wait; kill it when it does not end."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            async with asyncio.timeout(_END_TIMEOUT_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+
+@asynccontextmanager
+async def started(*command: str, core: int | None = None) -> AsyncIterator[LineProcess]:
+    """Run `python -m …` for the length of the block, pinned to one core where `core` says so."""
+    pin = ("taskset", "-c", str(core)) if core is not None else ()
+    process = await asyncio.create_subprocess_exec(
+        *pin, sys.executable, "-m", *command,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LINE_LIMIT,
+    )  # fmt: skip
+    child = LineProcess(process)
+    try:
+        yield child
+    finally:
+        await child.end()

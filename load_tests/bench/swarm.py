@@ -1,0 +1,189 @@
+"""A process of viewers that count: `python -m load_tests.bench.swarm`, told what to do by JSON lines. I/O: HTTP, UDP.
+
+Each viewer is a real DTLS-SRTP session with its own socket. It checks order by sequence number on every packet,
+decrypts one in 64, and sends receiver reports with REMB twice a second, as browsers do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import json
+import socket
+import struct
+import sys
+from typing import Any, Final
+
+import uvloop
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
+
+from load_tests.bench import pattern
+from load_tests.bench.source import post_offer
+from load_tests.bench.webrtc_client import Identity, WebRtcClient
+
+_SAMPLE_EVERY: Final = 64
+_REPORT_EVERY_S: Final = 0.5
+_CHECK_EVERY_S: Final = 5.0
+_CONNECT_TIMEOUT_S: Final = 60.0
+_AT_ONCE: Final = 16
+_SIOCGSTAMPNS: Final = 0x8907
+_TIMESPEC: Final = struct.Struct("@qq")
+_HEADERS: Final = {"Authorization": "Bearer bench"}
+"""The server under test lets everybody in; signalling still wants a bearer."""
+
+
+class CountingViewer:
+    """One viewer; counters are since `reset`."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.client = WebRtcClient(identity, self._received)
+        self.received = self.missing = self.late = self.decrypted = self.undecryptable = 0
+        self.octets = 0
+        self.delays_ns: list[int] = []
+        self._last: dict[int, int] = {}
+
+    def reset(self) -> None:
+        """Begin to count anew; sequence numbers go on."""
+        self.received = self.missing = self.late = self.decrypted = self.undecryptable = 0
+        self.octets = 0
+        self.delays_ns = []
+
+    def _received(self, datagram: memoryview) -> None:
+        if 192 <= datagram[1] <= 223:
+            return
+        self.received += 1
+        self.octets += len(datagram)
+        sequence = datagram[2] << 8 | datagram[3]
+        ssrc = int.from_bytes(datagram[8:12], "big")
+        step = (sequence - self._last.get(ssrc, sequence - 1)) & 0xFFFF
+        if step == 1:
+            self._last[ssrc] = sequence
+        elif step < 0x8000 and step:
+            self.missing += step - 1
+            self._last[ssrc] = sequence
+        else:
+            self.late += 1
+        if self.received % _SAMPLE_EVERY == 0:
+            self._sample(bytes(datagram))
+
+    def _sample(self, datagram: bytes) -> None:
+        arrived_ns = _arrived_ns(self.client.socket)
+        try:
+            plain = self.client.inbound.unprotect(datagram)
+        except Exception:
+            # pylibsrtp raises its own Error; a packet that does not authenticate is a finding, not a crash.
+            self.undecryptable += 1
+            return
+        self.decrypted += 1
+        start = 20 if plain[0] & 0x10 else 12
+        if arrived_ns:
+            self.delays_ns.append(arrived_ns - pattern.sent_ns(plain[start:]))
+
+    def report(self) -> None:
+        """Send a receiver report on every stream, with REMB."""
+        ssrcs = list(self._last)
+        blocks = b"".join(struct.pack("!LLLLLL", ssrc, 0, self._last[ssrc], 0, 0, 0) for ssrc in ssrcs)
+        report = struct.pack("!BBHL", 0x80 | len(ssrcs), 201, 1 + 6 * len(ssrcs), 1) + blocks
+        remb = struct.pack("!BBHLL", 0x8F, 206, 4 + len(ssrcs), 1, 0) + b"REMB"
+        remb += struct.pack("!BBH", len(ssrcs), 4 << 2 | 3, 0xD090)
+        remb += b"".join(struct.pack("!L", ssrc) for ssrc in ssrcs)
+        self.client.send(self.client.outbound.protect_rtcp(report + remb))
+
+
+def _arrived_ns(udp_socket: socket.socket) -> int:
+    """When the kernel got the datagram read last, 0 before it began to note that: a busy swarm reads late."""
+    try:
+        stamp = fcntl.ioctl(udp_socket, _SIOCGSTAMPNS, bytes(_TIMESPEC.size))
+    except OSError:
+        return 0
+    seconds, nanoseconds = _TIMESPEC.unpack(stamp)
+    return int(seconds * 1_000_000_000 + nanoseconds)
+
+
+class Swarm:
+    """All viewers of this process."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._identity = Identity()
+        self.viewers: list[CountingViewer] = []
+
+    async def join(self, count: int) -> None:
+        """Connect so many more viewers, a few at a time."""
+        gate = asyncio.Semaphore(_AT_ONCE)
+        async with ClientSession(
+            timeout=ClientTimeout(total=60), connector=TCPConnector(limit=_AT_ONCE), headers=_HEADERS
+        ) as http:
+
+            async def one() -> None:
+                async with gate:
+                    viewer = CountingViewer(self._identity)
+                    answer = await post_offer(http, self._url, viewer.client, "recvonly")
+                    await viewer.client.connect(answer, _CONNECT_TIMEOUT_S)
+                    self.viewers.append(viewer)
+
+            async with asyncio.TaskGroup() as group:
+                for _ in range(count):
+                    group.create_task(one())
+
+    async def report_forever(self) -> None:
+        """Every viewer's RTCP and consent, spread over their intervals."""
+        turn = 0
+        while True:
+            viewers = self.viewers
+            for position, viewer in enumerate(viewers):
+                if position % 10 == turn % 10:
+                    viewer.report()
+                if position % 100 == turn % 100:
+                    viewer.client.check()
+            turn += 1
+            await asyncio.sleep(_REPORT_EVERY_S / 10)
+
+    def totals(self) -> dict[str, Any]:
+        """Everything counted since the reset, over all viewers."""
+        delays = sorted(delay for viewer in self.viewers for delay in viewer.delays_ns)
+        return {
+            "viewers": len(self.viewers),
+            "received": sum(viewer.received for viewer in self.viewers),
+            "octets": sum(viewer.octets for viewer in self.viewers),
+            "missing": sum(viewer.missing for viewer in self.viewers),
+            "late": sum(viewer.late for viewer in self.viewers),
+            "decrypted": sum(viewer.decrypted for viewer in self.viewers),
+            "undecryptable": sum(viewer.undecryptable for viewer in self.viewers),
+            "silent": sum(viewer.received == 0 for viewer in self.viewers),
+            "delay_p50_ms": delays[len(delays) // 2] / 1e6 if delays else None,
+            "delay_p99_ms": delays[len(delays) * 99 // 100] / 1e6 if delays else None,
+        }
+
+
+async def serve(url: str) -> None:
+    """Obey the lines of standard input until it ends; every line is answered by one line."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    swarm = Swarm(url)
+    reporting = asyncio.create_task(swarm.report_forever())
+    while line := await reader.readline():
+        order = json.loads(line)
+        answer: dict[str, Any] = {}
+        if order["do"] == "join":
+            await swarm.join(order["viewers"])
+        elif order["do"] == "reset":
+            for viewer in swarm.viewers:
+                viewer.reset()
+        elif order["do"] == "addresses":
+            answer["addresses"] = [viewer.client.address for viewer in swarm.viewers]
+        elif order["do"] == "totals":
+            answer = swarm.totals()
+        print(json.dumps(answer), flush=True)
+    reporting.cancel()
+    await asyncio.gather(reporting, return_exceptions=True)
+    for viewer in swarm.viewers:
+        viewer.client.close()
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("url", help="the WHEP address")
+    uvloop.run(serve(arguments.parse_args().url))

@@ -1,0 +1,47 @@
+"""The relay benchmark in small: real processes, real DTLS-SRTP viewers, and an answer with the promised keys."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+import pytest
+
+from load_tests.bench import pattern
+
+
+async def run_bench(*arguments: str) -> dict[str, object]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "load_tests.bench", *arguments, stdout=asyncio.subprocess.PIPE
+    )
+    printed, _ = await process.communicate()
+    assert process.returncode == 0
+    found: dict[str, object] = json.loads(printed.decode().splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("writer", ["auto", "python"])
+async def test_viewers_of_the_relay_bench_lose_nothing(writer: str) -> None:
+    found = await run_bench("relay", "--viewers", "3", "--seconds", "1", "--writer", writer)
+    assert set(found) == {
+        "us_per_packet", "floor_us", "ratio", "loss", "viewers", "writer", "janus_us_per_packet",
+    }  # fmt: skip
+    assert found["viewers"] == 3
+    assert found["loss"] == 0
+
+
+def test_the_pattern_has_a_megabit_a_second_and_never_goes_back() -> None:
+    taken = [moment for moment, _ in zip(pattern.moments(), range(800), strict=False)]
+    assert [moment.at_s for moment in taken] == sorted(moment.at_s for moment in taken)
+    within = [moment for moment in taken if moment.at_s < 5]
+    frames = sum(moment.video for moment in within)
+    assert (frames, len(within) - frames) == (5 * pattern.FRAMES_PER_S, 5 * pattern.AUDIO_PER_S)
+    assert 0.9e6 < pattern.FRAMES_PER_S * pattern.PACKETS_PER_FRAME * pattern.VIDEO_BYTES * 8 < 1.1e6
+
+
+def test_payloads_tell_when_they_were_sent() -> None:
+    assert pattern.sent_ns(pattern.audio_payload(12345)) == 12345
+    assert pattern.sent_ns(pattern.video_payload(3, 0, 67890)) == 67890
+    assert pattern.video_payload(30, 0, 1)[:2] == bytes([0x10, 0])
+    assert pattern.video_payload(31, 1, 1)[:2] == bytes([0x00, 1])
