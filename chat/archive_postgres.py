@@ -14,7 +14,7 @@ from chat.comment_groups import CommentGroups
 from chat.errors import CommandRefused, Unavailable
 from chat.events import Comment
 
-_COLUMNS = (
+COLUMNS = (
     "comment_id, broadcast_id, account_id, client_message_id, nickname, role, kind, text, verdict, "
     "reasons, audience, at, stream_time_ms"
 )
@@ -22,30 +22,30 @@ _COLUMNS = (
 _REASONS = 9
 _SEPARATOR = "\x1f"
 _INSERT = f"""
-INSERT INTO comments ({_COLUMNS})
+INSERT INTO comments ({COLUMNS})
 SELECT comment_id, broadcast_id, account_id, client_message_id, nickname, role, kind, text, verdict,
        string_to_array(reasons, E'\\x1f'), audience, at, stream_time_ms
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::bigint[])
-     WITH ORDINALITY AS new ({_COLUMNS}, place)
+     WITH ORDINALITY AS new ({COLUMNS}, place)
 ORDER BY place
 ON CONFLICT (account_id, broadcast_id, client_message_id) DO NOTHING
 RETURNING comment_id
 """
 _FIRSTS = f"""
-SELECT {_COLUMNS} FROM comments JOIN unnest($1::text[], $2::text[], $3::text[])
+SELECT {COLUMNS} FROM comments JOIN unnest($1::text[], $2::text[], $3::text[])
     AS asked (account_id, broadcast_id, client_message_id) USING (account_id, broadcast_id, client_message_id)
 """
 _RECENT = f"""
-SELECT {_COLUMNS} FROM comments
+SELECT {COLUMNS} FROM comments
 WHERE broadcast_id = $1 AND verdict <> 'block' AND removed_at IS NULL AND (audience = 'all' OR $3)
 ORDER BY comment_seq DESC LIMIT $2
 """
 _PINNED = f"""
-SELECT {_COLUMNS} FROM pinned_comments JOIN comments USING (comment_id, broadcast_id) WHERE broadcast_id = $1
+SELECT {COLUMNS} FROM pinned_comments JOIN comments USING (comment_id, broadcast_id) WHERE broadcast_id = $1
 """
 _SHOWN = f"""
-SELECT {_COLUMNS} FROM comments
+SELECT {COLUMNS} FROM comments
 WHERE broadcast_id = $1 AND comment_id = $2 AND audience = 'all' AND removed_at IS NULL FOR SHARE
 """
 _ACT = """
@@ -84,7 +84,7 @@ class PostgresArchive:
         """As the port says."""
         async with self._connection() as connection:
             row = await connection.fetchrow(_PINNED, broadcast_id)
-        return None if row is None else _record(row).shown(with_verdict=False)
+        return None if row is None else record_of(row).shown(with_verdict=False)
 
     async def pin(self, broadcast_id: str, comment_id: str | None, actor_id: str, at: datetime) -> Comment | None:
         """As the port says."""
@@ -103,7 +103,7 @@ class PostgresArchive:
                 comment_id,
             )
             await connection.execute(_ACT, broadcast_id, "pin", comment_id, actor_id, None, at)
-            return _record(row).shown(with_verdict=False)
+            return record_of(row).shown(with_verdict=False)
 
     async def remove(self, broadcast_id: str, comment_id: str, actor_id: str, reason: str, at: datetime) -> bool:
         """As the port says."""
@@ -131,7 +131,7 @@ class PostgresArchive:
             firsts: dict[tuple[str, str, str], CommentRecord] = {}
             if repeats:
                 found = await connection.fetch(_FIRSTS, *map(list, zip(*repeats, strict=True)))
-                firsts = {_key(first): first for first in map(_record, found)}
+                firsts = {_key(first): first for first in map(record_of, found)}
         return [
             StoredComment(record, False) if record.comment_id in inserted else StoredComment(firsts[_key(record)], True)
             for record in records
@@ -148,13 +148,14 @@ class PostgresArchive:
 
 
 def _row(record: CommentRecord) -> list[object]:
-    values = [getattr(record, name) for name in _COLUMNS.split(", ")]
+    values = [getattr(record, name) for name in COLUMNS.split(", ")]
     values[_REASONS] = _SEPARATOR.join(record.reasons)
     return values
 
 
-def _record(row: asyncpg.Record) -> CommentRecord:
-    record = CommentRecord(**{name: row[name] for name in _COLUMNS.split(", ")})
+def record_of(row: asyncpg.Record) -> CommentRecord:
+    """Read a row that holds COLUMNS."""
+    record = CommentRecord(**{name: row[name] for name in COLUMNS.split(", ")})
     return replace(record, reasons=tuple(record.reasons))
 
 
@@ -163,5 +164,5 @@ def _key(record: CommentRecord) -> tuple[str, str, str]:
 
 
 def _shown(row: asyncpg.Record, *, staff: bool) -> Comment:
-    record = _record(row)
+    record = record_of(row)
     return record.shown(with_verdict=staff and record.verdict == "hold")

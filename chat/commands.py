@@ -11,6 +11,9 @@ from msgspec import Meta, Struct
 Token = Annotated[str, Meta(min_length=1, max_length=8_192)]
 BroadcastId = Annotated[str, Meta(pattern=r"^bc_[0-9a-z_]{1,40}\Z")]
 CommentId = Annotated[str, Meta(pattern=r"^cm_[0-9a-z_]{1,40}\Z")]
+AccountId = Annotated[str, Meta(pattern=r"^ac_[0-9a-z_]{1,40}\Z")]
+# No NUL: Postgres cannot keep it.
+Reason = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*\Z")]
 # Printable ASCII: the id comes back in acks and stands in a unique index, so nothing that normalises or hides.
 MessageId = Annotated[str, Meta(pattern=r"^[!-~]{1,64}\Z")]
 
@@ -65,8 +68,52 @@ class Remove(Struct, frozen=True, tag_field="type", tag="remove"):
 
     id: MessageId
     comment_id: CommentId
-    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+    reason: Reason
 
 
-Command = PostComment | Like | Tip | Pin | Remove
-ClientFrame = Hello | RefreshAuth | PostComment | Like | Tip | Pin | Remove
+class Release(Struct, frozen=True, tag_field="type", tag="release"):
+    """Let a held comment through; of one that is shown, settle what was reported."""
+
+    id: MessageId
+    comment_id: CommentId
+    reason: Reason
+
+
+class Mute(Struct, frozen=True, tag_field="type", tag="mute"):
+    """Let an account say nothing here for so long; 0 seconds lifts it."""
+
+    id: MessageId
+    account_id: AccountId
+    seconds: Annotated[int, Meta(ge=0, le=30 * 86_400)]
+    reason: Reason
+
+
+class Ban(Struct, frozen=True, tag_field="type", tag="ban"):
+    """Send an account out of every room and stream until it is lifted."""
+
+    id: MessageId
+    account_id: AccountId
+    reason: Reason
+    lift: bool = False
+
+
+class SetRules(Struct, frozen=True, tag_field="type", tag="rules"):
+    """Who of the viewers may talk, and how often; both rules are given each time."""
+
+    id: MessageId
+    muted_all: bool
+    slow_s: Annotated[int, Meta(ge=0, le=600)]
+    reason: Reason
+
+
+class Report(Struct, frozen=True, tag_field="type", tag="report"):
+    """Tell the monitor of a comment, or with null of the show."""
+
+    id: MessageId
+    comment_id: CommentId | None
+    reason: Reason
+
+
+MonitorsCommand = Release | Mute | Ban | SetRules | Report
+Command = PostComment | Like | Tip | Pin | Remove | MonitorsCommand
+ClientFrame = Hello | RefreshAuth | Command

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from msgspec import structs
@@ -12,11 +12,15 @@ from chat.archive import Archive, CommentRecord
 from chat.broker import Broker
 from chat.envelope import Audience, seal
 from chat.errors import Unavailable
-from chat.events import Ack, CommentPosted, CommentRemoved, Pinned
+from chat.events import Ack, CommentPosted, CommentRemoved, Pinned, Verdict
 from chat.moderation import Judge, Judgement
+from chat.monitor_desk import MonitorDesk
+from chat.normalising import normalise
 from chat.ports import Principal, StreamClock, TipDesk
+from chat.repetition import Repetition
+from chat.restrictions import Restrictions
 
-Spoken = commands.PostComment | commands.Tip | commands.Pin | commands.Remove
+Spoken = commands.PostComment | commands.Tip | commands.Pin | commands.Remove | commands.MonitorsCommand
 
 # A repeat of a comment this young is published again: the process may have died between keeping and publishing.
 _REPUBLISH_S = 60.0
@@ -44,6 +48,9 @@ class Conversation:
         clock: StreamClock,
         new_id: Callable[[str], str],
         now: Callable[[], datetime],
+        restrictions: Restrictions,
+        desk: MonitorDesk,
+        repetition: Repetition | None = None,
         tip_timeout_s: float = 5.0,
     ) -> None:
         """`now` is UTC, aware."""
@@ -54,6 +61,9 @@ class Conversation:
         self._clock = clock
         self._new_id = new_id
         self._now = now
+        self._restrictions = restrictions
+        self._desk = desk
+        self._repetition = repetition or Repetition()
         self._tip_timeout_s = tip_timeout_s
 
     async def carry_out(self, command: Spoken, speaker: Speaker) -> Ack:
@@ -67,9 +77,11 @@ class Conversation:
                 return await self._pin(command, speaker)
             case commands.Remove():
                 return await self._remove(command, speaker)
+            case _:
+                return await self._desk.carry_out(command, speaker.principal, speaker.broadcast_id)
 
     async def _post(self, command: commands.PostComment, speaker: Speaker) -> Ack:
-        judgement = self._moderator.judge(command.text)
+        judgement = self._judge(command, speaker)
         stream_time_ms = await self._clock.stream_time_ms(speaker.broadcast_id)
         stored = await self._archive.store(self._record(command, speaker, judgement, stream_time_ms))
         record = stored.record
@@ -77,6 +89,20 @@ class Conversation:
         if record.verdict != "block" and not (stored.repeated and age_s > _REPUBLISH_S):
             await self._publish(record)
         return Ack(command.id, record.verdict, record.shown(with_verdict=False))
+
+    def _judge(self, command: commands.PostComment, speaker: Speaker) -> Judgement:
+        """Judge the text, and of viewers whether they may talk now and have not said it too often."""
+        judgement = self._moderator.judge(command.text)
+        if speaker.principal.role != "viewer":
+            return judgement
+        account_id, now_s = speaker.principal.account_id, self._now().timestamp()
+        self._restrictions.check_talk(speaker.broadcast_id, account_id, command.id, now_s)
+        folded = normalise(command.text).folded or command.text
+        finding = self._repetition.find(speaker.broadcast_id, account_id, command.id, folded, now_s)
+        if finding is None:
+            return judgement
+        verdict: Verdict = "hold" if finding == "flood" and judgement.verdict != "block" else "block"
+        return replace(judgement, verdict=verdict, reasons=(*judgement.reasons, finding))
 
     def _record(
         self, command: commands.PostComment, speaker: Speaker, judgement: Judgement, stream_time_ms: int | None

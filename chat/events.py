@@ -111,6 +111,29 @@ class OrderChanged(Struct, frozen=True, tag_field="type", tag="order"):
     refusal: str | UnsetType = UNSET
 
 
+class Restricted(Struct, frozen=True, tag_field="type", tag="restricted"):
+    """To the person: you were muted here (or may talk again)."""
+
+    kind: Literal["muted", "unmuted"]
+    until_ms: int | None
+    reason: str
+
+
+class RulesChanged(Struct, frozen=True, tag_field="type", tag="rules"):
+    """Who of the viewers may talk, and how often."""
+
+    muted_all: bool
+    slow_s: int
+
+
+class Reported(Struct, frozen=True, tag_field="type", tag="reported"):
+    """To staff: viewers reported a comment, or with None the show; `count` people so far."""
+
+    comment_id: str | None
+    count: int
+    reason: str
+
+
 class You(Struct, frozen=True):
     """The viewer's own identity in the room."""
 
@@ -220,5 +243,8 @@ RoomEvent = (
     | QuotaChanged
     | StateChanged
     | OrderChanged
+    | Restricted
+    | RulesChanged
+    | Reported
 )
 ServerEvent = RoomEvent | Welcome | Ack | Erred | Heartbeat | PositionReached | Bye

@@ -37,8 +37,10 @@ def check(command: commands.Command, standing: Standing) -> None:
                 raise CommandRefused("tips_disabled", "tips are off while a product card is shown")
         case commands.Pin():
             _allow(standing.moderates)
-        case commands.Remove():
+        case commands.Remove() | commands.Release() | commands.Mute() | commands.Ban() | commands.SetRules():
             _allow(standing.role == "monitor")
+        case commands.Report():
+            _allow(standing.role == "viewer")
 
 
 def _allow(allowed: bool) -> None:

@@ -24,7 +24,8 @@ class Authenticator(Protocol):
     async def authenticate(self, token: str) -> Principal:
         """Return whose token this is.
 
-        Raises AuthenticationFailed `token_expired` for a token that was good, `unauthenticated` for any other.
+        Raises AuthenticationFailed `token_expired` for a token that was good, `banned` for a good one of a person who
+        may not take part, `unauthenticated` for any other.
         """
 
 

@@ -129,6 +129,10 @@ class Room:
         if not same_person:
             self._by_account.pop(member.account_id, None)
 
+    def of_account(self, account_id: str) -> tuple[Member, ...]:
+        """This person's connections here."""
+        return tuple(self._by_account.get(account_id, ()))
+
     def begin(self, position: Position, *, lost: bool = False) -> None:
         """Go on from a position; `lost`: events before it are gone that members were not told, which they will be."""
         self._position = position

@@ -380,6 +380,13 @@ class Rooms:
             _stop(opened)
             await self._broker.unsubscribe(room.broadcast_id)
 
+    def dismiss_account(self, account_id: str, close_code: CloseCode) -> None:
+        """Send all of a person's connections away, in every room."""
+        for opened in list(self._opened.values()):
+            for member in opened.room.of_account(account_id):
+                member.dismiss(close_code)
+                opened.room.remove(member)
+
     async def close(self) -> None:
         """Hand over the last likes and sign off; what the stores do not take now, clients send again."""
         await self.tick_likes()

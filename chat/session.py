@@ -80,6 +80,9 @@ class Dismiss:
 Effect = Authenticate | Join | Execute | Say | Dismiss
 
 
+_ENDINGS = {"token_expired": CloseCode.TOKEN_EXPIRED, "banned": CloseCode.BANNED}
+
+
 class _Phase(Enum):
     AWAITING_HELLO = 1
     AUTHENTICATING = 2
@@ -193,9 +196,9 @@ class Session:
 
     def authentication_failed(self, code: str, now_s: float) -> list[Effect]:
         """The token is not good; in `hello` that ends the connection, in a refresh the old token goes on."""
-        if self._phase is _Phase.JOINED:
+        if self._phase is _Phase.JOINED and code != "banned":
             return self._violated(FrameRefused("token_refused", code), now_s)
-        ending = CloseCode.TOKEN_EXPIRED if code == "token_expired" else CloseCode.UNAUTHENTICATED
+        ending = _ENDINGS.get(code, CloseCode.UNAUTHENTICATED)
         return self.refuse(ending, code, "the token is not accepted")
 
     def joined(self) -> None:

@@ -1,6 +1,7 @@
 """Who may send and receive media: sessions, encoder tokens and the broadcast's state, asked at signalling."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from server.auth.encoder_tokens_postgres import PREFIX, EncoderTokens
@@ -18,10 +19,13 @@ _ASK_AGAIN_S = 2
 class MediaGate:
     """Implements the signalling's gate."""
 
-    def __init__(self, store: BroadcastStore, tokens: Tokens, encoder_tokens: EncoderTokens) -> None:
+    def __init__(
+        self, store: BroadcastStore, tokens: Tokens, encoder_tokens: EncoderTokens, banned: Callable[[str], bool]
+    ) -> None:
         self._store = store
         self._tokens = tokens
         self._encoder_tokens = encoder_tokens
+        self._banned = banned
 
     async def may_publish(self, broadcast_id: str, bearer: str) -> str:
         """Return who publishes: this broadcast's host, or the encoder token's id."""
@@ -42,6 +46,8 @@ class MediaGate:
     async def may_view(self, broadcast_id: str, bearer: str) -> str:
         """Return who watches; staff may watch a rehearsal."""
         who = self._principal(bearer, broadcast_id)
+        if self._banned(who.account_id):
+            raise SignallingRefused(403, "banned", "this account may not take part")
         broadcast = await self._broadcast(broadcast_id)
         if broadcast.state in OVER:
             raise SignallingRefused(409, "broadcast_over", f"the broadcast is {broadcast.state}")

@@ -200,6 +200,10 @@ class MediaEngine:
             viewer.peer.close(reason)
         return len(sessions)
 
+    def drop_person(self, viewer_id: str) -> int:
+        """Close every session this viewer has in any broadcast; returns how many there were."""
+        return sum(self.drop_viewer(broadcast_id, viewer_id, "banned") for broadcast_id in tuple(self._relays))
+
     def snapshot(self) -> EngineStats:
         """Read all counters at once."""
         port, writer = self._running()

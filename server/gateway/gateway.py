@@ -18,6 +18,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Origin, Subprotocol
 
 from chat.archive import Archive
+from chat.barred import BarringAuthenticator
 from chat.broker import Broker
 from chat.close_codes import CloseCode
 from chat.codec import encode_event
@@ -25,9 +26,13 @@ from chat.conversation import Conversation
 from chat.events import Heartbeat
 from chat.likes import LikeStore
 from chat.moderation import Judge
+from chat.moderation_store import ModerationStore
+from chat.monitor_desk import MonitorDesk
 from chat.ports import Authenticator, BroadcastReader, StreamClock, TipDesk
 from chat.presence import Presence
 from chat.rate_limit import AccountBuckets
+from chat.restriction_feed import RestrictionFeed
+from chat.restrictions import Restrictions
 from chat.rooms import Rooms, RoomTimes
 from chat.session import SessionLimits
 from chat.shared_frame import SharedFrame
@@ -68,7 +73,7 @@ class GatewayOptions:
 class Gateway:
     """Serves rooms on one port from `start` until `stop`.
 
-    The broker and the archive are run by whoever owns them (their `run`), as they serve others too.
+    The broker, the archive and the restriction feed are run (`run`) by whoever owns them, as they serve others too.
     """
 
     def __init__(
@@ -85,6 +90,9 @@ class Gateway:
         likes: LikeStore,
         presence: Presence,
         moderator: Judge,
+        moderation: ModerationStore,
+        restrictions: Restrictions,
+        restriction_feed: RestrictionFeed,
         new_id: Callable[[str], str],
         listening: socket.socket | None = None,
     ) -> None:
@@ -103,6 +111,14 @@ class Gateway:
             now_ms=lambda: int(time.time() * 1_000),
             times=options.times,
         )
+        restriction_feed.on_ban(lambda account_id: self.rooms.dismiss_account(account_id, CloseCode.BANNED))
+        desk = MonitorDesk(
+            store=moderation,
+            broker=broker,
+            restrictions=restrictions,
+            restricted=restriction_feed.take,
+            now=lambda: datetime.now(UTC),
+        )
         conversation = Conversation(
             archive=archive,
             broker=broker,
@@ -111,9 +127,11 @@ class Gateway:
             clock=clock,
             new_id=new_id,
             now=lambda: datetime.now(UTC),
+            restrictions=restrictions,
+            desk=desk,
         )
         self._services = Services(
-            authenticator,
+            BarringAuthenticator(authenticator, restrictions),
             tips,
             self.rooms,
             conversation,

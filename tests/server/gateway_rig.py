@@ -19,8 +19,11 @@ from chat.archive_postgres import PostgresArchive
 from chat.broker_redis import RedisBroker
 from chat.likes_redis import RedisLikeStore
 from chat.moderation import Moderator
+from chat.moderation_postgres import PostgresModeration
 from chat.phrase_list import shipped_phrases
 from chat.presence_redis import RedisPresence
+from chat.restriction_feed import RestrictionFeed
+from chat.restrictions import Restrictions
 from server.gateway.gateway import SUBPROTOCOL, Gateway, GatewayOptions
 from server.ids import new_id
 from tests.chat.fakes import BROADCAST, FakeAuthenticator, FakeBroadcasts, FakeClock, FakeTips
@@ -97,6 +100,9 @@ class Rig:
         client: redis.asyncio.Redis = redis.asyncio.Redis(connection_pool=self.redis.connection_pool)
         broker, archive = RedisBroker(client), PostgresArchive(self.pool)
         running = [asyncio.create_task(broker.run()), asyncio.create_task(archive.run())]
+        moderation, restrictions = PostgresModeration(self.pool), Restrictions()
+        feed = RestrictionFeed(moderation, restrictions)
+        running.append(asyncio.create_task(feed.run()))
         gateway = Gateway(
             options=replace(GatewayOptions(port=0), **options),
             gateway_id=f"gw_{next(_gateway_numbers)}",
@@ -109,6 +115,9 @@ class Rig:
             likes=RedisLikeStore(client),
             presence=RedisPresence(client),
             moderator=Moderator(shipped_phrases()),
+            moderation=moderation,
+            restrictions=restrictions,
+            restriction_feed=feed,
             new_id=new_id,
         )
         await gateway.start()

@@ -1,5 +1,6 @@
 """Who may publish and watch, asked of real tables."""
 
+import time
 from datetime import UTC, datetime
 
 import asyncpg
@@ -22,7 +23,7 @@ async def gate(pool: asyncpg.Pool) -> MediaGate:
     for broadcast_id in (SHOW, "bc_other"):
         await store.create(broadcast_id, "ac_host", Draft("x", "", "ac_host", "ac_monitor", None), datetime.now(UTC))
     await pool.execute("UPDATE broadcasts SET state = 'live'")
-    return MediaGate(store, TOKENS, EncoderTokens(pool, ttl_s=60))
+    return MediaGate(store, TOKENS, EncoderTokens(pool, ttl_s=60), {"ac_banned"}.__contains__)
 
 
 def token_of(name: str, broadcast_id: str | None = None, now_s: int | None = None) -> str:
@@ -94,3 +95,8 @@ async def test_the_broadcast_state_decides(
 async def test_staff_watch_a_rehearsal(gate: MediaGate, pool: asyncpg.Pool) -> None:
     await pool.execute("UPDATE broadcasts SET state = 'rehearsal'")
     assert await gate.may_view(SHOW, token_of("monitor")) == "ac_monitor"
+
+
+async def test_a_banned_account_watches_nothing(gate: MediaGate) -> None:
+    token, _ = TOKENS.issue("ac_banned", "viewer", "x", now_s=int(time.time()))
+    assert await refusal(gate, "view", token) == (403, "banned")

@@ -1,0 +1,87 @@
+"""Carries out what monitors decide and viewers report: kept with its record, then told. I/O only through ports."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from msgspec import structs
+
+from chat import commands
+from chat.broker import Broker
+from chat.envelope import seal
+from chat.errors import CommandRefused
+from chat.events import Ack, CommentPosted, Reported, Restricted, RulesChanged
+from chat.moderation_store import Act, ModerationStore
+from chat.ports import Principal
+from chat.restrictions import EVERYWHERE, Restriction, Restrictions, RoomRules
+
+
+class MonitorDesk:
+    """An `Ack` that returns is durable in Postgres; other processes act on it within a second."""
+
+    def __init__(
+        self,
+        *,
+        store: ModerationStore,
+        broker: Broker,
+        restrictions: Restrictions,
+        restricted: Callable[[Restriction], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        """`restricted` is told at once of what was decided here; `now` is UTC, aware."""
+        self._store = store
+        self._broker = broker
+        self._restrictions = restrictions
+        self._restricted = restricted
+        self._now = now
+
+    async def carry_out(self, command: commands.MonitorsCommand, principal: Principal, broadcast_id: str) -> Ack:
+        """Do it and say so. Raises CommandRefused, Unavailable."""
+        act = Act(principal.account_id, command.reason, self._now())
+        match command:
+            case commands.Release():
+                await self._release(command, broadcast_id, act)
+            case commands.Mute():
+                await self._mute(command, broadcast_id, act)
+            case commands.Ban():
+                await self._ban(command, broadcast_id, act)
+            case commands.SetRules():
+                rules = RoomRules(command.muted_all, command.slow_s)
+                await self._store.rule(broadcast_id, rules, act)
+                self._restrictions.rule(broadcast_id, rules)
+                await self._broker.publish(broadcast_id, seal(RulesChanged(rules.muted_all, rules.slow_s)))
+            case commands.Report():
+                await self._report(command, broadcast_id, act)
+        return Ack(command.id, "done")
+
+    async def _release(self, command: commands.Release, broadcast_id: str, act: Act) -> None:
+        record = await self._store.release(broadcast_id, command.comment_id, act)
+        comment = record.shown(with_verdict=False)
+        await self._broker.publish(broadcast_id, seal(CommentPosted(**structs.asdict(comment))))
+
+    async def _mute(self, command: commands.Mute, broadcast_id: str, act: Act) -> None:
+        _not_oneself(command.account_id, act)
+        lifts = command.seconds == 0
+        until = act.at + timedelta(seconds=command.seconds)
+        restriction = Restriction("mute", broadcast_id, command.account_id, until.timestamp())
+        await self._store.restrict(restriction, broadcast_id, act, lifts=lifts)
+        self._restricted(restriction)
+        until_ms = None if lifts else int(until.timestamp() * 1_000)
+        event = Restricted("unmuted" if lifts else "muted", until_ms, command.reason)
+        await self._broker.publish(broadcast_id, seal(event, to=command.account_id))
+
+    async def _ban(self, command: commands.Ban, broadcast_id: str, act: Act) -> None:
+        _not_oneself(command.account_id, act)
+        until_s = act.at.timestamp() if command.lift else None
+        restriction = Restriction("ban", EVERYWHERE, command.account_id, until_s)
+        await self._store.restrict(restriction, broadcast_id, act, lifts=command.lift)
+        self._restricted(restriction)
+
+    async def _report(self, command: commands.Report, broadcast_id: str, act: Act) -> None:
+        count = await self._store.report(broadcast_id, command.comment_id, act.actor_id, command.reason, act.at)
+        event = Reported(command.comment_id, count, command.reason)
+        await self._broker.publish(broadcast_id, seal(event, audience="staff"))
+
+
+def _not_oneself(account_id: str, act: Act) -> None:
+    if account_id == act.actor_id:
+        raise CommandRefused("forbidden", "that is you")

@@ -1,0 +1,126 @@
+"""The monitor's acts over real sockets, gateways, Valkey and Postgres."""
+
+import asyncio
+import time
+from typing import Any
+
+import asyncpg
+import pytest
+import redis.asyncio
+
+from tests.chat.fakes import BROADCAST
+from tests.server.gateway_rig import Client, Rig, connected, joined
+
+PEOPLE = (("ac_viewer", "viewer"), ("ac_other", "viewer"), ("ac_monitor", "monitor"))
+
+
+@pytest.fixture
+def rig(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> Rig:
+    return Rig(pool, redis_client)
+
+
+async def act(client: Client, kind: str, **fields: Any) -> dict[str, Any]:
+    await client.send(type=kind, id=f"{kind}-1", reason="because", **fields)
+    return await client.next_of("ack", "error", where=lambda event: event.get("id") == f"{kind}-1")
+
+
+async def test_a_held_comment_is_released_to_everyone_and_recorded(rig: Rig) -> None:
+    async with rig.gateway() as gateway, joined(rig, gateway, *PEOPLE) as (viewer, other, monitor):
+        ack = await viewer.comment("这是最好的")
+        assert ack["verdict"] == "hold"
+        comment_id = ack["comment"]["comment_id"]
+        await monitor.next_of("comment", where=lambda event: event.get("verdict") == "hold")
+        assert (await act(other, "release", comment_id=comment_id))["code"] == "forbidden"
+        assert (await act(monitor, "release", comment_id=comment_id))["verdict"] == "done"
+        shown = await other.next_of("comment")
+        assert (shown["comment_id"], "verdict" in shown) == (comment_id, False)
+        await monitor.next_of("comment", where=lambda event: "verdict" not in event)
+    row = await rig.pool.fetchrow("SELECT act, comment_id, actor_id, reason FROM moderation_acts")
+    assert tuple(row) == ("release", comment_id, "ac_monitor", "because")
+    with pytest.raises(asyncpg.RaiseError):
+        await rig.pool.execute("DELETE FROM moderation_acts")
+
+
+async def until(viewer: Client, code: str | None) -> None:
+    """Say something now and then until it is answered with this code, or None for an ack."""
+    for _ in range(50):
+        if (await viewer.comment(f"你好 {time.monotonic()}")).get("code") == code:
+            return
+        await asyncio.sleep(0.3)
+    pytest.fail(f"never answered with {code}")
+
+
+async def test_a_mute_reaches_every_gateway_and_is_lifted(rig: Rig) -> None:
+    async with (
+        rig.gateway() as one,
+        rig.gateway() as two,
+        joined(rig, one, PEOPLE[2]) as (monitor,),
+        joined(rig, two, PEOPLE[0]) as (viewer,),
+    ):
+        assert (await act(monitor, "mute", account_id="ac_viewer", seconds=600))["verdict"] == "done"
+        told = await viewer.next_of("restricted")
+        assert (told["kind"], told["reason"]) == ("muted", "because")
+        await until(viewer, "muted")
+        await monitor.send(type="mute", id="lift", account_id="ac_viewer", seconds=0, reason="enough")
+        assert (await viewer.next_of("restricted"))["kind"] == "unmuted"
+        await until(viewer, None)
+
+
+async def test_a_ban_closes_every_socket_on_every_gateway_and_refuses_later_hellos(rig: Rig) -> None:
+    async with (
+        rig.gateway() as one,
+        rig.gateway() as two,
+        joined(rig, one, PEOPLE[2], PEOPLE[0]) as (monitor, here),
+        joined(rig, two, PEOPLE[0]) as (there,),
+    ):
+        started = time.monotonic()
+        assert (await act(monitor, "ban", account_id="ac_viewer"))["verdict"] == "done"
+        assert (await here.closed())[0] == 4505
+        assert (await there.closed())[0] == 4505
+        print(f"banned on both gateways after {time.monotonic() - started:.2f} s")
+        for gateway in (one, two):
+            async with connected(gateway) as again:
+                await again.hello(rig.authenticator.issue("ac_viewer"))
+                assert (await again.closed())[0] == 4505
+        assert (await act(monitor, "ban", account_id="ac_monitor"))["code"] == "forbidden"
+        await monitor.send(type="ban", id="lift", account_id="ac_viewer", lift=True, reason="appeal")
+        await monitor.next_of("ack", where=lambda event: event["id"] == "lift")
+        async with connected(one) as again:
+            assert (await again.hello(rig.authenticator.issue("ac_viewer")))["type"] == "welcome"
+
+
+async def test_rules_silence_viewers_and_not_staff(rig: Rig) -> None:
+    async with rig.gateway() as gateway, joined(rig, gateway, *PEOPLE) as (viewer, other, monitor):
+        assert (await act(monitor, "rules", muted_all=True, slow_s=0))["verdict"] == "done"
+        assert (await other.next_of("rules"))["muted_all"] is True
+        assert (await viewer.comment("你好"))["code"] == "muted_all"
+        assert (await monitor.comment("请稍等"))["verdict"] == "pass"
+        await monitor.send(type="rules", id="slow", muted_all=False, slow_s=60, reason="busy")
+        await other.next_of("rules", where=lambda event: event["slow_s"] == 60)
+        assert (await viewer.comment("你好"))["verdict"] == "pass"
+        refused = await viewer.comment("还有")
+        assert (refused["code"], refused["retry_after_ms"] > 0) == ("slow_mode", True)
+
+
+async def test_reports_reach_staff_once_a_person(rig: Rig) -> None:
+    async with rig.gateway() as gateway, joined(rig, gateway, *PEOPLE) as (viewer, other, monitor):
+        comment_id = (await viewer.comment("骂人的话"))["comment"]["comment_id"]
+        for _ in range(2):
+            assert (await act(other, "report", comment_id=comment_id))["verdict"] == "done"
+        assert (await act(viewer, "report", comment_id=None))["verdict"] == "done"
+        assert (await act(viewer, "report", comment_id="cm_none"))["code"] == "no_such_comment"
+        first = await monitor.next_of("reported")
+        assert (first["comment_id"], first["count"]) == (comment_id, 1)
+        show = await monitor.next_of("reported", where=lambda event: event["comment_id"] is None)
+        assert show["count"] == 1
+        assert "reported" not in {event["type"] for event in other.events}
+    assert await rig.pool.fetchval("SELECT count(*) FROM comment_reports WHERE broadcast_id = $1", BROADCAST) == 2
+
+
+async def test_the_fourth_same_text_is_seen_by_nobody_else(rig: Rig) -> None:
+    async with rig.gateway() as gateway, joined(rig, gateway, *PEOPLE[:2]) as (viewer, other):
+        verdicts = [(await viewer.comment("买买买"))["verdict"] for _ in range(4)]
+        assert verdicts == ["pass", "pass", "pass", "block"]
+        await viewer.comment("谢谢")
+        await other.next_of("comment", where=lambda event: event["text"] == "谢谢")
+        assert other.texts().count("买买买") == 3
