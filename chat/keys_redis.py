@@ -39,6 +39,11 @@ def likes_total_key(broadcast_id: str) -> str:
     return f"wc:{{room:{broadcast_id}}}:likes_total"
 
 
+def likes_run_key(broadcast_id: str) -> str:
+    """The run id of the Redis process in which likes were last made whole."""
+    return f"wc:{{room:{broadcast_id}}}:likes_run"
+
+
 def presence_key(broadcast_id: str) -> str:
     """The hash of each gateway's connection count and its expiry."""
     return f"wc:{{room:{broadcast_id}}}:presence"

@@ -15,6 +15,16 @@ class LikeStore(Protocol):
         """
 
 
+class LikeCheckpoint(Protocol):
+    """Keeps each client's highest count durably; keys are broadcast and client."""
+
+    async def save(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """Raise each client's highest count where these are higher; repeats change nothing. Raises Unavailable."""
+
+    async def load(self, broadcast_id: str) -> dict[str, int]:
+        """Return each client's highest count in a broadcast. Raises Unavailable."""
+
+
 class LikeTally:
     """What this process knows of one room's likes: counts to send to the store, and the total to show.
 

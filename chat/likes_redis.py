@@ -1,20 +1,33 @@
-"""Likes in Redis: one atomic script a room and tick. Talks to Redis."""
+"""Likes in Redis, where all processes add them up, checkpointed each second. Talks to Redis."""
 
 import asyncio
-from collections.abc import Mapping
+import itertools
+import logging
+from collections.abc import Iterable, Mapping
 
 import redis.asyncio
 from redis.exceptions import RedisError
 
 from chat.errors import Unavailable
-from chat.keys_redis import likes_key, likes_total_key
+from chat.keys_redis import likes_key, likes_run_key, likes_total_key
+from chat.likes import LikeCheckpoint
+
+log = logging.getLogger(__name__)
 
 _KEEP_S = 7 * 24 * 3600
+# How many counts one script takes, well below what Lua can unpack and what would hold Redis for long.
+_PORTION = 2_000
+_FORGOTTEN = -1
 
-# KEYS: highest counts, total. ARGV: seconds to keep, then client and count in turn.
-_MERGE = """
+# KEYS: highest counts, total, the server process that they were last made whole in. ARGV: seconds to keep, 'merge' or
+# 'restore' (or 'restored', the last portion of it), then client and count in turn.
+_MERGE = f"""
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+if ARGV[2] == 'merge' and (redis.call('GET', KEYS[3]) ~= run or redis.call('EXISTS', KEYS[2]) == 0) then
+  return {_FORGOTTEN}
+end
 local gained = 0
-for i = 2, #ARGV, 2 do
+for i = 3, #ARGV, 2 do
   local old = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0')
   local new = tonumber(ARGV[i + 1])
   if new > old then
@@ -22,30 +35,90 @@ for i = 2, #ARGV, 2 do
     gained = gained + new - old
   end
 end
-if gained > 0 then
+if ARGV[2] == 'restored' then
+  local total = 0
+  for _, count in ipairs(redis.call('HVALS', KEYS[1])) do total = total + count end
+  redis.call('SET', KEYS[2], string.format('%d', total))
+  redis.call('SET', KEYS[3], run)
+elseif ARGV[2] == 'merge' and gained > 0 then
   redis.call('INCRBY', KEYS[2], gained)
-  redis.call('EXPIRE', KEYS[1], ARGV[1])
-  redis.call('EXPIRE', KEYS[2], ARGV[1])
 end
+for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[1]) end
 return tonumber(redis.call('GET', KEYS[2]) or '0')
 """
 
 
 class RedisLikeStore:
-    """The sum is kept beside the counts, so a merge costs as much as it brings, however many clients there are."""
+    """The sum is kept beside the counts, so a merge costs as much as it brings, however many clients there are.
 
-    def __init__(self, client: redis.asyncio.Redis, *, timeout_s: float = 3.0) -> None:
+    Redis may lose what it has (a restart loses the last moments even when it keeps the rest): the first to notice
+    restores from the checkpoint, with what this process has not saved yet. `run` must run for counts to be saved;
+    until then they are held here, one number for each client that likes.
+    """
+
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        checkpoint: LikeCheckpoint,
+        *,
+        timeout_s: float = 3.0,
+        save_every_s: float = 1.0,
+    ) -> None:
         self._merge = client.register_script(_MERGE)
+        self._checkpoint = checkpoint
         self._timeout_s = timeout_s
+        self._save_every_s = save_every_s
+        self._unsaved: dict[tuple[str, str], int] = {}
 
     async def merge(self, broadcast_id: str, counts: Mapping[str, int]) -> int:
         """As the port says."""
-        flat: list[str | int] = [_KEEP_S]
-        for client, count in counts.items():
+        self._hold({(broadcast_id, client): count for client, count in counts.items()})
+        total = await self._run(broadcast_id, "merge", counts.items())
+        return total if total != _FORGOTTEN else await self._restore(broadcast_id)
+
+    async def _restore(self, broadcast_id: str) -> int:
+        """Make Redis whole again from the checkpoint; several processes at once do no harm."""
+        saved = await self._checkpoint.load(broadcast_id)
+        # Taken after the load: what was saved before it is in it, what was not is still held here.
+        held = [(client, count) for (room, client), count in self._unsaved.items() if room == broadcast_id]
+        counts = itertools.chain(saved.items(), held)
+        while portion := list(itertools.islice(counts, _PORTION)):
+            await self._run(broadcast_id, "restore", portion)
+        log.info("likes of %s restored: %d clients", broadcast_id, len(saved))
+        return await self._run(broadcast_id, "restored", ())
+
+    async def _run(self, broadcast_id: str, mode: str, counts: Iterable[tuple[str, int]]) -> int:
+        keys = [likes_key(broadcast_id), likes_total_key(broadcast_id), likes_run_key(broadcast_id)]
+        flat: list[str | int] = [_KEEP_S, mode]
+        for client, count in counts:
             flat += (client, count)
         try:
             async with asyncio.timeout(self._timeout_s):
-                total = await self._merge([likes_key(broadcast_id), likes_total_key(broadcast_id)], flat)
+                return int(await self._merge(keys, flat))
         except (RedisError, OSError, TimeoutError) as error:
             raise Unavailable("likes cannot be counted now") from error
-        return int(total)
+
+    def _hold(self, counts: Mapping[tuple[str, str], int]) -> None:
+        for client, count in counts.items():
+            self._unsaved[client] = max(count, self._unsaved.get(client, 0))
+
+    async def run(self) -> None:
+        """Save what is held each second until cancelled, and once more then."""
+        try:
+            while True:
+                await asyncio.sleep(self._save_every_s)
+                await self._save()
+        finally:
+            await self._save()
+
+    async def _save(self) -> None:
+        if not self._unsaved:
+            return
+        saving = dict(self._unsaved)
+        try:
+            await self._checkpoint.save(saving)
+        except Unavailable:
+            log.warning("likes of %d clients wait to be saved", len(saving))
+        else:
+            # Held until saved, so that a restore meanwhile misses nothing; what rose since is held on.
+            self._unsaved = {client: count for client, count in self._unsaved.items() if count > saving.get(client, -1)}

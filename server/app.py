@@ -20,6 +20,7 @@ from aiohttp import web
 from chat.archive_postgres import PostgresArchive
 from chat.broker_redis import RedisBroker
 from chat.errors import ChatError
+from chat.likes_postgres import PostgresLikeCheckpoint
 from chat.likes_redis import RedisLikeStore
 from chat.moderation_postgres import PostgresModeration
 from chat.phrase_list import ReloadingModerator
@@ -142,6 +143,7 @@ class Parts:
             ),
         )
         self.archive = PostgresArchive(pool)
+        self.likes = RedisLikeStore(client, PostgresLikeCheckpoint(pool))
         self.moderator = _moderator(settings)
         self.moderation = PostgresModeration(pool)
         self.restrictions = Restrictions()
@@ -180,7 +182,7 @@ class Parts:
             clock=self.clocks,
             broker=self.broker,
             archive=self.archive,
-            likes=RedisLikeStore(self.client),
+            likes=self.likes,
             presence=self.presence,
             moderator=self.moderator,
             moderation=self.moderation,
@@ -195,7 +197,7 @@ class Parts:
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """What runs beside the listeners, each as one owned task."""
         work: list[Coroutine[Any, Any, None]] = [self.broker.run(), self.archive.run(), self.stream_state.run()]
-        work += [self.moderator.run(), self.restriction_feed.run()]
+        work += [self.likes.run(), self.moderator.run(), self.restriction_feed.run()]
         if "commerce" in self.settings.roles:
             work += [self.commerce.relay(Announcer(self.broker).take).run(), self.commerce.sweep_forever()]
         return work

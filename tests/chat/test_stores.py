@@ -20,6 +20,16 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 _numbers = iter(range(10**6))
 
 
+class NoCheckpoint:
+    """A checkpoint with nothing in it."""
+
+    async def save(self, counts: object) -> None:
+        pass
+
+    async def load(self, broadcast_id: str) -> dict[str, int]:
+        return {}
+
+
 def record(**changes: object) -> CommentRecord:
     number = next(_numbers)
     fields: dict[str, object] = {
@@ -135,7 +145,7 @@ def test_likes_are_the_sum_of_each_clients_highest(redis_url: str, merges: list[
     async def run() -> None:
         client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(redis_url)
         await client.flushdb()
-        store = RedisLikeStore(client)
+        store = RedisLikeStore(client, NoCheckpoint())
         highest: dict[str, int] = {}
         for counts in [*merges, *merges]:
             total = await store.merge("bc_1", counts)
@@ -148,7 +158,7 @@ def test_likes_are_the_sum_of_each_clients_highest(redis_url: str, merges: list[
 
 
 async def test_concurrent_merges_lose_nothing(redis_client: redis.asyncio.Redis) -> None:
-    store = RedisLikeStore(redis_client)
+    store = RedisLikeStore(redis_client, NoCheckpoint())
     await asyncio.gather(*(store.merge("bc_1", {f"c{i % 7}": i}) for i in range(60)))
     assert await store.merge("bc_1", {}) == sum(range(53, 60))
 
@@ -179,7 +189,7 @@ async def test_a_monitor_is_last_seen_when_reported(redis_client: redis.asyncio.
 async def test_stores_without_redis_say_so() -> None:
     client: redis.asyncio.Redis = redis.asyncio.Redis(host="127.0.0.1", port=1)
     with pytest.raises(Unavailable):
-        await RedisLikeStore(client).merge("bc_1", {})
+        await RedisLikeStore(client, NoCheckpoint()).merge("bc_1", {})
     with pytest.raises(Unavailable):
         await RedisPresence(client).report("bc_1", "gw", 1, ())
     with pytest.raises(Unavailable):

@@ -17,6 +17,7 @@ from websockets.typing import Subprotocol
 
 from chat.archive_postgres import PostgresArchive
 from chat.broker_redis import RedisBroker
+from chat.likes_postgres import PostgresLikeCheckpoint
 from chat.likes_redis import RedisLikeStore
 from chat.moderation import Moderator
 from chat.moderation_postgres import PostgresModeration
@@ -99,7 +100,8 @@ class Rig:
         """Run one more gateway, as another process would."""
         client: redis.asyncio.Redis = redis.asyncio.Redis(connection_pool=self.redis.connection_pool)
         broker, archive = RedisBroker(client), PostgresArchive(self.pool)
-        running = [asyncio.create_task(broker.run()), asyncio.create_task(archive.run())]
+        likes = RedisLikeStore(client, PostgresLikeCheckpoint(self.pool))
+        running = [asyncio.create_task(part.run()) for part in (broker, archive, likes)]
         moderation, restrictions = PostgresModeration(self.pool), Restrictions()
         feed = RestrictionFeed(moderation, restrictions)
         running.append(asyncio.create_task(feed.run()))
@@ -112,7 +114,7 @@ class Rig:
             clock=FakeClock(),
             broker=broker,
             archive=archive,
-            likes=RedisLikeStore(client),
+            likes=likes,
             presence=RedisPresence(client),
             moderator=Moderator(shipped_phrases()),
             moderation=moderation,
