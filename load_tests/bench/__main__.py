@@ -5,6 +5,7 @@ import sys
 
 BENCHES = {
     "relay": "load_tests.bench.relay",
+    "joins": "load_tests.bench.joins",
     "orders": "load_tests.bench.orders",
 }
 

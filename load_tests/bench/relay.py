@@ -21,6 +21,7 @@ from aiohttp import ClientSession, ClientTimeout
 from load_tests.bench import pattern
 from load_tests.bench.floor import Floor, FloorUnavailable, measure
 from load_tests.bench.processes import LineProcess, started
+from load_tests.bench.signalling import HEADERS
 from load_tests.bench.source import Source
 from load_tests.bench.webrtc_client import Identity
 
@@ -58,8 +59,7 @@ async def run(given: argparse.Namespace) -> dict[str, Any]:
         )
         ready = await server.read(30)
         base = f"http://127.0.0.1:{ready['http_port']}"
-        headers = {"Authorization": "Bearer bench"}
-        http = await stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=60), headers=headers))
+        http = await stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=60), headers=HEADERS))
         source = Source(Identity())
         stack.callback(source.close)
         await source.publish(http, f"{base}/whip/bench", _CONNECT_TIMEOUT_S)

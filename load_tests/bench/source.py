@@ -10,8 +10,9 @@ from typing import Final
 from aiohttp import ClientSession
 
 from load_tests.bench import pattern
-from load_tests.bench.offers import AUDIO_PAYLOAD_TYPE, VIDEO_PAYLOAD_TYPE, offer
-from load_tests.bench.webrtc_client import ConnectFailed, Identity, WebRtcClient
+from load_tests.bench.offers import AUDIO_PAYLOAD_TYPE, VIDEO_PAYLOAD_TYPE
+from load_tests.bench.signalling import post_offer
+from load_tests.bench.webrtc_client import Identity, WebRtcClient
 
 _HEADER: Final = struct.Struct("!BBHLL")
 _CHECK_EVERY_S: Final = 5.0
@@ -60,13 +61,3 @@ class Source:
     def close(self) -> None:
         """End the session."""
         self._client.close()
-
-
-async def post_offer(http: ClientSession, url: str, client: WebRtcClient, direction: str) -> str:
-    """POST the client's offer to a WHIP or WHEP address; returns the answer. Raises ConnectFailed."""
-    body = offer(client.ufrag, client.password, client.identity.fingerprint, client.address, direction)
-    async with http.post(url, data=body, headers={"Content-Type": "application/sdp"}) as response:
-        answer = await response.text()
-        if response.status != 201:
-            raise ConnectFailed(f"{url} answered {response.status}: {answer[:200]}")
-        return answer

@@ -13,13 +13,14 @@ import json
 import socket
 import struct
 import sys
+import time
 from typing import Any, Final
 
 import uvloop
-from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
 from load_tests.bench import pattern
-from load_tests.bench.source import post_offer
+from load_tests.bench.offers import VIDEO_PAYLOAD_TYPE
+from load_tests.bench.signalling import Signaller, signaller
 from load_tests.bench.webrtc_client import Identity, WebRtcClient
 
 _SAMPLE_EVERY: Final = 64
@@ -29,8 +30,6 @@ _CONNECT_TIMEOUT_S: Final = 60.0
 _AT_ONCE: Final = 16
 _SIOCGSTAMPNS: Final = 0x8907
 _TIMESPEC: Final = struct.Struct("@qq")
-_HEADERS: Final = {"Authorization": "Bearer bench"}
-"""The server under test lets everybody in; signalling still wants a bearer."""
 
 
 class CountingViewer:
@@ -41,6 +40,9 @@ class CountingViewer:
         self.received = self.missing = self.late = self.decrypted = self.undecryptable = 0
         self.octets = 0
         self.delays_ns: list[int] = []
+        self.asked_s = time.monotonic()
+        self.first_frame_s: float | None = None
+        """From the offer to the end of the first frame of video."""
         self._last: dict[int, int] = {}
 
     def reset(self) -> None:
@@ -54,6 +56,8 @@ class CountingViewer:
             return
         self.received += 1
         self.octets += len(datagram)
+        if self.first_frame_s is None and datagram[1] == 0x80 | VIDEO_PAYLOAD_TYPE:
+            self.first_frame_s = time.monotonic() - self.asked_s
         sequence = datagram[2] << 8 | datagram[3]
         ssrc = int.from_bytes(datagram[8:12], "big")
         step = (sequence - self._last.get(ssrc, sequence - 1)) & 0xFFFF
@@ -109,23 +113,20 @@ class Swarm:
         self._identity = Identity()
         self.viewers: list[CountingViewer] = []
 
-    async def join(self, count: int) -> None:
-        """Connect so many more viewers, a few at a time."""
-        gate = asyncio.Semaphore(_AT_ONCE)
-        async with ClientSession(
-            timeout=ClientTimeout(total=60), connector=TCPConnector(limit=_AT_ONCE), headers=_HEADERS
-        ) as http:
+    async def join(self, count: int, per_s: float | None) -> None:
+        """Connect so many more viewers, a few at a time or, with `per_s`, at that rate whatever happens."""
+        gate = asyncio.Semaphore(_AT_ONCE if per_s is None else count)
+        start_s = time.monotonic()
+        async with signaller(self._url) as answer, asyncio.TaskGroup() as group:
+            for index in range(count):
+                await asyncio.sleep(start_s + index / per_s - time.monotonic() if per_s is not None else 0)
+                group.create_task(self._one(gate, answer))
 
-            async def one() -> None:
-                async with gate:
-                    viewer = CountingViewer(self._identity)
-                    answer = await post_offer(http, self._url, viewer.client, "recvonly")
-                    await viewer.client.connect(answer, _CONNECT_TIMEOUT_S)
-                    self.viewers.append(viewer)
-
-            async with asyncio.TaskGroup() as group:
-                for _ in range(count):
-                    group.create_task(one())
+    async def _one(self, gate: asyncio.Semaphore, answer: Signaller) -> None:
+        async with gate:
+            viewer = CountingViewer(self._identity)
+            await viewer.client.connect(await answer(viewer.client), _CONNECT_TIMEOUT_S)
+            self.viewers.append(viewer)
 
     async def report_forever(self) -> None:
         """Every viewer's RTCP and consent, spread over their intervals."""
@@ -142,6 +143,7 @@ class Swarm:
 
     def totals(self) -> dict[str, Any]:
         """Everything counted since the reset, over all viewers."""
+        firsts = sorted(viewer.first_frame_s for viewer in self.viewers if viewer.first_frame_s is not None)
         delays = sorted(delay for viewer in self.viewers for delay in viewer.delays_ns)
         return {
             "viewers": len(self.viewers),
@@ -152,6 +154,8 @@ class Swarm:
             "decrypted": sum(viewer.decrypted for viewer in self.viewers),
             "undecryptable": sum(viewer.undecryptable for viewer in self.viewers),
             "silent": sum(viewer.received == 0 for viewer in self.viewers),
+            "first_frames": len(firsts),
+            "first_frame_p95_ms": firsts[len(firsts) * 95 // 100] * 1e3 if firsts else None,
             "delay_p50_ms": delays[len(delays) // 2] / 1e6 if delays else None,
             "delay_p99_ms": delays[len(delays) * 99 // 100] / 1e6 if delays else None,
         }
@@ -168,7 +172,7 @@ async def serve(url: str) -> None:
         order = json.loads(line)
         answer: dict[str, Any] = {}
         if order["do"] == "join":
-            await swarm.join(order["viewers"])
+            await swarm.join(order["viewers"], order.get("per_s"))
         elif order["do"] == "reset":
             for viewer in swarm.viewers:
                 viewer.reset()
@@ -185,5 +189,5 @@ async def serve(url: str) -> None:
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("url", help="the WHEP address")
+    arguments.add_argument("url", help="the WHEP address, or a unix socket that answers lines")
     uvloop.run(serve(arguments.parse_args().url))

@@ -12,6 +12,7 @@ import json
 import resource
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -55,8 +56,16 @@ def figures(engine: MediaEngine) -> dict[str, object]:
     }
 
 
-async def serve(settings: MediaSettings) -> None:
-    """Run until standard input ends."""
+async def answer_lines(engine: MediaEngine, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer viewers' offers, one JSON line each: signalling without HTTP, to measure what HTTP costs."""
+    while line := await reader.readline():
+        answer = await engine.view("bench", "bench", json.loads(line)["offer"])
+        writer.write(json.dumps({"answer": answer.sdp}).encode() + b"\n")
+    writer.close()
+
+
+async def serve(settings: MediaSettings, lines: str | None) -> None:
+    """Run until standard input ends; `lines` names a unix socket for signalling without HTTP."""
     engine = MediaEngine(settings, lambda _: None)
     application = web.Application()
     application.add_routes(routes(engine, OpenGate()))
@@ -69,6 +78,8 @@ async def serve(settings: MediaSettings) -> None:
     await engine.start()
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
+    if lines is not None:
+        await asyncio.start_unix_server(partial(answer_lines, engine), lines)
     print(json.dumps({"http_port": runner.addresses[0][1], "writer": engine.writer_choice.name}), flush=True)
     try:
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
@@ -80,6 +91,7 @@ async def serve(settings: MediaSettings) -> None:
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--writer", choices=get_args(WriterName), default="auto")
+    arguments.add_argument("--lines", default=None, help="a unix socket that answers offers without HTTP")
     given = arguments.parse_args()
     loopback = MediaSettings(bind_host="127.0.0.1", max_viewers=20_000, max_half_open=20_000)
-    uvloop.run(serve(replace(loopback, packet_writer=given.writer)))
+    uvloop.run(serve(replace(loopback, packet_writer=given.writer), given.lines))

@@ -45,3 +45,10 @@ def test_payloads_tell_when_they_were_sent() -> None:
     assert pattern.sent_ns(pattern.video_payload(3, 0, 67890)) == 67890
     assert pattern.video_payload(30, 0, 1)[:2] == bytes([0x10, 0])
     assert pattern.video_payload(31, 1, 1)[:2] == bytes([0x00, 1])
+
+
+async def test_the_joins_bench_compares_with_stock_aiortc_in_one_run() -> None:
+    found = await run_bench("joins", "--viewers", "5")
+    assert set(found) == {
+        "cpu_ms_per_join", "stock_ms_per_join", "ratio", "joins_per_s", "rss_per_viewer_bytes", "first_frame_p95_ms",
+    }  # fmt: skip
