@@ -14,6 +14,9 @@ CommentId = Annotated[str, Meta(pattern=r"^cm_[0-9a-z_]{1,40}\Z")]
 AccountId = Annotated[str, Meta(pattern=r"^ac_[0-9a-z_]{1,40}\Z")]
 # No NUL: Postgres cannot keep it.
 Reason = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*\Z")]
+PollId = Annotated[str, Meta(pattern=r"^pl_[0-9a-z_]{1,40}\Z")]
+OfficialText = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*\Z")]
+PollText = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00]*\Z")]
 # Printable ASCII: the id comes back in acks and stands in a unique index, so nothing that normalises or hides.
 MessageId = Annotated[str, Meta(pattern=r"^[!-~]{1,64}\Z")]
 
@@ -114,6 +117,52 @@ class Report(Struct, frozen=True, tag_field="type", tag="report"):
     reason: Reason
 
 
+class PickQuestion(Struct, frozen=True, tag_field="type", tag="pick"):
+    """Take up a question; it is shown to all until it is answered."""
+
+    id: MessageId
+    comment_id: CommentId
+
+
+class Answer(Struct, frozen=True, tag_field="type", tag="answer"):
+    """Answer officially, a question or with null unasked."""
+
+    id: MessageId
+    comment_id: CommentId | None
+    text: OfficialText
+
+
+class Announce(Struct, frozen=True, tag_field="type", tag="announce"):
+    """Tell the whole room something; it replaces what was announced before."""
+
+    id: MessageId
+    text: OfficialText
+
+
+class OpenPoll(Struct, frozen=True, tag_field="type", tag="poll.open"):
+    """Ask the room to choose; one poll is open at a time."""
+
+    id: MessageId
+    question: PollText
+    options: Annotated[list[PollText], Meta(min_length=2, max_length=6)]
+
+
+class ClosePoll(Struct, frozen=True, tag_field="type", tag="poll.close"):
+    """Take no more votes."""
+
+    id: MessageId
+    poll_id: PollId
+
+
+class Vote(Struct, frozen=True, tag_field="type", tag="vote"):
+    """Choose an option, counted from 0; the first vote stays."""
+
+    id: MessageId
+    poll_id: PollId
+    choice: Annotated[int, Meta(ge=0, le=5)]
+
+
+TalkCommand = PickQuestion | Answer | Announce | OpenPoll | ClosePoll | Vote
 MonitorsCommand = Release | Mute | Ban | SetRules | Report
-Command = PostComment | Like | Tip | Pin | Remove | MonitorsCommand
+Command = PostComment | Like | Tip | Pin | Remove | MonitorsCommand | TalkCommand
 ClientFrame = Hello | RefreshAuth | Command

@@ -19,8 +19,16 @@ from chat.normalising import normalise
 from chat.ports import Principal, StreamClock, TipDesk
 from chat.repetition import Repetition
 from chat.restrictions import Restrictions
+from chat.talk_desk import TalkDesk
 
-Spoken = commands.PostComment | commands.Tip | commands.Pin | commands.Remove | commands.MonitorsCommand
+Spoken = (
+    commands.PostComment
+    | commands.Tip
+    | commands.Pin
+    | commands.Remove
+    | commands.MonitorsCommand
+    | commands.TalkCommand
+)
 
 # A repeat of a comment this young is published again: the process may have died between keeping and publishing.
 _REPUBLISH_S = 60.0
@@ -50,6 +58,7 @@ class Conversation:
         now: Callable[[], datetime],
         restrictions: Restrictions,
         desk: MonitorDesk,
+        talk: TalkDesk,
         repetition: Repetition | None = None,
         tip_timeout_s: float = 5.0,
     ) -> None:
@@ -63,6 +72,7 @@ class Conversation:
         self._now = now
         self._restrictions = restrictions
         self._desk = desk
+        self._talk = talk
         self._repetition = repetition or Repetition()
         self._tip_timeout_s = tip_timeout_s
 
@@ -77,6 +87,15 @@ class Conversation:
                 return await self._pin(command, speaker)
             case commands.Remove():
                 return await self._remove(command, speaker)
+            case (
+                commands.PickQuestion()
+                | commands.Answer()
+                | commands.Announce()
+                | commands.OpenPoll()
+                | commands.ClosePoll()
+                | commands.Vote()
+            ):
+                return await self._talk.carry_out(command, speaker.principal, speaker.broadcast_id)
             case _:
                 return await self._desk.carry_out(command, speaker.principal, speaker.broadcast_id)
 

@@ -134,6 +134,72 @@ class Reported(Struct, frozen=True, tag_field="type", tag="reported"):
     reason: str
 
 
+class Speaker(Struct, frozen=True):
+    """Who speaks for the bank; `licence_no` is empty for who has none and may not answer."""
+
+    account_id: str
+    display_name: str
+    licence_no: str
+
+
+class QuestionMoved(Struct, frozen=True, tag_field="type", tag="question"):
+    """A question was taken up, or answered."""
+
+    state: Literal["picked", "answered"]
+    comment: Comment
+
+
+class OfficialWord(Struct, frozen=True):
+    """What the bank says in the room; `comment` is the question that it answers."""
+
+    word_id: str
+    text: str
+    by: Speaker
+    at_ms: int
+    stream_time_ms: int | None
+    comment: Comment | None = None
+
+
+class Answered(OfficialWord, frozen=True, tag_field="type", tag="answer"):
+    """An official answer."""
+
+
+class Announced(OfficialWord, frozen=True, tag_field="type", tag="announcement"):
+    """An announcement; it replaces the one before."""
+
+
+class Poll(Struct, frozen=True):
+    """A poll with its votes by option."""
+
+    poll_id: str
+    question: str
+    options: list[str]
+    votes: list[int]
+    open: bool
+
+
+class PollChanged(Struct, frozen=True, tag_field="type", tag="poll"):
+    """A poll was opened or closed."""
+
+    poll: Poll
+
+
+class PollCounted(Struct, frozen=True, tag_field="type", tag="poll_tally"):
+    """The votes so far."""
+
+    poll_id: str
+    votes: list[int]
+
+
+class TalkState(Struct, frozen=True):
+    """What a joiner finds of rules, questions, announcements and polls."""
+
+    rules: RulesChanged
+    question: Comment | None
+    announcement: OfficialWord | None
+    poll: Poll | None
+
+
 class You(Struct, frozen=True):
     """The viewer's own identity in the room."""
 
@@ -229,6 +295,7 @@ class Snapshot(Struct, frozen=True):
     likes: int
     online: int
     tips_enabled: bool
+    talk: TalkState | None = None
 
 
 RoomEvent = (
@@ -246,5 +313,10 @@ RoomEvent = (
     | Restricted
     | RulesChanged
     | Reported
+    | QuestionMoved
+    | Answered
+    | Announced
+    | PollChanged
+    | PollCounted
 )
 ServerEvent = RoomEvent | Welcome | Ack | Erred | Heartbeat | PositionReached | Bye

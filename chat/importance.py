@@ -16,6 +16,7 @@ IMPORTANCE: dict[str, Importance] = {
     "likes": "total",
     "presence": "total",
     "quota": "total",
+    "poll_tally": "total",
 }
 # What those who work in the room say is an answer rather than one voice of many.
 _ANSWERING_ROLES = frozenset({"host", "guest", "monitor", "checker"})

@@ -39,6 +39,15 @@ def check(command: commands.Command, standing: Standing) -> None:
             _allow(standing.moderates)
         case commands.Remove() | commands.Release() | commands.Mute() | commands.Ban() | commands.SetRules():
             _allow(standing.role == "monitor")
+        case commands.PickQuestion() | commands.Announce():
+            _allow(standing.moderates)
+        case commands.Answer() | commands.OpenPoll() | commands.ClosePoll():
+            # Only who is licensed may speak of the product officially; a poll is the host's to ask.
+            _allow(standing.moderates and standing.role == "host")
+            _open(standing.state in ON_AIR)
+        case commands.Vote():
+            _allow(standing.role == "viewer")
+            _open(standing.state in ON_AIR)
         case commands.Report():
             _allow(standing.role == "viewer")
 

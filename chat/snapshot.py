@@ -12,6 +12,7 @@ from chat.likes import LikeStore
 from chat.ports import BroadcastReader
 from chat.presence import Presence
 from chat.room import Recording, Room
+from chat.talk_store import TalkStore
 
 HISTORY = 50
 
@@ -46,13 +47,20 @@ class SnapshotBuilder:
     """Reads the parts from their stores."""
 
     def __init__(
-        self, broadcasts: BroadcastReader, archive: Archive, likes: LikeStore, presence: Presence, gateway_id: str
+        self,
+        broadcasts: BroadcastReader,
+        archive: Archive,
+        likes: LikeStore,
+        presence: Presence,
+        gateway_id: str,
+        talk: TalkStore | None = None,
     ) -> None:
         self._broadcasts = broadcasts
         self._archive = archive
         self._likes = likes
         self._presence = presence
         self._gateway_id = gateway_id
+        self._talk = talk
 
     async def build(self, room: Room, *, staff: bool, now_s: float) -> SharedSnapshot | None:
         """Read and encode; None when there is no such broadcast. Raises Unavailable. The room must be subscribed."""
@@ -65,6 +73,7 @@ class SnapshotBuilder:
                 comments = group.create_task(self._archive.recent(broadcast_id, HISTORY, staff=staff))
                 pinned = group.create_task(self._archive.pinned(broadcast_id))
                 likes = group.create_task(self._likes.merge(broadcast_id, {}))
+                talk = None if self._talk is None else group.create_task(self._talk.current(broadcast_id))
                 online = group.create_task(self._presence.report(broadcast_id, self._gateway_id, len(room), ()))
         except BaseExceptionGroup as errors:
             self.forget(room, recording)
@@ -88,6 +97,7 @@ class SnapshotBuilder:
             room.likes.total,
             max(online.result(), 1),
             facts.tips_enabled,
+            None if talk is None else talk.result(),
         )
         return SharedSnapshot(snapshot, Raw(encode(snapshot)), facts.host_id, now_s, recording)
 

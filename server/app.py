@@ -27,6 +27,7 @@ from chat.phrase_list import ReloadingModerator
 from chat.presence_redis import RedisPresence
 from chat.restriction_feed import RestrictionFeed
 from chat.restrictions import Restrictions
+from chat.talk_postgres import PostgresTalk
 from commerce.service import CommerceService
 from commerce.settings import CommerceSettings
 from server.announcer import Announcer
@@ -146,6 +147,7 @@ class Parts:
         self.likes = RedisLikeStore(client, PostgresLikeCheckpoint(pool))
         self.moderator = _moderator(settings)
         self.moderation = PostgresModeration(pool)
+        self.talk = PostgresTalk(pool)
         self.restrictions = Restrictions()
         self.restriction_feed = RestrictionFeed(self.moderation, self.restrictions)
         self.stream_state = StreamState(self.store, self.directory, self.broker, self.clocks)
@@ -186,6 +188,7 @@ class Parts:
             presence=self.presence,
             moderator=self.moderator,
             moderation=self.moderation,
+            talk=self.talk,
             restrictions=self.restrictions,
             restriction_feed=self.restriction_feed,
             new_id=new_id,

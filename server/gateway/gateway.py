@@ -37,6 +37,8 @@ from chat.rooms import Rooms, RoomTimes
 from chat.session import SessionLimits
 from chat.shared_frame import SharedFrame
 from chat.snapshot import SnapshotBuilder
+from chat.talk_desk import TalkDesk
+from chat.talk_store import TalkStore
 from server.gateway.counters import GatewayCounters
 from server.gateway.frames import text_frame
 from server.gateway.participant import Participant, Services
@@ -61,6 +63,7 @@ class GatewayOptions:
     max_frame_bytes: int = 16 * 1024
     handshake_s: float = 5.0
     heartbeat_s: float = 10.0
+    poll_tick_s: float = 0.5
     ping_s: float = 20.0
     port_timeout_s: float = 10.0
     send_buffer_bytes: int = 128 * 1024
@@ -91,6 +94,7 @@ class Gateway:
         presence: Presence,
         moderator: Judge,
         moderation: ModerationStore,
+        talk: TalkStore,
         restrictions: Restrictions,
         restriction_feed: RestrictionFeed,
         new_id: Callable[[str], str],
@@ -103,7 +107,7 @@ class Gateway:
         self.rooms = Rooms(
             gateway_id=gateway_id,
             broker=broker,
-            snapshots=SnapshotBuilder(broadcasts, archive, likes, presence, gateway_id),
+            snapshots=SnapshotBuilder(broadcasts, archive, likes, presence, gateway_id, talk),
             likes=likes,
             presence=presence,
             build_frame=text_frame,
@@ -119,6 +123,15 @@ class Gateway:
             restricted=restriction_feed.take,
             now=lambda: datetime.now(UTC),
         )
+        self._talk = TalkDesk(
+            store=talk,
+            broker=broker,
+            judge=moderator,
+            broadcasts=broadcasts,
+            clock=clock,
+            new_id=new_id,
+            now=lambda: datetime.now(UTC),
+        )
         conversation = Conversation(
             archive=archive,
             broker=broker,
@@ -129,6 +142,7 @@ class Gateway:
             now=lambda: datetime.now(UTC),
             restrictions=restrictions,
             desk=desk,
+            talk=self._talk,
         )
         self._services = Services(
             BarringAuthenticator(authenticator, restrictions),
@@ -221,6 +235,7 @@ class Gateway:
             group.create_task(self._every(self.options.times.like_tick_s, self.rooms.tick_likes))
             group.create_task(self._every(self.options.times.presence_s, self.rooms.tick_presence))
             group.create_task(self._every(self.options.heartbeat_s, self._beat))
+            group.create_task(self._every(self.options.poll_tick_s, self._talk.tick_polls))
 
     async def _every(self, period_s: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while True:

@@ -25,6 +25,7 @@ from chat.phrase_list import shipped_phrases
 from chat.presence_redis import RedisPresence
 from chat.restriction_feed import RestrictionFeed
 from chat.restrictions import Restrictions
+from chat.talk_postgres import PostgresTalk
 from server.gateway.gateway import SUBPROTOCOL, Gateway, GatewayOptions
 from server.ids import new_id
 from tests.chat.fakes import BROADCAST, FakeAuthenticator, FakeBroadcasts, FakeClock, FakeTips
@@ -118,6 +119,7 @@ class Rig:
             presence=RedisPresence(client),
             moderator=Moderator(shipped_phrases()),
             moderation=moderation,
+            talk=PostgresTalk(self.pool),
             restrictions=restrictions,
             restriction_feed=feed,
             new_id=new_id,
