@@ -1,0 +1,26 @@
+"""Documents that would otherwise drift from the code."""
+
+import re
+from pathlib import Path
+
+from server.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_readme_names_every_setting_and_no_other() -> None:
+    section = (ROOT / "README.md").read_text().split("## Configuration")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
+    assert named == {name.upper() for name in Settings.model_fields}
+
+
+def test_every_link_of_the_documents_leads_somewhere() -> None:
+    for document in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_decisions_are_numbered_once() -> None:
+    numbers = [path.name[:4] for path in (ROOT / "docs" / "adr").glob("*.md")]
+    assert len(numbers) == len(set(numbers))
