@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from streaming.dtls_aiortc import SharedCertificate, generate_certificate
+from streaming.dtls_openssl import SharedCertificate, generate_certificate
 from streaming.egress import PacketWriter
 from streaming.egress_choice import choose_writer
 from streaming.errors import EngineStopped, PublisherExists, TooManyHandshakes, ViewerLimitReached
@@ -40,8 +40,6 @@ from streaming.task_owner import TaskOwner
 from streaming.viewer import Viewer
 
 logger = logging.getLogger(__name__)
-
-_STOP_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,6 @@ class MediaEngine:
             self.end_broadcast(broadcast_id, "engine_stopped")
         port, writer = self._port, self._writer
         self._port = self._writer = None
-        await self._tasks.wait_for_others("media-clock", _STOP_TIMEOUT_S)
         await self._tasks.cancel_all()
         writer.close()
         port.stop()
@@ -152,7 +149,7 @@ class MediaEngine:
         )  # fmt: skip
         self._relay(broadcast_id).take_publisher(publisher)
         self._hold(resource, peer)
-        peer.admit(publisher, self._settings.handshake_timeout_s)
+        peer.admit(publisher)
         return Answer(resource.resource_id, build_answer(negotiation, local), resource.etag)
 
     async def view(self, broadcast_id: str, viewer_id: str, offer_sdp: str) -> Answer:
@@ -175,7 +172,7 @@ class MediaEngine:
         )  # fmt: skip
         self._relay(broadcast_id).take_viewer(viewer)
         self._hold(resource, peer)
-        peer.admit(viewer, self._settings.handshake_timeout_s)
+        peer.admit(viewer)
         return Answer(resource.resource_id, build_answer(negotiation, local, sources), resource.etag)
 
     async def close(self, resource_id: str) -> None:
@@ -255,8 +252,10 @@ class MediaEngine:
     ) -> tuple[Peer, LocalTransport]:
         ufrag, password = new_credentials(secrets.token_bytes)
         transport = negotiation.transport
-        agent = IceLiteAgent(ufrag, password, transport.ufrag, self._clock())
-        peer = Peer(agent, transport.fingerprints, self._certificate, port, writer, self._tasks)
+        now_s = self._clock()
+        agent = IceLiteAgent(ufrag, password, transport.ufrag, now_s)
+        deadline_s = now_s + self._settings.handshake_timeout_s
+        peer = Peer(agent, transport.fingerprints, self._certificate, port, writer, deadline_s)
         advertised_port = self._settings.advertised_port or port.local_port
         local = LocalTransport(
             ufrag=ufrag,
@@ -301,6 +300,7 @@ class MediaEngine:
         while True:
             await asyncio.sleep(FEEDBACK_INTERVAL_S)
             now_s = self._clock()
+            self._resources.tick(now_s)
             for relay in list(self._relays.values()):
                 try:
                     relay.tick(now_s)

@@ -1,24 +1,19 @@
 """One remote end, publisher or viewer: ICE-lite, DTLS, SRTP. Composes; its I/O goes through the port and the writer.
 
-Life: admitted → reachable (authenticated STUN) → connected (keys) → closed. `establish` runs the first two, bounded in
-time; after it no task of ours belongs to the connection.
+Life: admitted → reachable (authenticated STUN) → connected (keys) → closed. No task belongs to a connection: datagrams
+move it, and the engine's one clock calls `tick` until it is connected.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from streaming.dtls_aiortc import DtlsServer, SharedCertificate
+from streaming.dtls_openssl import DtlsServer, SharedCertificate
 from streaming.egress import PacketWriter, WriterPeer
 from streaming.ice_lite import Address, IceLiteAgent
 from streaming.port import MediaPort
-from streaming.srtp_pylibsrtp import InboundSrtp
-from streaming.task_owner import TaskOwner
-
-logger = logging.getLogger(__name__)
+from streaming.srtp_pylibsrtp import InboundSrtp, SrtpKeys
 
 
 class PeerOwner(Protocol):
@@ -51,7 +46,7 @@ class Peer:
         certificate: SharedCertificate,
         port: MediaPort,
         writer: PacketWriter,
-        tasks: TaskOwner,
+        deadline_s: float,
     ) -> None:
         self.ice = ice
         self.address: Address | None = None
@@ -60,24 +55,32 @@ class Peer:
         self._inbound: InboundSrtp | None = None
         self._port = port
         self._writer = writer
-        self._tasks = tasks
+        self._deadline_s = deadline_s
         self._owner: PeerOwner | None = None
         self._on_connected: Callable[[], None] = lambda: None
         self._on_closed: Callable[[], None] = lambda: None
-        self._reachable = asyncio.Event()
-        self._establishing: asyncio.Task[None] | None = None
-        self._dtls = DtlsServer(certificate, fingerprints, self._send_dtls, lambda: self.close("peer_closed"))
+        self._dtls = DtlsServer(
+            certificate, fingerprints, self._send_dtls, self._established, lambda: self.close("peer_closed")
+        )
 
     @property
     def connected(self) -> bool:
         """True between the end of the handshake and the close."""
         return self.writer_peer is not None and not self.closed
 
-    def admit(self, owner: PeerOwner, timeout_s: float) -> None:
-        """Register with the port and let the peer connect within `timeout_s`."""
+    def admit(self, owner: PeerOwner) -> None:
+        """Register with the port and let the peer connect until its deadline."""
         self._owner = owner
         self._port.register(self)
-        self._establishing = self._tasks.spawn(self._establish(timeout_s), f"establish-{self.ice.ufrag}")
+
+    def tick(self, now_s: float) -> None:
+        """Send an overdue flight again, and give up at the deadline; called by the clock until connected."""
+        if self.closed or self.writer_peer is not None:
+            return
+        if now_s >= self._deadline_s:
+            self.close("handshake_timeout")
+        else:
+            self._dtls.retransmit()
 
     def watch(self, connected: Callable[[], None], closed: Callable[[], None]) -> None:
         """Have the engine's table told of both, before the owner is."""
@@ -89,25 +92,16 @@ class Peer:
             return
         self.closed = True
         self._port.unregister(self)
-        if self._establishing is not None and self._establishing is not asyncio.current_task():
-            self._establishing.cancel()
-        self._tasks.spawn(self._dtls.stop(), f"close-{self.ice.ufrag}")
+        self._dtls.stop()
         self._on_closed()
         if self._owner is not None:
             self._owner.peer_closed(reason)
 
-    async def _establish(self, timeout_s: float) -> None:
-        reason = "handshake_failed"
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._reachable.wait()
-                keys = await self._dtls.handshake(timeout_s)
-        except TimeoutError:
-            keys, reason = None, "handshake_timeout"
+    def _established(self, keys: SrtpKeys | None) -> None:
         if self.closed:
             return
         if keys is None or self.address is None:
-            self.close(reason)
+            self.close("handshake_failed")
             return
         self._inbound = InboundSrtp(keys)
         self.writer_peer = self._writer.attach(keys, self.address)
@@ -125,7 +119,6 @@ class Peer:
             self.address = address
             if self.writer_peer is not None:
                 self.writer_peer.address = address
-        self._reachable.set()
 
     def receive_dtls(self, datagram: bytes) -> None:
         """Hand a DTLS datagram to the association."""

@@ -37,6 +37,8 @@ class Session(Protocol):
 
     def close(self, reason: str) -> None: ...
 
+    def tick(self, now_s: float) -> None: ...
+
 
 class Resources:
     """Holds every open session; one is half-open from `hold` until `connected` or `release`."""
@@ -53,6 +55,11 @@ class Resources:
     def half_open(self) -> int:
         """Sessions whose handshake is not complete."""
         return len(self._half_open)
+
+    def tick(self, now_s: float) -> None:
+        """Let the clock reach every half-open session; their number is bounded by the settings."""
+        for resource_id in tuple(self._half_open):
+            self._held[resource_id][1].tick(now_s)
 
     def admitted(self, kind: str) -> int:
         """Sessions of a kind, half-open ones too."""

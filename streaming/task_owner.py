@@ -23,12 +23,6 @@ class TaskOwner:
         task.add_done_callback(self._ended)
         return task
 
-    async def wait_for_others(self, endless: str, timeout_s: float) -> None:
-        """Wait until all tasks but the one named `endless` have ended by themselves, at most so long."""
-        others = {task for task in self._tasks if task.get_name() != endless}
-        if others:
-            await asyncio.wait(others, timeout=timeout_s)
-
     async def cancel_all(self) -> None:
         """Cancel every task and wait until it is over."""
         while self._tasks:
