@@ -18,8 +18,9 @@ import structlog
 from aiohttp import web
 
 from chat.archive_postgres import PostgresArchive
-from chat.broker_redis import RedisBroker
+from chat.broker_redis import RedisBroker, StreamLimits
 from chat.errors import ChatError
+from chat.figures_postgres import PostgresFigures
 from chat.likes_postgres import PostgresLikeCheckpoint
 from chat.likes_redis import RedisLikeStore
 from chat.moderation_postgres import PostgresModeration
@@ -27,6 +28,7 @@ from chat.phrase_list import ReloadingModerator
 from chat.presence_redis import RedisPresence
 from chat.restriction_feed import RestrictionFeed
 from chat.restrictions import Restrictions
+from chat.rooms import RoomTimes
 from chat.talk_postgres import PostgresTalk
 from commerce.service import CommerceService
 from commerce.settings import CommerceSettings
@@ -49,6 +51,7 @@ from server.http import (
     pages,
     points,
     products,
+    rooms,
     sessions,
     signalling,
     stage,
@@ -133,7 +136,7 @@ class Parts:
         self.directory = PublisherDirectory(client)
         self.presence = RedisPresence(client)
         self.clocks = StreamClocks(self.store)
-        self.broker = RedisBroker(client)
+        self.broker = RedisBroker(client, limits=StreamLimits(readable_per_s=settings.comments_shown_per_s))
         self.commerce = CommerceService(
             pool,
             broadcasts=SaleReader(self.store, self.presence, settings.monitor_absent_after_s),
@@ -148,6 +151,7 @@ class Parts:
         self.moderator = _moderator(settings)
         self.moderation = PostgresModeration(pool)
         self.talk = PostgresTalk(pool)
+        self.figures = PostgresFigures(pool)
         self.restrictions = Restrictions()
         self.restriction_feed = RestrictionFeed(self.moderation, self.restrictions)
         self.stream_state = StreamState(self.store, self.directory, self.broker, self.clocks)
@@ -175,7 +179,10 @@ class Parts:
         settings = self.settings
         return Gateway(
             options=GatewayOptions(
-                host=settings.host, port=settings.gateway_port, allowed_origins=settings.allowed_origins
+                host=settings.host,
+                port=settings.gateway_port,
+                allowed_origins=settings.allowed_origins,
+                times=RoomTimes(tick_s=settings.room_tick_ms / 1_000),
             ),
             gateway_id=f"gw-{secrets.token_hex(6)}",
             authenticator=RoomAuthenticator(self.tokens),
@@ -189,6 +196,7 @@ class Parts:
             moderator=self.moderator,
             moderation=self.moderation,
             talk=self.talk,
+            figures=self.figures,
             restrictions=self.restrictions,
             restriction_feed=self.restriction_feed,
             new_id=new_id,
@@ -214,7 +222,7 @@ class Parts:
         routes = health.routes(probes(self.pool, self.client), registry)
         if "api" in self.settings.roles:
             routes += self._api()
-        return build(routes, self.tokens, (broadcasts.lifecycle_error, commerce_error))
+        return build(routes, self.tokens, (broadcasts.lifecycle_error, commerce_error, rooms.chat_error))
 
     def _api(self) -> list[web.RouteDef]:
         settings = self.settings
@@ -234,6 +242,7 @@ class Parts:
             *stage.routes(self.commerce),
             *orders.routes(self.commerce),
             *points.routes(self.commerce),
+            *rooms.routes(self.broadcasting, self.moderation, self.talk, self.figures, self.presence),
         ]
         if self.media is not None:
             gate = MediaGate(self.store, self.tokens, self.encoder_tokens, self._banned)
