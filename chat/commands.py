@@ -74,6 +74,12 @@ class Remove(Struct, frozen=True, tag_field="type", tag="remove"):
     reason: Reason
 
 
+class Visibility(Struct, frozen=True, tag_field="type", tag="visibility"):
+    """The page went to the background, or came back."""
+
+    hidden: bool
+
+
 class Release(Struct, frozen=True, tag_field="type", tag="release"):
     """Let a held comment through; of one that is shown, settle what was reported."""
 
@@ -164,5 +170,5 @@ class Vote(Struct, frozen=True, tag_field="type", tag="vote"):
 
 TalkCommand = PickQuestion | Answer | Announce | OpenPoll | ClosePoll | Vote
 MonitorsCommand = Release | Mute | Ban | SetRules | Report
-Command = PostComment | Like | Tip | Pin | Remove | MonitorsCommand | TalkCommand
+Command = PostComment | Like | Visibility | Tip | Pin | Remove | MonitorsCommand | TalkCommand
 ClientFrame = Hello | RefreshAuth | Command

@@ -27,6 +27,8 @@ def check(command: commands.Command, standing: Standing) -> None:
             _allow(standing.role in _SPEAKERS)
             rehearsing = standing.state == "rehearsal" and standing.role in _REHEARSERS
             _open(standing.state in ON_AIR or rehearsing)
+        case commands.Visibility():
+            pass
         case commands.Like():
             _allow(standing.role == "viewer")
             _open(standing.state in ON_AIR)

@@ -14,6 +14,9 @@ class Presence(Protocol):
         To be repeated every few seconds. Raises Unavailable.
         """
 
+    async def online(self, broadcast_id: str) -> int:
+        """Return the sum of all gateways without saying anything. Raises Unavailable."""
+
     async def monitor_last_seen(self, broadcast_id: str, account_id: str) -> datetime | None:
         """Return when this monitor was last connected to the room (within some seconds), None for never.
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import cast
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -55,6 +56,18 @@ class RedisPresence:
                 return int(await self._report(keys, arguments))
         except (RedisError, OSError, TimeoutError) as error:
             raise Unavailable("presence cannot be counted now") from error
+
+    async def online(self, broadcast_id: str) -> int:
+        """As the port says."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                entries = cast(dict[bytes, bytes], await self._client.hgetall(presence_key(broadcast_id)))
+                seconds, micros = await self._client.time()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Unavailable("presence cannot be read now") from error
+        now_ms = int(seconds) * 1_000 + int(micros) // 1_000
+        counts = [tuple(map(int, entry.split(b":"))) for entry in entries.values()]
+        return sum(count for count, expiry_ms in counts if expiry_ms > now_ms)
 
     async def monitor_last_seen(self, broadcast_id: str, account_id: str) -> datetime | None:
         """As the port says."""

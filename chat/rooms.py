@@ -380,6 +380,10 @@ class Rooms:
             _stop(opened)
             await self._broker.unsubscribe(room.broadcast_id)
 
+    def online(self) -> dict[str, int]:
+        """How many are in each room over all gateways, as last learned."""
+        return {broadcast_id: opened.room.online for broadcast_id, opened in self._opened.items()}
+
     def dismiss_account(self, account_id: str, close_code: CloseCode) -> None:
         """Send all of a person's connections away, in every room."""
         for opened in list(self._opened.values()):

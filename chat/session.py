@@ -136,13 +136,13 @@ class Session:
         return self._violated(FrameRefused("hello_expected", "the first frame is hello"), now_s)
 
     def _command(self, command: commands.Command, now_s: float, standing: Standing) -> list[Effect]:
-        message_id = UNSET if isinstance(command, commands.Like) else command.id
+        message_id = UNSET if isinstance(command, commands.Like | commands.Visibility) else command.id
         try:
             check(command, standing)
             if isinstance(command, commands.PostComment):
                 self._check_text(command.text)
             # Like frames only raise a number that is sent on once a tick; the frame limit is enough for them.
-            if not isinstance(command, commands.Like):
+            if not isinstance(command, commands.Like | commands.Visibility):
                 self._take_comment(now_s)
         except CommandRefused as refusal:
             return self._refused(refusal, message_id, now_s)

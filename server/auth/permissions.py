@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from server.auth.principal import ROLES, Principal
+from server.auth.principal import ROLES, STAFF, Principal
 from server.http.errors import ApiError
 
 PRINCIPAL = web.RequestKey("principal", Principal)  # set by the middleware when a good bearer was sent
@@ -12,6 +12,7 @@ _VIEWER = frozenset({"viewer"})
 _HOST = frozenset({"host"})
 _MONITOR = frozenset({"monitor"})
 _CHECKER = frozenset({"checker"})
+_STAFF = STAFF
 
 # The rows name who may try; who exactly (the maker, the owner, the assigned monitor) is the resource's own rule.
 PERMISSIONS: dict[str, frozenset[str]] = {
@@ -41,6 +42,9 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "order.cancel": _VIEWER,
     "order.read": _VIEWER,
     "points.read": _VIEWER,
+    "figures.read": _STAFF,
+    "moderation.read": _MONITOR | _HOST,
+    "talk.read": _ALL,
 }
 
 

@@ -18,12 +18,14 @@ from websockets.http11 import Request, Response
 from websockets.typing import Origin, Subprotocol
 
 from chat.archive import Archive
+from chat.attendance_book import AttendanceBook
 from chat.barred import BarringAuthenticator
 from chat.broker import Broker
 from chat.close_codes import CloseCode
 from chat.codec import encode_event
 from chat.conversation import Conversation
 from chat.events import Heartbeat
+from chat.figures import FigureStore
 from chat.likes import LikeStore
 from chat.moderation import Judge
 from chat.moderation_store import ModerationStore
@@ -64,6 +66,7 @@ class GatewayOptions:
     handshake_s: float = 5.0
     heartbeat_s: float = 10.0
     poll_tick_s: float = 0.5
+    figures_s: float = 5.0
     ping_s: float = 20.0
     port_timeout_s: float = 10.0
     send_buffer_bytes: int = 128 * 1024
@@ -95,6 +98,7 @@ class Gateway:
         moderator: Judge,
         moderation: ModerationStore,
         talk: TalkStore,
+        figures: FigureStore,
         restrictions: Restrictions,
         restriction_feed: RestrictionFeed,
         new_id: Callable[[str], str],
@@ -123,6 +127,7 @@ class Gateway:
             restricted=restriction_feed.take,
             now=lambda: datetime.now(UTC),
         )
+        self._attendance = AttendanceBook(figures, gateway_id, now_s=time.monotonic, now=lambda: datetime.now(UTC))
         self._talk = TalkDesk(
             store=talk,
             broker=broker,
@@ -155,6 +160,7 @@ class Gateway:
             options.heartbeat_s,
             options.port_timeout_s,
             time.time,
+            self._attendance,
         )
         self._participants: set[Participant] = set()
         self._sockets: set[RawConnection] = set()
@@ -235,6 +241,8 @@ class Gateway:
             group.create_task(self._every(self.options.times.like_tick_s, self.rooms.tick_likes))
             group.create_task(self._every(self.options.times.presence_s, self.rooms.tick_presence))
             group.create_task(self._every(self.options.heartbeat_s, self._beat))
+            group.create_task(self._every(self.options.figures_s, self._keep_figures))
+            group.create_task(self._every(self.options.times.presence_s, self._note_peak))
             group.create_task(self._every(self.options.poll_tick_s, self._talk.tick_polls))
 
     async def _every(self, period_s: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -246,6 +254,12 @@ class Gateway:
                 # The boundary of a periodic task: it is tried again, one failure must not end the gateway.
                 self.counters.internal_errors += 1
                 log.exception("a periodic task failed; again in %.1f s", period_s)
+
+    async def _note_peak(self) -> None:
+        self._attendance.note_online(self.rooms.online())
+
+    async def _keep_figures(self) -> None:
+        await self._attendance.flush()
 
     async def _beat(self) -> None:
         beat = encode_event(Heartbeat(int(time.time() * 1_000)))
@@ -272,6 +286,7 @@ class Gateway:
         self._ticking.cancel()
         await asyncio.wait([self._ticking])
         await self.rooms.close()
+        await self._attendance.flush()
 
     async def _drain(self, over_s: float) -> None:
         leaving = list(self._participants)

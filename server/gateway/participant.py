@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chat import commands
+from chat.attendance_book import AttendanceBook
 from chat.close_codes import CloseCode
 from chat.codec import encode_event, join_events
 from chat.conversation import Conversation, Speaker
@@ -37,6 +38,7 @@ class Services:
     heartbeat_s: float
     port_timeout_s: float
     wall_s: Callable[[], float]
+    attendance: AttendanceBook
 
 
 class Participant:
@@ -66,6 +68,7 @@ class Participant:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
+            self._services.attendance.leave(self)
             if self._room is not None:
                 self._room.remove(self)
 
@@ -146,6 +149,8 @@ class Participant:
         self._say([self._welcome(principal, entrance, balance, recovered=recovered is not None), *told])
         self._room = room
         room.add(self)
+        if self.role == "viewer":
+            self._services.attendance.enter(self, room.broadcast_id, self.account_id, fresh=join.reached is None)
         self._session.joined()
         self._services.counters.welcomes += 1
         self._arm_timer()
@@ -175,6 +180,9 @@ class Participant:
         assert principal is not None
         if isinstance(command, commands.Like):
             room.likes.raise_count(self._client_key, command.count)
+            return []
+        if isinstance(command, commands.Visibility):
+            self._services.attendance.hide(self, hidden=command.hidden)
             return []
         try:
             speaker = Speaker(principal, room.broadcast_id, room.state == "rehearsal")

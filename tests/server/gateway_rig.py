@@ -17,6 +17,7 @@ from websockets.typing import Subprotocol
 
 from chat.archive_postgres import PostgresArchive
 from chat.broker_redis import RedisBroker
+from chat.figures_postgres import PostgresFigures
 from chat.likes_postgres import PostgresLikeCheckpoint
 from chat.likes_redis import RedisLikeStore
 from chat.moderation import Moderator
@@ -120,6 +121,7 @@ class Rig:
             moderator=Moderator(shipped_phrases()),
             moderation=moderation,
             talk=PostgresTalk(self.pool),
+            figures=PostgresFigures(self.pool),
             restrictions=restrictions,
             restriction_feed=feed,
             new_id=new_id,

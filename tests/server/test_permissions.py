@@ -41,6 +41,9 @@ CALLS: dict[str, tuple[str, str, Any]] = {
     "order.cancel": ("POST", "/api/v1/orders/or_none/cancel", None),
     "order.read": ("GET", "/api/v1/orders", None),
     "points.read": ("GET", "/api/v1/points", None),
+    "figures.read": ("GET", f"{B}/figures", None),
+    "moderation.read": ("GET", f"{B}/moderation", None),
+    "talk.read": ("GET", f"{B}/questions", None),
 }
 # Media is asked at signalling, with the broadcast's own rules: tests/server/test_media_gate.py walks those two.
 ELSEWHERE = {"media.publish", "media.view"}
