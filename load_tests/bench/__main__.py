@@ -7,6 +7,8 @@ BENCHES = {
     "relay": "load_tests.bench.relay",
     "joins": "load_tests.bench.joins",
     "orders": "load_tests.bench.orders",
+    "fanout": "load_tests.bench.fanout",
+    "storm": "load_tests.bench.storm",
 }
 
 
