@@ -170,11 +170,11 @@ class BroadcastRelay:
             self._emit(PublisherGone(self.broadcast_id, publisher.resource_id, self._wall_clock(), reason))
 
     def _viewer_joined(self, viewer: Viewer) -> None:
-        viewer.attach(self._streams, self._writer)
+        viewer.attach(self._streams, self._writer, self._clock())
         self._emit(ViewerJoined(self.broadcast_id, viewer.viewer_id, viewer.resource_id, self._wall_clock()))
         if any(stream.unsupported for stream in viewer.streams.values()):
             viewer.peer.close("codec_changed")
-        elif "video" in viewer.streams:
+        elif viewer.streams.get("video") in self._video.waiting:
             self._want_keyframe()
 
     def _viewer_left(self, viewer: Viewer, reason: str) -> None:

@@ -5,6 +5,7 @@ The ring is shared by all viewers of a stream: it holds packets on the broadcast
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from streaming.forwarding import Lane, RelayedPacket
@@ -67,8 +68,12 @@ class Repeater:
         ring: PacketRing,
         highest: int,
         now_s: float,
+        retime: Callable[[RelayedPacket], int] | None = None,
     ) -> list[bytes]:
-        """Give the plain RTP packets that answer a NACK for this viewer's 16-bit `sequences`."""
+        """Give the plain RTP packets that answer a NACK for this viewer's 16-bit `sequences`.
+
+        `retime` gives the broadcast timestamp under which the viewer first got a packet, where that is another.
+        """
         self._refill(now_s)
         answers: list[bytes] = []
         for sequence in sequences:
@@ -79,7 +84,8 @@ class Repeater:
                 continue
             self._recent[packet.sequence] = now_s
             self._allowance -= 1
-            answers.append(self._build(lane, rtx_payload_type, packet))
+            timestamp = lane.timestamp_of(packet.timestamp if retime is None else retime(packet))
+            answers.append(self._build(lane, rtx_payload_type, packet, timestamp))
         return answers
 
     def _refill(self, now_s: float) -> None:
@@ -89,8 +95,8 @@ class Repeater:
         if len(self._recent) > self._budget_per_s:
             self._recent = {s: at for s, at in self._recent.items() if now_s - at < self._hold_s}
 
-    def _build(self, lane: Lane[Any], rtx_payload_type: int | None, packet: RelayedPacket) -> bytes:
-        sequence, timestamp = lane.sequence_of(packet), lane.timestamp_of(packet.timestamp)
+    def _build(self, lane: Lane[Any], rtx_payload_type: int | None, packet: RelayedPacket, timestamp: int) -> bytes:
+        sequence = lane.sequence_of(packet)
         if rtx_payload_type is None:
             return serialize_rtp(
                 lane.payload_type, sequence, timestamp, lane.ssrc, packet.payload, marker=packet.marker

@@ -1,13 +1,15 @@
 """One stream (audio or video) of one broadcast: from the publisher's packets to every viewer's lane. No I/O of its own.
 
 Video begins at a keyframe, for a viewer that joins and for all of them when the publisher or its codec changes: what
-lies between would only decode to rubbish.
+lies between would only decode to rubbish. A viewer that joins soon after a keyframe begins with the cached group, a
+few packets with each that arrives, so that nobody is sent a burst; then it flows with the others.
 """
 
 from __future__ import annotations
 
 from streaming.egress import PacketWriter, WriterPeer
 from streaming.forwarding import Lane, RelayedPacket, Splice
+from streaming.group_cache import CatchUp, GroupCache
 from streaming.ingest import Source
 from streaming.keyframes import starts_keyframe
 from streaming.retransmission import PacketRing, Repeater
@@ -15,11 +17,23 @@ from streaming.rtcp import build_sender_report
 from streaming.rtp import RtpPacket
 from streaming.sdp_answer import CodecId, NegotiatedMedia, payload_types_for
 
+CATCH_UP_PACKETS = 32
+"""Cached packets that leave with each new one: a second of 1 Mbps is there in some 40 ms."""
+
 
 class ViewerStream:
     """One stream as one viewer gets it."""
 
-    __slots__ = ("first_sequence", "first_timestamp", "lane", "media", "repeater", "rtx_payload_type", "unsupported")
+    __slots__ = (
+        "catch_up",
+        "first_sequence",
+        "first_timestamp",
+        "lane",
+        "media",
+        "repeater",
+        "rtx_payload_type",
+        "unsupported",
+    )
 
     def __init__(
         self,
@@ -35,6 +49,8 @@ class ViewerStream:
         self.rtx_payload_type: int | None = None
         self.first_sequence = first_sequence
         self.first_timestamp = first_timestamp
+        self.catch_up: CatchUp | None = None
+        """The cached group it began with; kept afterwards, for NACKs."""
         self.unsupported = False
         """The codec that flows now is not among this viewer's: it has to join anew."""
 
@@ -47,7 +63,7 @@ class ViewerStream:
 
 
 class StreamRelay:
-    """Forwards one stream; `flowing` and `waiting` tell which viewers have begun."""
+    """Forwards one stream. A viewer is waiting for a keyframe, catching up from the cached group, or flowing."""
 
     def __init__(self, kind: str, clock_rate: int, writer: PacketWriter, ring: PacketRing) -> None:
         self.codec: CodecId | None = None
@@ -61,19 +77,30 @@ class StreamRelay:
         self._ring = ring
         self._splice = Splice(clock_rate)
         self._source: Source | None = None
+        self._group = GroupCache()
+        self._catching: list[ViewerStream] = []
         self._flowing: list[ViewerStream] = []
         self._table = writer.table([])
 
-    def add(self, stream: ViewerStream) -> None:
-        """Let a viewer begin at the next packet (audio) or keyframe (video)."""
+    def add(self, stream: ViewerStream, now_s: float) -> None:
+        """Let a viewer begin: at the next packet (audio), with the cached group or at the next keyframe (video)."""
         if self.codec is not None:
             stream.take_codec(self.codec)
-        self.waiting.append(stream)
+        group = self._group.offered(now_s)
+        if group is None or stream.unsupported:
+            self.waiting.append(stream)
+            return
+        stream.lane.begin(group[0], stream.first_sequence, stream.first_timestamp)
+        stream.catch_up = CatchUp(group)
+        self._catching.append(stream)
+        self._advance(CATCH_UP_PACKETS)
 
     def remove(self, stream: ViewerStream) -> None:
         """Stop sending to a viewer; nothing happens if it is not here."""
         if stream in self.waiting:
             self.waiting.remove(stream)
+        if stream in self._catching:
+            self._catching.remove(stream)
         if stream in self._flowing:
             self._flowing.remove(stream)
             self._table = self._writer.table([member.lane for member in self._flowing])
@@ -94,14 +121,37 @@ class StreamRelay:
         self.packets += 1
         self.octets += len(packet.payload)
         self.keyframes += keyframe
+        if self._catching and self._group.lets_go(relayed):
+            self._advance(len(self._group.packets))
         if self.waiting and (keyframe or not self._video) and packet.payload:
             self._begin_waiting(relayed)
         if self._flowing:
             self._writer.write(relayed, self._table)
+        if self._video:
+            self._group.put(relayed)
+            self._advance(CATCH_UP_PACKETS)
         return keyframe
+
+    def _advance(self, most: int) -> None:
+        """Send those who catch up their next packets; who has all flows from the next packet on."""
+        arrived: list[ViewerStream] = []
+        for stream in self._catching:
+            assert stream.catch_up is not None
+            table = self._writer.table([stream.lane])
+            for packet in stream.catch_up.take(most):
+                self._writer.write(packet, table)
+            if stream.catch_up.done:
+                stream.catch_up.finish()
+                arrived.append(stream)
+        if arrived:
+            self._catching = [stream for stream in self._catching if stream not in arrived]
+            self._flowing += arrived
+            self._table = self._writer.table([stream.lane for stream in self._flowing])
 
     def _take_source(self, source: Source) -> None:
         self._source = source
+        self._advance(len(self._group.packets))
+        self._group.clear()
         if source.codec == self.codec:
             return
         self.codec = source.codec
@@ -122,8 +172,9 @@ class StreamRelay:
     def repeat(self, stream: ViewerStream, sequences: tuple[int, ...], now_s: float) -> int:
         """Answer a NACK; returns how many packets were sent again."""
         answers = stream.repeater.repeat(
-            stream.lane, stream.rtx_payload_type, sequences, self._ring, self._splice.highest, now_s
-        )
+            stream.lane, stream.rtx_payload_type, sequences, self._ring, self._splice.highest, now_s,
+            stream.catch_up.retime if stream.catch_up is not None else None,
+        )  # fmt: skip
         for answer in answers:
             self._writer.write_rtp(stream.lane.peer, answer)
         return len(answers)

@@ -52,14 +52,14 @@ class Viewer:
         self._by_ssrc: dict[int, tuple[StreamRelay, ViewerStream]] = {}
         self._reported_s = 0.0
 
-    def attach(self, relays: dict[str, StreamRelay], writer: PacketWriter) -> None:
+    def attach(self, relays: dict[str, StreamRelay], writer: PacketWriter, now_s: float) -> None:
         """Take a lane in each stream this viewer negotiated; called once, when the peer is connected."""
         self._relays = relays
         for media in self._negotiation.media:
             stream = self._make_stream(media, writer)
             self.streams[media.kind] = stream
             self._by_ssrc[stream.lane.ssrc] = (relays[media.kind], stream)
-            relays[media.kind].add(stream)
+            relays[media.kind].add(stream, now_s)
 
     def _make_stream(self, media: NegotiatedMedia, writer: PacketWriter) -> ViewerStream:
         assert self.peer.writer_peer is not None, "lanes are made once keys are agreed"

@@ -27,6 +27,9 @@ class NotingWriter:
     def __init__(self) -> None:
         self._counters = WriterCounters()
         self.sent: list[tuple[int, int, int, bytes]] = []
+        self.timestamps: list[tuple[int, int, int]] = []
+        """(SSRC, sequence number, timestamp), beside `sent`."""
+        self.repeated: list[bytes] = []
 
     @property
     def counters(self) -> WriterCounters:
@@ -42,8 +45,10 @@ class NotingWriter:
         for lane in table.lanes:
             lane.packets += 1
             self.sent.append((lane.ssrc, lane.sequence_of(packet), lane.payload_type, packet.payload))
+            self.timestamps.append((lane.ssrc, lane.sequence_of(packet), lane.timestamp_of(packet.timestamp)))
 
-    def write_rtp(self, peer: WriterPeer, packet: bytes) -> None: ...
+    def write_rtp(self, peer: WriterPeer, packet: bytes) -> None:
+        self.repeated.append(packet)
 
     def write_rtcp(self, peer: WriterPeer, packet: bytes) -> None: ...
 
@@ -82,12 +87,12 @@ def send(stream: StreamRelay, origin: Source, first: int, *payloads: bytes, at_s
         stream.forward(origin, packet(first + index, payload), at_s)
 
 
-def test_a_viewer_begins_at_the_next_keyframe() -> None:
+def test_a_viewer_begins_at_the_next_keyframe_when_the_cached_group_is_long() -> None:
     writer, origin = NotingWriter(), source(VP8)
     stream = relay(writer)
-    stream.add(viewer(1))
+    stream.add(viewer(1), 0.0)
     send(stream, origin, 10, DELTA, KEY, DELTA)
-    stream.add(viewer(2, first=500))
+    stream.add(viewer(2, first=500), 60.0)
     send(stream, origin, 13, DELTA, KEY, DELTA)
     assert writer.seen_by(1) == [(100, KEY), (101, DELTA), (102, DELTA), (103, KEY), (104, DELTA)]
     assert writer.seen_by(2) == [(500, KEY), (501, DELTA)]
@@ -96,7 +101,7 @@ def test_a_viewer_begins_at_the_next_keyframe() -> None:
 def test_an_audio_viewer_begins_at_once() -> None:
     writer = NotingWriter()
     stream = relay(writer, "audio")
-    stream.add(viewer(1, codecs=(OPUS,)))
+    stream.add(viewer(1, codecs=(OPUS,)), 0.0)
     send(stream, source(OPUS, kind="audio"), 10, b"sound", b"sound")
     assert [sequence for sequence, _ in writer.seen_by(1)] == [100, 101]
 
@@ -104,7 +109,7 @@ def test_an_audio_viewer_begins_at_once() -> None:
 def test_a_new_publisher_begins_at_its_keyframe_and_without_a_gap() -> None:
     writer = NotingWriter()
     stream = relay(writer)
-    stream.add(viewer(1))
+    stream.add(viewer(1), 0.0)
     send(stream, source(VP8), 10, KEY, DELTA)
     send(stream, source(VP8, ssrc=8), 60_000, DELTA, DELTA, KEY, DELTA, at_s=3.0)
     assert writer.seen_by(1) == [(100, KEY), (101, DELTA), (102, KEY), (103, DELTA)]
@@ -113,8 +118,8 @@ def test_a_new_publisher_begins_at_its_keyframe_and_without_a_gap() -> None:
 def test_another_codec_is_taken_at_its_keyframe_under_its_own_payload_type() -> None:
     writer, lacking = NotingWriter(), viewer(2, codecs=(VP8,))
     stream = relay(writer)
-    stream.add(viewer(1))
-    stream.add(lacking)
+    stream.add(viewer(1), 0.0)
+    stream.add(lacking, 0.0)
     send(stream, source(VP8), 10, KEY)
     send(stream, source(H264, ssrc=8), 20, b"\x41\x00", H264_KEY, at_s=1.0)
     assert [(ssrc, payload_type) for ssrc, _, payload_type, _ in writer.sent] == [(1, 96), (2, 96), (1, 98)]
@@ -125,7 +130,7 @@ def test_another_codec_is_taken_at_its_keyframe_under_its_own_payload_type() -> 
 def test_duplicates_are_forwarded_once() -> None:
     writer, origin = NotingWriter(), source(VP8)
     stream = relay(writer)
-    stream.add(viewer(1))
+    stream.add(viewer(1), 0.0)
     send(stream, origin, 10, KEY)
     send(stream, origin, 10, KEY)
     assert len(writer.sent) == 1
@@ -134,9 +139,9 @@ def test_duplicates_are_forwarded_once() -> None:
 def test_a_viewer_that_left_gets_nothing_more() -> None:
     writer, origin, gone, early = NotingWriter(), source(VP8), viewer(1), viewer(2)
     stream = relay(writer)
-    stream.add(gone)
+    stream.add(gone, 0.0)
     send(stream, origin, 10, KEY)
-    stream.add(early)
+    stream.add(early, 60.0)
     for member in (gone, early, gone):
         stream.remove(member)
     send(stream, origin, 11, KEY, DELTA)
@@ -146,6 +151,6 @@ def test_a_viewer_that_left_gets_nothing_more() -> None:
 def test_sender_reports_wait_for_the_publishers() -> None:
     writer, origin, member = NotingWriter(), source(VP8), viewer(1)
     stream = relay(writer)
-    stream.add(member)
+    stream.add(member, 0.0)
     send(stream, origin, 10, KEY)
     assert stream.sender_report(member, "cname", 1.0) is None
