@@ -14,10 +14,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from streaming.admission import JoinBudget
 from streaming.dtls_openssl import SharedCertificate, generate_certificate
 from streaming.egress import PacketWriter
 from streaming.egress_choice import choose_writer
-from streaming.errors import EngineStopped, PublisherExists, TooManyHandshakes, ViewerLimitReached
+from streaming.errors import (
+    EngineStopped,
+    PublisherExists,
+    TooManyHandshakes,
+    TooManyJoins,
+    ViewerLimitReached,
+)
 from streaming.ice_lite import IceLiteAgent, new_credentials
 from streaming.ingest import Ingest
 from streaming.media_events import MediaEvent
@@ -59,6 +66,7 @@ class EngineStats:
     unknown_ufrag: int
     stun_rejected: int
     malformed: int
+    joins_refused: int
     nacks_received: int
     retransmitted: int
     nacks_sent: int
@@ -95,6 +103,7 @@ class MediaEngine:
         self._writer: PacketWriter | None = None
         self._relays: dict[str, BroadcastRelay] = {}
         self._resources = Resources()
+        self._joins = JoinBudget(settings.joins_per_s)
 
     @property
     def local_port(self) -> int:
@@ -155,14 +164,12 @@ class MediaEngine:
     async def view(self, broadcast_id: str, viewer_id: str, offer_sdp: str) -> Answer:
         """Admit a viewer and answer its offer; with nobody publishing yet it waits connected.
 
-        Raises BadSdp, NoUsableCodec, FlowingCodecUnsupported, ViewerLimitReached, TooManyHandshakes.
+        Raises BadSdp, NoUsableCodec, FlowingCodecUnsupported, ViewerLimitReached, TooManyHandshakes, TooManyJoins.
         """
         port, writer = self._running()
+        self._check_room()
         known = self._relays.get(broadcast_id)
         negotiation = negotiate_viewer(parse_offer(offer_sdp), known.flowing_video if known is not None else None)
-        if self._resources.admitted("viewer") >= self._settings.max_viewers:
-            raise ViewerLimitReached("this media process is full", retry_after_s=5)
-        self._check_half_open()
         peer, local = self._make_peer(negotiation, port, writer)
         resource = self._resource(broadcast_id, "viewer", viewer_id, negotiation, local)
         sources = {m.kind: AnsweringSource(self._new_ssrc(), self._new_ssrc()) for m in negotiation.media}
@@ -220,6 +227,7 @@ class MediaEngine:
             unknown_ufrag=port.counters.unknown_ufrag,
             stun_rejected=port.counters.stun_rejected,
             malformed=port.counters.malformed,
+            joins_refused=self._joins.refused,
             nacks_received=sum(row.nacks_received for row in rows),
             retransmitted=sum(row.retransmitted for row in rows),
             nacks_sent=sum(row.nacks_sent for row in rows),
@@ -242,6 +250,15 @@ class MediaEngine:
                 broadcast_id, self._settings, writer, self._emit, self._wall_clock, self._clock
             )
         return relay
+
+    def _check_room(self) -> None:
+        """Refuse a viewer before its offer costs anything."""
+        if self._resources.admitted("viewer") >= self._settings.max_viewers:
+            raise ViewerLimitReached("this media process is full", retry_after_s=5)
+        self._check_half_open()
+        retry_after_s = self._joins.take(self._clock())
+        if retry_after_s is not None:
+            raise TooManyJoins("many viewers are joining at once", retry_after_s=retry_after_s)
 
     def _check_half_open(self) -> None:
         if self._resources.half_open >= self._settings.max_half_open:

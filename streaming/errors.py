@@ -53,6 +53,12 @@ class ViewerLimitReached(StreamingError):
     code = "viewer_limit_reached"
 
 
+class TooManyJoins(StreamingError):
+    """More joins a second than the settings allow; try again after the time given."""
+
+    code = "too_many_joins"
+
+
 class UnknownResource(StreamingError):
     """No such WHIP or WHEP resource, or no longer."""
 

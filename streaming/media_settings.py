@@ -25,6 +25,8 @@ class MediaSettings:
     packet_writer: Literal["auto", "native", "python"] = "auto"
     """Which packet writer; "auto" takes the native one where it was built."""
     max_viewers: int = 2000
+    joins_per_s: int = 300
+    """Viewers admitted a second; about half a core's worth, so that those who watch lose nothing in a storm."""
     max_half_open: int = 256
     """Admitted connections whose DTLS handshake is not complete."""
     handshake_timeout_s: float = 10.0
@@ -52,6 +54,8 @@ class MediaSettings:
             raise ValueError("port must be within 0..65535")
         if self.ring_packets & (self.ring_packets - 1) or self.ring_packets < 64:
             raise ValueError("ring_packets must be a power of two, 64 or more")
+        if self.joins_per_s < 1:
+            raise ValueError("joins_per_s must be at least 1")
         for name in ("handshake_timeout_s", "consent_timeout_s", "publisher_silent_s", "keyframe_interval_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive")

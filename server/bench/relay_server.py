@@ -93,5 +93,5 @@ if __name__ == "__main__":
     arguments.add_argument("--writer", choices=get_args(WriterName), default="auto")
     arguments.add_argument("--lines", default=None, help="a unix socket that answers offers without HTTP")
     given = arguments.parse_args()
-    loopback = MediaSettings(bind_host="127.0.0.1", max_viewers=20_000, max_half_open=20_000)
+    loopback = MediaSettings(bind_host="127.0.0.1", max_viewers=20_000, max_half_open=20_000, joins_per_s=100_000)
     uvloop.run(serve(replace(loopback, packet_writer=given.writer), given.lines))

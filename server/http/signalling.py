@@ -31,6 +31,7 @@ STATUS_OF_CODE = {
     "publisher_exists": 409,
     "unknown_resource": 404,
     "too_many_handshakes": 503,
+    "too_many_joins": 503,
     "viewer_limit_reached": 503,
     "engine_stopped": 503,
 }

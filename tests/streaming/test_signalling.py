@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from server.http.signalling import MAX_BODY_BYTES, SignallingRefused
+from streaming.media_settings import MediaSettings
 from tests.streaming.harness import Station, station
 from tests.streaming.test_sdp_answer import PUBLISHER, VIEWER
 
@@ -154,3 +156,17 @@ async def test_a_stopped_engine_is_unavailable() -> None:
         await show.engine.stop()
         status, problem, _ = await ask(show, "POST", "/whip/show", PUBLISHER, **ANNA, **SDP)
         assert (status, problem["code"]) == (503, "engine_stopped")
+
+
+async def test_joins_beyond_the_budget_get_503_and_come_in_when_they_return() -> None:
+    async with station(MediaSettings(bind_host="127.0.0.1", joins_per_s=2)) as show:
+        answers = [await ask(show, "POST", "/whep/show", VIEWER, **ANNA, **SDP) for _ in range(12)]
+        refused = [(status, problem, headers) for status, problem, headers in answers if status != 201]
+        assert refused
+        for status, problem, headers in refused:
+            assert (status, problem["code"]) == (503, "too_many_joins")
+            assert int(headers["Retry-After"]) >= 1
+        assert show.engine.snapshot().joins_refused == len(refused)
+        await asyncio.sleep(int(refused[0][2]["Retry-After"]))
+        status, _, _ = await ask(show, "POST", "/whep/show", VIEWER, **ANNA, **SDP)
+        assert status == 201
