@@ -172,6 +172,8 @@ class Parts:
             port=settings.media_port,
             advertised_ips=(advertised,),
             packet_writer=settings.media_packet_writer,
+            max_viewers=settings.media_max_viewers,
+            joins_per_s=settings.media_joins_per_s,
         )
         return MediaEngine(media, self.stream_state.on_event)
 

@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     gateway_public_url: str | None = None
     media_advertised_ip: IPvAnyAddress | None = Field(None, validation_alias=_env("media_advertised_ip"))
     media_packet_writer: Literal["auto", "native", "python"] = "auto"
+    media_max_viewers: int = Field(2_000, ge=1, le=100_000)
+    media_joins_per_s: int = Field(300, ge=1, le=100_000)
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field((), validation_alias=_env("trusted_proxies"))
     allowed_origins: tuple[str, ...] = ()
 
