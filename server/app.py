@@ -42,6 +42,7 @@ from server.broadcasting import Broadcasting
 from server.consequences import Consequences
 from server.garbage import calm_collector
 from server.gateway.gateway import Gateway, GatewayOptions
+from server.gateway.addresses import AddressLimits
 from server.http import (
     broadcasts,
     config,
@@ -189,6 +190,9 @@ class Parts:
             gateway_id=f"gw-{secrets.token_hex(6)}",
             authenticator=RoomAuthenticator(self.tokens),
             broadcasts=RoomReader(self.store, self.directory, self.commerce.stage),
+                addresses=AddressLimits(
+                    connections=settings.connections_per_address, trusted_proxies=settings.trusted_proxies
+                ),
             tips=TipDesk(self.commerce.applause, self.accounts),
             clock=self.clocks,
             broker=self.broker,

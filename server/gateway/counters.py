@@ -11,6 +11,7 @@ class GatewayCounters:
     connections_total: int = 0
     welcomes: int = 0
     shed: int = 0
+    refused_addresses: int = 0
     frames_in: int = 0
     frames_out: int = 0
     frames_queued: int = 0

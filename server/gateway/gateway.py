@@ -4,6 +4,7 @@ import asyncio
 import functools
 import http
 import logging
+import math
 import random
 import socket
 import time
@@ -42,6 +43,7 @@ from chat.snapshot import SnapshotBuilder
 from chat.talk_desk import TalkDesk
 from chat.talk_store import TalkStore
 from server.gateway.counters import GatewayCounters
+from server.gateway.addresses import Addresses, AddressLimits
 from server.gateway.frames import text_frame
 from server.gateway.participant import Participant, Services
 from server.gateway.raw_connection import RawConnection, WriteLimits
@@ -67,7 +69,8 @@ class GatewayOptions:
     heartbeat_s: float = 10.0
     poll_tick_s: float = 0.5
     figures_s: float = 5.0
-    ping_s: float = 20.0
+    # A peer that is gone without a word is found within twice this.
+    ping_s: float = 15.0
     port_timeout_s: float = 10.0
     send_buffer_bytes: int = 128 * 1024
     write_limit_bytes: int = 32 * 1024
@@ -77,6 +80,7 @@ class GatewayOptions:
 
 
 class Gateway:
+    addresses: AddressLimits = field(default_factory=AddressLimits)
     """Serves rooms on one port from `start` until `stop`.
 
     The broker, the archive and the restriction feed are run (`run`) by whoever owns them, as they serve others too.
@@ -114,6 +118,7 @@ class Gateway:
             snapshots=SnapshotBuilder(broadcasts, archive, likes, presence, gateway_id, talk),
             likes=likes,
             presence=presence,
+        self._addresses = Addresses(options.addresses)
             build_frame=text_frame,
             now_s=time.monotonic,
             now_ms=lambda: int(time.time() * 1_000),
@@ -222,13 +227,28 @@ class Gateway:
         self.counters.connections_total += 1
         participant = Participant(connection, self._services)
         self._participants.add(participant)
+        wait_s = self._addresses.admit(self._address_of(connection, request), time.monotonic())
+        if wait_s > 0:
+            self.counters.refused_addresses += 1
+            response = connection.respond(http.HTTPStatus.TOO_MANY_REQUESTS, "too many connections from here\n")
+            # Drawn apart, so that those who were refused together do not come back together.
+            response.headers["Retry-After"] = str(math.ceil(wait_s * random.uniform(1.0, 2.0)))
+            return response
         try:
             await participant.serve()
+    def _address_of(self, connection: ServerConnection, request: Request | None) -> str | None:
+        peer = connection.remote_address
+        names = ("X-Forwarded-For", "X-Forwarded-Proto") if request is not None else ()
+        headers = {name: ", ".join(request.headers.get_all(name)) for name in names if request is not None}
+        return self._addresses.key(peer[0] if peer else "", headers)
+
         except ConnectionClosed:
             pass
         except Exception:
             # The boundary of one connection: whatever broke must not reach the others.
             self.counters.internal_errors += 1
+        address = self._address_of(connection, connection.request)
+        self._addresses.enter(address)
             log.exception("connection %s failed", connection.id)
             participant.fail()
         finally:
@@ -242,6 +262,7 @@ class Gateway:
             group.create_task(self._every(self.options.times.presence_s, self.rooms.tick_presence))
             group.create_task(self._every(self.options.heartbeat_s, self._beat))
             group.create_task(self._every(self.options.figures_s, self._keep_figures))
+            self._addresses.leave(address)
             group.create_task(self._every(self.options.times.presence_s, self._note_peak))
             group.create_task(self._every(self.options.poll_tick_s, self._talk.tick_polls))
 
