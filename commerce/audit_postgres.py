@@ -51,13 +51,24 @@ _CHECKS: dict[str, str] = {
     "account_overdrawn": """
         SELECT ledger_account_id, format('balance %s', balance) FROM ledger_accounts
         WHERE balance < 0 AND kind NOT IN ('money_external', 'points_granted')""",
-    "frozen_differs": """
-        SELECT format('%s %s', coalesce(a.owner_id, o.customer_id), coalesce(a.unit, o.currency)),
-               format('frozen %s, orders need %s', coalesce(a.balance, 0), coalesce(o.needed, 0))
+    "frozen_balance_differs": """
+        SELECT format('%s %s', coalesce(a.owner_id, h.customer_id), coalesce(a.unit, h.currency)),
+               format('frozen %s, the core holds %s', coalesce(a.balance, 0), coalesce(h.held, 0))
         FROM (SELECT * FROM ledger_accounts WHERE kind = 'money_frozen') a FULL JOIN (
-            SELECT customer_id, currency, sum(amount_minor) AS needed FROM orders WHERE state = ANY($2) GROUP BY 1, 2
-        ) o ON o.customer_id = a.owner_id AND o.currency = a.unit
-        WHERE coalesce(a.balance, 0) <> coalesce(o.needed, 0)""",
+            SELECT customer_id, currency, sum(amount_minor) AS held FROM core_holds WHERE state = 'frozen' GROUP BY 1, 2
+        ) h ON h.customer_id = a.owner_id AND h.currency = a.unit
+        WHERE coalesce(a.balance, 0) <> coalesce(h.held, 0)""",
+    "frozen_differs": """
+        SELECT coalesce(o.order_id, h.reference_id),
+               format('the core froze %s, its order is %s', coalesce(h.amount_minor, 0), coalesce(o.state, 'none'))
+        FROM (SELECT * FROM orders WHERE core_reference IS NOT NULL) o
+        FULL JOIN (SELECT * FROM core_holds WHERE state = 'frozen') h ON h.reference_id = o.core_reference
+        WHERE CASE
+            WHEN h.reference_id IS NULL THEN o.state = ANY($2)
+            WHEN o.order_id IS NULL THEN true
+            ELSE (o.amount_minor, o.currency, o.customer_id) <> (h.amount_minor, h.currency, h.customer_id)
+                 OR NOT (o.state = ANY($2) OR o.state IN ('submitted', 'outcome_unknown') OR o.release_due)
+        END""",
     "points_do_not_add_up": """
         SELECT owner_id, format('granted %s; held, spent and expired are %s',
                -sum(balance) FILTER (WHERE kind = 'points_granted'),

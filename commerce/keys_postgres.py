@@ -30,18 +30,33 @@ class Keys:
             raise in_progress() from None
         if taken is not None:
             return None
+        answer = await self.find(claim)
+        if answer is None:
+            raise in_progress()
+        return answer
+
+    async def find(self, claim: Claim) -> Answer | None:
+        """Read a key's answer without taking the key; raises Conflict as `claim` does."""
         row = await self._connection.fetchrow(
             "SELECT body_sha256, answer::text AS answer FROM idempotency_keys"
             " WHERE customer_id = $1 AND operation = $2 AND key = $3",
             claim.customer_id, claim.operation, claim.key,
         )  # fmt: skip
         if row is None:
-            raise in_progress()
+            return None
         if row["body_sha256"] != claim.body_sha256:
             raise Conflict("idempotency_conflict", "this key was used with another body")
         answer = from_json(row["answer"], Answer)
         assert answer is not None, "a committed key has its answer"
         return answer
+
+    async def keep(self, claim: Claim, answer: Answer) -> None:
+        """Store a key that was not taken before, with its answer; the first answer stays."""
+        await self._connection.execute(
+            "INSERT INTO idempotency_keys (customer_id, operation, key, body_sha256, answer, created_at)"
+            " VALUES ($1, $2, $3, $4, $5::text::jsonb, $6) ON CONFLICT DO NOTHING",
+            claim.customer_id, claim.operation, claim.key, claim.body_sha256, to_json(answer), claim.at,
+        )  # fmt: skip
 
     async def answer(self, claim: Claim, answer: Answer) -> None:
         """Store the final answer of a claimed key."""

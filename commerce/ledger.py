@@ -78,6 +78,13 @@ def release(transfer_id: str, order_id: str, customer_id: str, amount: Money) ->
     return Transfer(transfer_id, "release", order_id, source, target, amount.amount_minor)
 
 
+def debit(transfer_id: str, order_id: str, customer_id: str, amount: Money) -> Transfer:
+    """Frozen to outside the ledger, for an order that was confirmed."""
+    source = money("frozen", customer_id, amount.currency)
+    target = money("external", customer_id, amount.currency)
+    return Transfer(transfer_id, "debit", order_id, source, target, amount.amount_minor)
+
+
 def grant_points(transfer_id: str, customer_id: str, points: int) -> Transfer:
     source = LedgerAccount(customer_id, "points_granted", POINTS)
     return Transfer(transfer_id, "grant", transfer_id, source, held(customer_id), points)

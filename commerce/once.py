@@ -7,9 +7,11 @@ import msgspec
 
 from commerce.errors import IllegalMove, Refusal
 from commerce.idempotency import Answer, Claim
+from commerce.keys_postgres import in_progress
 from commerce.uow_postgres import Unit, Units
 
 T = TypeVar("T", bound=msgspec.Struct)
+W = TypeVar("W")
 
 
 async def once(units: Units, claim: Claim, kind: type[T], work: Callable[[Unit], Awaitable[T]]) -> T:
@@ -30,6 +32,21 @@ async def once(units: Units, claim: Claim, kind: type[T], work: Callable[[Unit],
         # repeat may have got another answer: then that one is the key's answer.
         stored = await _keep_refusal(units, claim, refusal)
     return stored.open(kind)
+
+
+async def refused_once(units: Units, claim: Claim, work: Callable[[Unit], Awaitable[W]]) -> W:
+    """Do the work in one transaction; a Refusal or IllegalMove of it is kept as the key's answer, and raised.
+
+    For work that stores its own answers and looks for them itself.
+    """
+    try:
+        async with units.begin() as unit:
+            return await work(unit)
+    except (Refusal, IllegalMove) as refusal:
+        kept = await _keep_refusal(units, claim, refusal)
+        if kept.code is None:
+            raise in_progress() from None  # answered meanwhile: asked again, the key repeats that
+        raise
 
 
 async def _keep_refusal(units: Units, claim: Claim, refusal: Refusal | IllegalMove) -> Answer:

@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
+from commerce.core import HoldState
 from commerce.errors import IllegalMove, Refusal
 from commerce.money import Money
 
@@ -37,7 +38,7 @@ _S = State
 MOVES: Mapping[State, frozenset[State]] = {
     _S.ACKNOWLEDGED: frozenset({_S.RESERVED}),
     _S.RESERVED: frozenset({_S.SUBMITTED, _S.EXPIRED, _S.CANCELLED}),
-    _S.SUBMITTED: frozenset({_S.ACCEPTED, _S.REJECTED, _S.OUTCOME_UNKNOWN}),
+    _S.SUBMITTED: frozenset({_S.ACCEPTED, _S.REJECTED, _S.OUTCOME_UNKNOWN, _S.RESERVED}),
     _S.OUTCOME_UNKNOWN: frozenset({_S.ACCEPTED, _S.REJECTED}),
     _S.ACCEPTED: frozenset({_S.CONFIRMED, _S.PARTIALLY_CONFIRMED, _S.CONFIRM_FAILED, _S.CANCELLED, _S.REFUNDED}),
     _S.CONFIRMED: frozenset({_S.HOLDING, _S.REFUNDED}),
@@ -58,11 +59,16 @@ HOLDS_QUOTA = frozenset(
         _S.HOLDING, _S.REDEEMING, _S.REDEEMED,
     }
 )  # fmt: skip
+AWAITS_CORE = frozenset({_S.SUBMITTED, _S.OUTCOME_UNKNOWN})
+OPEN = frozenset({_S.RESERVED}) | AWAITS_CORE  # a purchase that its customer can go on with
 HOLDS_FROZEN_FUNDS = frozenset({_S.ACCEPTED})
 
 
 class Order(msgspec.Struct, frozen=True):
-    """An order as it stands; `stream_time_ms` is the broadcast's clock when it was reserved."""
+    """An order as it stands; `stream_time_ms` is the broadcast's clock when it was reserved.
+
+    `core_reference` names its latest submission to the core, `submit_key` the idempotency key of that.
+    """
 
     order_id: str
     customer_id: str
@@ -79,6 +85,9 @@ class Order(msgspec.Struct, frozen=True):
     risk_tolerance: int
     stream_time_ms: int | None
     created_at: datetime
+    extended_at: datetime | None = None
+    submit_key: str | None = None
+    core_reference: str | None = None
 
 
 class OrderMoved(msgspec.Struct, frozen=True):
@@ -104,11 +113,44 @@ def reserve(acknowledged: Order, now: datetime, time_to_live: timedelta) -> Deci
     return _move(acknowledged, State.RESERVED, acknowledged.customer_id, None, now, reserved_until=now + time_to_live)
 
 
-def submit(order: Order, now: datetime) -> Decision:
-    """Hand a reservation in; raises Refusal `reservation_expired` or IllegalMove."""
+def extend(order: Order, now: datetime, time_to_live: timedelta) -> Decision:
+    """Give a reservation its time once more; raises Refusal `reservation_expired` or IllegalMove."""
+    _refuse_expired(order, now)
+    if order.state is not State.RESERVED or order.extended_at is not None:
+        raise IllegalMove(order.state, allowed_acts(order), "a reservation is extended once, before it is submitted")
+    extended = replace(order, reserved_until=order.reserved_until + time_to_live, extended_at=now)
+    return Decision(extended, OrderMoved(order.order_id, order.state, order.state, order.customer_id, "extended", now))
+
+
+def submit(order: Order, now: datetime, core_reference: str, key: str) -> Decision:
+    """Hand a reservation in to the core; raises Refusal `reservation_expired` or IllegalMove."""
+    _refuse_expired(order, now)
+    return _move(order, State.SUBMITTED, order.customer_id, None, now, core_reference=core_reference, submit_key=key)
+
+
+def _refuse_expired(order: Order, now: datetime) -> None:
     if order.state is State.EXPIRED or (order.state is State.RESERVED and now >= order.reserved_until):
         raise Refusal("reservation_expired", "the reservation's time is over: reserve again")
-    return _move(order, State.SUBMITTED, order.customer_id, None, now)
+
+
+def settle(order: Order, hold: HoldState, now: datetime) -> Decision | None:
+    """Take what the core says of a submission that awaits it; None: nothing new, its quota stays held.
+
+    Refused at once, the reservation stands for the rest of its time; refused or void after its outcome was unknown,
+    the order is rejected, for the customer was told to wait for an end.
+    """
+    match hold:
+        case HoldState.FROZEN | HoldState.DEBITED:
+            return accept(order, now)
+        case HoldState.REFUSED if order.state is State.SUBMITTED:
+            return _move(order, State.RESERVED, SYSTEM, "insufficient funds", now)
+        case HoldState.REFUSED:
+            return _move(order, State.REJECTED, SYSTEM, "insufficient funds", now)
+        case HoldState.RELEASED | HoldState.VOID:
+            return _move(order, State.REJECTED, SYSTEM, "given up before the core froze anything", now)
+        case HoldState.NOT_KNOWN if order.state is State.SUBMITTED:
+            return _move(order, State.OUTCOME_UNKNOWN, SYSTEM, "the core has not answered", now)
+    return None
 
 
 def accept(submitted: Order, now: datetime) -> Decision:
@@ -130,17 +172,18 @@ def expire(order: Order, now: datetime) -> Decision | None:
     return _move(order, State.EXPIRED, SYSTEM, "reservation not submitted in time", now)
 
 
-def allowed_acts(state: State) -> list[str]:
-    """List what a customer can still do with an order in this state."""
+def allowed_acts(order: Order) -> list[str]:
+    """List what a customer can still do with an order as it stands."""
     acts = (("submit", State.SUBMITTED), ("cancel", State.CANCELLED))
-    return [act for act, target in acts if target in MOVES[state]]
+    extend = ["extend"] if order.state is State.RESERVED and order.extended_at is None else []
+    return [act for act, target in acts if target in MOVES[order.state]] + extend
 
 
 def _move(
-    order: Order, target: State, actor_id: str, reason: str | None, now: datetime, **changes: datetime
+    order: Order, target: State, actor_id: str, reason: str | None, now: datetime, **changes: datetime | str
 ) -> Decision:
     if target not in MOVES[order.state]:
         detail = f"an order that is {order.state} cannot become {target}"
-        raise IllegalMove(order.state, allowed_acts(order.state), detail)
+        raise IllegalMove(order.state, allowed_acts(order), detail)
     moved = OrderMoved(order.order_id, order.state, target, actor_id, reason, now)
     return Decision(replace(order, state=target, **changes), moved)

@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from commerce.group import key_conflict
 from commerce.money import Money
 from commerce.order import Decision, Order, State
 from commerce.receipt import OrderView, Receipt, order_view
@@ -31,6 +33,50 @@ class Orders:
             None if receipt is None else to_json(receipt),
         )  # fmt: skip
         await self._record(decision, stream_time_ms)
+
+    async def save_submitted(
+        self, decision: Decision, stream_time_ms: int | None, authenticated_at: datetime | None
+    ) -> None:
+        """Write down what the core is about to be asked; raises Conflict when the key submits another order."""
+        submitted = decision.order
+        try:
+            await self._connection.execute(
+                "UPDATE orders SET core_reference = $2, submit_key = $3, authenticated_at = $4 WHERE order_id = $1",
+                submitted.order_id, submitted.core_reference, submitted.submit_key, authenticated_at,
+            )  # fmt: skip
+        except asyncpg.UniqueViolationError:
+            raise key_conflict() from None
+        await self.save(decision, stream_time_ms)
+
+    async def save_extended(self, decision: Decision, stream_time_ms: int | None) -> None:
+        """Write a reservation's longer time."""
+        extended = decision.order
+        await self._connection.execute(
+            "UPDATE orders SET reserved_until = $2, extended_at = $3 WHERE order_id = $1",
+            extended.order_id, extended.reserved_until, extended.extended_at,
+        )  # fmt: skip
+        await self.save(decision, stream_time_ms)
+
+    async def release_later(self, order_id: str) -> None:
+        """Write down that the core has yet to release this order's funds."""
+        await self._connection.execute("UPDATE orders SET release_due = true WHERE order_id = $1", order_id)
+
+    async def released(self, order_id: str) -> None:
+        await self._connection.execute("UPDATE orders SET release_due = false WHERE order_id = $1", order_id)
+
+    async def releases_due(self, limit: int) -> list[str]:
+        """The orders whose funds are yet to be released."""
+        rows = await self._connection.fetch("SELECT order_id FROM orders WHERE release_due LIMIT $1", limit)
+        return [row["order_id"] for row in rows]
+
+    async def awaiting(self, before: datetime, limit: int) -> list[tuple[Order, datetime]]:
+        """Submissions without outcome that moved last before this moment, oldest first, and when they moved."""
+        rows = await self._connection.fetch(
+            "SELECT * FROM orders WHERE state IN ('submitted', 'outcome_unknown') AND updated_at <= $1"
+            " ORDER BY updated_at LIMIT $2",
+            before, limit,
+        )  # fmt: skip
+        return [(_order(row), row["updated_at"]) for row in rows]
 
     async def _record(self, decision: Decision, stream_time_ms: int | None) -> None:
         moved = decision.moved
@@ -65,12 +111,14 @@ class Orders:
         )
         return None if row is None else _view(row)
 
-    async def views(self, customer_id: str, before: str | None, limit: int) -> list[OrderView]:
-        """A customer's orders, newest first, from before the given id."""
+    async def views(
+        self, customer_id: str, before: str | None, limit: int, states: frozenset[State] | None
+    ) -> list[OrderView]:
+        """A customer's orders, newest first, from before the given id; of these states, or of all."""
         rows = await self._connection.fetch(
             f"{_VIEW} WHERE o.customer_id = $1 AND ($2::text IS NULL OR o.order_id < $2)"
-            " ORDER BY o.order_id DESC LIMIT $3",
-            customer_id, before, limit,
+            " AND ($4::text[] IS NULL OR o.state = ANY($4)) ORDER BY o.order_id DESC LIMIT $3",
+            customer_id, before, limit, None if states is None else sorted(states),
         )  # fmt: skip
         return [_view(row) for row in rows]
 
@@ -92,6 +140,9 @@ def _order(row: Any) -> Order:
         risk_tolerance=row["risk_tolerance"],
         stream_time_ms=row["stream_time_ms"],
         created_at=row["created_at"],
+        extended_at=row["extended_at"],
+        submit_key=row["submit_key"],
+        core_reference=row["core_reference"],
     )
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from commerce.facts import NewFact
-from commerce.order import Order
+from commerce.order import Order, allowed_acts
 from commerce.ports import BroadcastFacts
 from commerce.product import CardVersion
 from commerce.purchase import Acknowledgement
@@ -53,6 +53,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     reserved_until: datetime
     created_at: datetime
     stream_time_ms: int | None
+    allowed: tuple[str, ...] = ()
     receipt: Receipt | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -70,6 +71,7 @@ def order_view(order: Order, product_name: str, receipt: Receipt | None) -> Orde
         reserved_until=order.reserved_until,
         created_at=order.created_at,
         stream_time_ms=order.stream_time_ms,
+        allowed=tuple(allowed_acts(order)),
         receipt=msgspec.UNSET if receipt is None else receipt,
     )
 

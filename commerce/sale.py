@@ -1,33 +1,34 @@
-"""Use-cases of an order: reserve, submit, cancel, expire, read."""
+"""Use-cases of an order: reserve, extend, submit, cancel, expire, read."""
 
+import contextlib
 from datetime import datetime
 
-from commerce import ledger, order
+import msgspec
+
+from commerce import order
+from commerce.core import CoreBanking
 from commerce.dependencies import Dependencies
-from commerce.errors import NotFound, Refusal
+from commerce.errors import NotFound, Unavailable
+from commerce.given_back import give_back
 from commerce.idempotency import Claim, body_hash
-from commerce.ledger_postgres import Overdrawn
 from commerce.once import once
-from commerce.order import Decision, Order
+from commerce.order import Order
 from commerce.ports import BroadcastFacts
-from commerce.purchase import (
-    raise_first,
-    submit_refusal,
-)
-from commerce.receipt import OrderView, make_receipt, order_changed, order_view
+from commerce.receipt import OrderView, order_changed
 from commerce.reservations import Reservations
-from commerce.stage import tell_quota
+from commerce.submission import Submission
 from commerce.uow_postgres import Unit
 
 _EXPIRE_BATCH = 1_000  # at most this many a sweep, so that a sweep ends
 
 
 class Sale:
-    """Each command is one transaction: everything of it, or nothing."""
+    """Each command is one transaction, everything of it or nothing; only submitting takes two (`submission`)."""
 
-    def __init__(self, given: Dependencies) -> None:
+    def __init__(self, given: Dependencies, core: CoreBanking) -> None:
         self._given = given
         self._reservations = Reservations(given)
+        self._submission = Submission(given, core)
 
     async def aclose(self) -> None:
         """Stop taking orders; who still waits hears `busy`."""
@@ -39,44 +40,47 @@ class Sale:
         """Hold quota for an acknowledged purchase; raises Refusal, Conflict or Unavailable as docs/protocol.md says."""
         return await self._reservations.reserve(customer_id, acknowledgement_id, amount_minor, currency, key)
 
-    async def submit(self, customer_id: str, order_id: str, key: str) -> OrderView:
-        """Hand a reservation in: funds are frozen and the order is accepted, with its receipt."""
+    async def submit(
+        self, customer_id: str, order_id: str, key: str, *, authenticated_at: datetime | None = None
+    ) -> OrderView:
+        """Hand a reservation in: funds are frozen and the order is accepted, with its receipt (`submission`)."""
         facts = await self._broadcast_of(customer_id, order_id)
-        claim = self._claim(customer_id, "submit", key, body_hash(order_id))
+        return await self._submission.submit(customer_id, order_id, key, facts, authenticated_at)
+
+    async def extend(self, customer_id: str, order_id: str, key: str) -> OrderView:
+        """Give a reservation its time once more; raises IllegalMove the second time."""
+        facts = await self._broadcast_of(customer_id, order_id)
+        claim = self._claim(customer_id, "extend", key, body_hash(order_id))
         return await once(
-            self._given.units, claim, OrderView, lambda unit: self._submit(unit, customer_id, order_id, facts)
+            self._given.units, claim, OrderView, lambda unit: self._extend(unit, customer_id, order_id, facts)
         )
 
-    async def _submit(self, unit: Unit, customer_id: str, order_id: str, facts: BroadcastFacts) -> OrderView:
-        reserved = await _locked(unit, order_id, customer_id)
+    async def _extend(self, unit: Unit, customer_id: str, order_id: str, facts: BroadcastFacts) -> OrderView:
         now = self._given.now()
-        submitted = order.submit(reserved, now)
-        product = await unit.catalogue.product(reserved.product_id, "FOR SHARE")
-        assert product is not None, "an order has its product"
-        raise_first([submit_refusal(facts, product.approved_version, reserved.card_version)])
-        await unit.orders.save(submitted, facts.stream_time_ms)
-        freeze = ledger.freeze(self._given.new_id("tr"), order_id, customer_id, reserved.amount)
-        try:
-            await unit.ledger.post(freeze, now)
-        except Overdrawn:
-            raise Refusal("insufficient_funds", "the account holds less than the amount") from None
-        accepted = order.accept(submitted.order, now)
-        customer = await unit.customers.read(customer_id)
-        acknowledgement = await unit.customers.acknowledgement(reserved.acknowledgement_id)
-        card = await unit.catalogue.card(reserved.product_id, reserved.card_version)
-        assert customer is not None and acknowledgement is not None and card is not None, "an order has these"  # noqa: PT018
-        receipt = make_receipt(accepted.order, customer, card, acknowledgement, facts, now)
-        await unit.orders.save(accepted, facts.stream_time_ms, receipt)
-        await unit.outbox.add(order_changed(accepted.order), now)
-        return order_view(accepted.order, card.content.name, receipt)
+        decision = order.extend(await _locked(unit, order_id, customer_id), now, self._given.settings.reservation_ttl)
+        await unit.orders.save_extended(decision, facts.stream_time_ms)
+        await unit.outbox.add(order_changed(decision.order), now)
+        return await _viewed(unit, order_id, customer_id)
+
+    async def resolve_due(self, now: datetime) -> int:
+        """Find out what became of submissions whose outcome is unknown, and pay back what is due."""
+        return await self._submission.resolve_due(now)
 
     async def cancel(self, customer_id: str, order_id: str, key: str) -> OrderView:
         """Give back a reservation, or an accepted order before its window closes; funds and quota are released."""
         facts = await self._broadcast_of(customer_id, order_id)
         claim = self._claim(customer_id, "cancel", key, body_hash(order_id))
-        return await once(
+        cancelled = await once(
             self._given.units, claim, OrderView, lambda unit: self._cancel(unit, customer_id, order_id, facts)
         )
+        if cancelled.receipt is not msgspec.UNSET:
+            await self._pay_back(order_id)
+        return cancelled
+
+    async def _pay_back(self, order_id: str) -> None:
+        """Now if it can be, else by the sweeper: the cancel is done either way."""
+        with contextlib.suppress(Unavailable):
+            await self._submission.pay_back(order_id)
 
     async def _cancel(self, unit: Unit, customer_id: str, order_id: str, facts: BroadcastFacts) -> OrderView:
         held = await _locked(unit, order_id, customer_id)
@@ -86,12 +90,9 @@ class Sale:
         decision = order.cancel(held, now, card.content.window_closes_at)
         await unit.orders.save(decision, facts.stream_time_ms)
         if held.state in order.HOLDS_FROZEN_FUNDS:
-            release = ledger.release(self._given.new_id("tr"), order_id, customer_id, held.amount)
-            await unit.ledger.post(release, now)
-        await self._release(unit, decision, now)
-        view = await unit.orders.view(order_id, customer_id)
-        assert view is not None, "the order is locked by this transaction"
-        return view
+            await unit.orders.release_later(order_id)
+        await give_back(self._given, unit, decision, now)
+        return await _viewed(unit, order_id, customer_id)
 
     async def expire_due(self, now: datetime) -> int:
         """End the reservations whose time is over and return how many; safe to repeat and to run anywhere at once."""
@@ -102,7 +103,7 @@ class Sale:
                 if decision is None:
                     return expired
                 await unit.orders.save(decision, None)
-                await self._release(unit, decision, now)
+                await give_back(self._given, unit, decision, now)
         return _EXPIRE_BATCH
 
     async def read(self, customer_id: str, order_id: str) -> OrderView:
@@ -113,24 +114,17 @@ class Sale:
             raise _no_such_order()
         return view
 
-    async def own(self, customer_id: str, *, before: str | None, limit: int) -> list[OrderView]:
-        """One's own orders, newest first."""
+    async def own(
+        self, customer_id: str, *, before: str | None, limit: int, open_only: bool = False
+    ) -> list[OrderView]:
+        """One's own orders, newest first; `open_only`: those that can be gone on with after the app was closed."""
+        states = order.OPEN if open_only else None
         async with self._given.units.begin() as unit:
-            return await unit.orders.views(customer_id, before, limit)
+            return await unit.orders.views(customer_id, before, limit, states)
 
     async def _broadcast_of(self, customer_id: str, order_id: str) -> BroadcastFacts:
         view = await self.read(customer_id, order_id)
         return await self._given.read_broadcast(view.broadcast_id)
-
-    async def _release(self, unit: Unit, decision: Decision, now: datetime) -> None:
-        """Give back what an order held of the customer's maximum and of the quota, and tell."""
-        ended = decision.order
-        await unit.quotas.give_back_position(ended.customer_id, ended.product_id, ended.amount.amount_minor)
-        await unit.outbox.add(order_changed(ended), now)
-        showing = await unit.showings.broadcasts_showing(ended.product_id)
-        quota = await unit.quotas.give_back(ended.product_id, ended.amount.amount_minor)
-        before = quota.take(ended.amount.amount_minor)
-        await tell_quota(self._given, unit, ended.product_id, ended.amount.currency, before, quota, showing)
 
     def _claim(self, customer_id: str, operation: str, key: str, body: bytes) -> Claim:
         wait_s = self._given.settings.duplicate_wait_s
@@ -142,6 +136,12 @@ async def _locked(unit: Unit, order_id: str, customer_id: str) -> Order:
     if locked is None:
         raise _no_such_order()
     return locked
+
+
+async def _viewed(unit: Unit, order_id: str, customer_id: str) -> OrderView:
+    view = await unit.orders.view(order_id, customer_id)
+    assert view is not None, "the order is locked by this transaction"
+    return view
 
 
 def _no_such_order() -> NotFound:

@@ -7,6 +7,8 @@ import asyncpg
 
 from commerce.applause import Applause
 from commerce.catalogue import Products
+from commerce.core import CoreBanking
+from commerce.core_ledger import LedgerCore
 from commerce.dependencies import Dependencies
 from commerce.errors import Unavailable
 from commerce.gate import Gate
@@ -25,12 +27,13 @@ _log = logging.getLogger(__name__)
 class CommerceService:
     """Groups the use-cases; keeps nothing but queues, so any number of processes may run one.
 
-    `pool` stays the caller's and needs at least two connections; nothing connects before the first call.
+    `core` is the bank's; without one the embedded core on our own ledger. `pool` stays the caller's and needs at
+    least two connections; nothing connects before the first call.
     """
 
     def __init__(
         self, pool: asyncpg.Pool, *, broadcasts: BroadcastReader, now: Clock, new_id: NewId,
-        settings: CommerceSettings | None = None,
+        settings: CommerceSettings | None = None, core: CoreBanking | None = None,
     ) -> None:  # fmt: skip
         self.settings = settings or CommerceSettings()
         self._pool = pool
@@ -40,7 +43,7 @@ class CommerceService:
         self.products = Products(given)
         self.stage = Stage(given)
         self.gate = Gate(given)
-        self.sale = Sale(given)
+        self.sale = Sale(given, core or LedgerCore(self._units, now, new_id))
         self.applause = Applause(given)
         self.customers = CustomerRecords(given)
 
@@ -59,6 +62,7 @@ class CommerceService:
         while True:
             try:
                 await self.sale.expire_due(self._now())
+                await self.sale.resolve_due(self._now())
                 await self.applause.expire_due(self._now())
             except Unavailable as error:
                 _log.warning("sweeping waits: %s", error)

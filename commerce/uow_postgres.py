@@ -18,6 +18,7 @@ from commerce.catalogue_postgres import Catalogue
 from commerce.customers_postgres import Customers
 from commerce.errors import Invalid, Unavailable
 from commerce.groups_postgres import Groups
+from commerce.holds_postgres import Holds
 from commerce.keys_postgres import Keys
 from commerce.ledger_postgres import Ledger
 from commerce.orders_postgres import Orders
@@ -77,6 +78,10 @@ class Unit:
     @cached_property
     def ledger(self) -> Ledger:
         return Ledger(self._connection)
+
+    @cached_property
+    def holds(self) -> Holds:
+        return Holds(self._connection)
 
     @cached_property
     def points(self) -> Points:

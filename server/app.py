@@ -36,18 +36,20 @@ from server.announcer import Announcer
 from server.auth.accounts_postgres import AccountStore
 from server.auth.encoder_tokens_postgres import EncoderTokens
 from server.auth.passwords import Passwords
+from server.auth.proofs import Proofs
 from server.auth.tokens import Tokens
 from server.broadcast_reader import RoomReader, SaleReader, StreamClocks
 from server.broadcasting import Broadcasting
 from server.consequences import Consequences
 from server.garbage import calm_collector
-from server.gateway.gateway import Gateway, GatewayOptions
 from server.gateway.addresses import AddressLimits
+from server.gateway.gateway import Gateway, GatewayOptions
 from server.http import (
     broadcasts,
     config,
     documents,
     health,
+    identity,
     orders,
     pages,
     points,
@@ -132,6 +134,7 @@ class Parts:
         self.accounts = AccountStore(pool)
         self.passwords = Passwords(threads=_LOGIN_THREADS, queue=settings.password_queue)
         self.tokens = Tokens(settings.jwt_secret.get_secret_value(), settings.session_ttl_s)
+        self.proofs = Proofs(settings.jwt_secret.get_secret_value())
         self.encoder_tokens = EncoderTokens(pool, settings.encoder_token_ttl_s)
         self.store = PostgresBroadcasts(pool)
         self.directory = PublisherDirectory(client)
@@ -144,7 +147,9 @@ class Parts:
             now=lambda: datetime.now(UTC),
             new_id=new_id,
             settings=CommerceSettings(
-                reservation_ttl_s=settings.reservation_ttl_s, minimum_dwell_ms=settings.minimum_dwell_ms
+                reservation_ttl_s=settings.reservation_ttl_s,
+                minimum_dwell_ms=settings.minimum_dwell_ms,
+                reauthentication_within_s=settings.reauthentication_within_s,
             ),
         )
         self.archive = PostgresArchive(pool)
@@ -185,14 +190,14 @@ class Parts:
                 host=settings.host,
                 port=settings.gateway_port,
                 allowed_origins=settings.allowed_origins,
+                addresses=AddressLimits(
+                    connections=settings.connections_per_address, trusted_proxies=settings.trusted_proxies
+                ),
                 times=RoomTimes(tick_s=settings.room_tick_ms / 1_000),
             ),
             gateway_id=f"gw-{secrets.token_hex(6)}",
             authenticator=RoomAuthenticator(self.tokens),
             broadcasts=RoomReader(self.store, self.directory, self.commerce.stage),
-                addresses=AddressLimits(
-                    connections=settings.connections_per_address, trusted_proxies=settings.trusted_proxies
-                ),
             tips=TipDesk(self.commerce.applause, self.accounts),
             clock=self.clocks,
             broker=self.broker,
@@ -246,7 +251,8 @@ class Parts:
             *products.routes(self.commerce),
             *documents.routes(self.commerce),
             *stage.routes(self.commerce),
-            *orders.routes(self.commerce),
+            *orders.routes(self.commerce, self.proofs),
+            *identity.routes(self.accounts, self.passwords, self.proofs),
             *points.routes(self.commerce),
             *rooms.routes(self.broadcasting, self.moderation, self.talk, self.figures, self.presence),
         ]

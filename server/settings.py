@@ -48,14 +48,15 @@ class Settings(BaseSettings):
     allowed_origins: tuple[str, ...] = ()
 
     reservation_ttl_s: int = Field(240, ge=30, le=900)
+    reauthentication_within_s: int | None = Field(None, ge=10, le=3_600)
     minimum_dwell_ms: int = Field(3_000, ge=0, le=600_000)
     monitor_absent_after_s: int = Field(60, ge=5, le=3_600)
     encoder_token_ttl_s: int = Field(86_400, ge=60, le=30 * 86_400)
     comments_shown_per_s: int = Field(15, ge=0, le=1_000)
     room_tick_ms: int = Field(100, ge=0, le=1_000)
     password_queue: int = Field(64, ge=1, le=10_000)
-    phrase_list: Path | None = None
     connections_per_address: int = Field(1_500, ge=1, le=1_000_000)
+    phrase_list: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     demo: bool = False
 

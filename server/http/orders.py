@@ -1,5 +1,6 @@
 """The purchase over HTTP: gate, acknowledgements, orders. Every answer is of the one who asks."""
 
+import time
 from typing import Annotated, Any
 
 import msgspec
@@ -9,9 +10,10 @@ from msgspec import Meta
 from commerce.gate import Reading
 from commerce.service import CommerceService
 from server.auth.permissions import require
+from server.auth.proofs import Proofs
 from server.http.body import json_response, read_json
 from server.http.errors import ApiError
-from server.http.query import idempotency_key, page_size, page_start, path_id
+from server.http.query import flag, idempotency_key, page_size, page_start, path_id
 from server.ids import is_id
 
 _BASE = "/api/v1/orders"
@@ -39,7 +41,13 @@ class NewOrder(msgspec.Struct, forbid_unknown_fields=True):
     currency: Any
 
 
-def routes(service: CommerceService) -> list[web.RouteDef]:
+class Submission(msgspec.Struct, forbid_unknown_fields=True):
+    """What goes with a submission; the proof is asked for where a deployment wants one."""
+
+    identity_proof: Annotated[str, Meta(max_length=1_000)] | None = None
+
+
+def routes(service: CommerceService, proofs: Proofs) -> list[web.RouteDef]:
     """Routes of the gate, of acknowledgements and of orders."""
 
     async def gate(request: web.Request) -> web.Response:
@@ -68,8 +76,16 @@ def routes(service: CommerceService) -> list[web.RouteDef]:
 
     async def submit(request: web.Request) -> web.Response:
         who = require(request, "order.submit")
-        order = await service.sale.submit(who.account_id, _order_id(request), idempotency_key(request))
+        key = idempotency_key(request)
+        given = await read_json(request, Submission) if request.body_exists else Submission()
+        proof = given.identity_proof
+        proved_at = None if proof is None else proofs.read(proof, who.account_id, now_s=time.time())
+        order = await service.sale.submit(who.account_id, _order_id(request), key, authenticated_at=proved_at)
         return json_response(order)
+
+    async def extend(request: web.Request) -> web.Response:
+        who = require(request, "order.submit")
+        return json_response(await service.sale.extend(who.account_id, _order_id(request), idempotency_key(request)))
 
     async def cancel(request: web.Request) -> web.Response:
         who = require(request, "order.cancel")
@@ -82,10 +98,9 @@ def routes(service: CommerceService) -> list[web.RouteDef]:
 
     async def own(request: web.Request) -> web.Response:
         who = require(request, "order.read")
-        before = page_start(request, "before", "or")
-        return json_response(
-            {"orders": await service.sale.own(who.account_id, before=before, limit=page_size(request))}
-        )
+        before, open_only = page_start(request, "before", "or"), flag(request, "open")
+        found = await service.sale.own(who.account_id, before=before, limit=page_size(request), open_only=open_only)
+        return json_response({"orders": found})
 
     return [
         web.get("/api/v1/broadcasts/{broadcast_id}/gate", gate),
@@ -94,6 +109,7 @@ def routes(service: CommerceService) -> list[web.RouteDef]:
         web.get(_BASE, own),
         web.get(_BASE + "/{order_id}", show),
         web.post(_BASE + "/{order_id}/submit", submit),
+        web.post(_BASE + "/{order_id}/extend", extend),
         web.post(_BASE + "/{order_id}/cancel", cancel),
     ]
 

@@ -26,6 +26,14 @@ def page_start(request: web.Request, name: str, prefix: str) -> str | None:
     return text
 
 
+def flag(request: web.Request, name: str) -> bool:
+    """Read `true` or `false`, the latter when it is not given; raises ApiError 422 `bad_field`."""
+    text = request.query.get(name, "false")
+    if text not in ("true", "false"):
+        raise ApiError(422, "bad_field", f"{name} is true or false")
+    return text == "true"
+
+
 def path_id(request: web.Request, name: str, prefix: str, missing: str) -> str:
     """Read an id from the path; what has not the form of one cannot exist: ApiError 404 with the code `missing`."""
     text = request.match_info[name]

@@ -1,12 +1,14 @@
 """A small bank for the commerce tests: a clock that is set, broadcasts that are set, one customer, one product."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import asyncpg
 
+from commerce.core import CoreBanking
 from commerce.gate import Reading
 from commerce.money import Money
 from commerce.ports import Actor, BroadcastFacts
@@ -93,12 +95,19 @@ class Bank:
         self.clock = Clock()
         self.broadcasts = Broadcasts()
         numbers = itertools.count(1)
+        self.new_id: Callable[[str], str] = lambda prefix: f"{prefix}_{next(numbers):08d}"
+        self._settings = settings
+        self.use_core(None)
+
+    def use_core(self, core: CoreBanking | None) -> None:
+        """Make the service anew, as after a restart, with this core; None is the embedded one."""
         self.service = CommerceService(
-            pool,
+            self.pool,
             broadcasts=self.broadcasts,
             now=self.clock,
-            new_id=lambda prefix: f"{prefix}_{next(numbers):08d}",
-            settings=settings,
+            new_id=self.new_id,
+            settings=self._settings,
+            core=core,
         )
 
     async def approved(self, product_id: str = "pr_a", **changes: Any) -> str:

@@ -8,9 +8,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from msgspec.structs import replace
 
 from commerce import order
+from commerce.core import HoldState
 from commerce.errors import IllegalMove, Refusal
 from commerce.money import Money
-from commerce.order import HOLDS_FROZEN_FUNDS, HOLDS_QUOTA, MOVES, Decision, Order, State
+from commerce.order import AWAITS_CORE, HOLDS_FROZEN_FUNDS, HOLDS_QUOTA, MOVES, Decision, Order, State
 from commerce.quota import Quota
 from tests.commerce.bank import NOW
 
@@ -69,24 +70,39 @@ class OrderLife(RuleBasedStateMachine):
     @rule()
     def submit(self) -> None:
         try:
-            self.apply(order.submit(self.order, self.now))
+            self.apply(order.submit(self.order, self.now, "cr_1", "k1"))
             assert self.now < self.order.reserved_until
         except (Refusal, IllegalMove):
             pass
 
     @rule()
-    def accept(self) -> None:
+    def extend(self) -> None:
+        before = self.order
         try:
-            self.apply(order.accept(self.order, self.now))
+            extended = order.extend(self.order, self.now, TTL).order
+        except (Refusal, IllegalMove):
+            assert (
+                before.extended_at is not None
+                or before.state is not State.RESERVED
+                or self.now >= before.reserved_until
+            )
+            return
+        assert extended.reserved_until == before.reserved_until + TTL
+        self.order = extended
+
+    @rule(said=st.sampled_from(HoldState))
+    def the_core_says(self, said: HoldState) -> None:
+        try:
+            self.apply(order.settle(self.order, said, self.now))
         except IllegalMove:
-            assert self.order.state not in {State.SUBMITTED, State.OUTCOME_UNKNOWN}
+            assert self.order.state not in AWAITS_CORE
 
     @rule()
     def cancel(self) -> None:
         try:
             self.apply(order.cancel(self.order, self.now, CUT_OFF))
         except IllegalMove:
-            assert "cancel" not in order.allowed_acts(self.order.state)
+            assert "cancel" not in order.allowed_acts(self.order)
 
     @rule()
     def expire_twice(self) -> None:
@@ -117,9 +133,9 @@ def test_every_state_has_its_row_and_only_ends_are_final() -> None:
 def test_an_expired_reservation_cannot_be_submitted_before_the_sweeper_came() -> None:
     reserved = order.reserve(acknowledged(), NOW, TTL).order
     with pytest.raises(Refusal, match="reservation_expired"):
-        order.submit(reserved, NOW + TTL)
+        order.submit(reserved, NOW + TTL, "cr_1", "k1")
     with pytest.raises(Refusal, match="reservation_expired"):
-        order.submit(replace(reserved, state=State.EXPIRED), NOW)
+        order.submit(replace(reserved, state=State.EXPIRED), NOW, "cr_1", "k1")
 
 
 def test_an_accepted_order_cannot_be_cancelled_after_the_cut_off() -> None:
@@ -130,5 +146,5 @@ def test_an_accepted_order_cannot_be_cancelled_after_the_cut_off() -> None:
 
 def test_an_illegal_move_says_what_the_customer_can_still_do() -> None:
     with pytest.raises(IllegalMove) as caught:
-        order.submit(replace(acknowledged(), state=State.ACCEPTED), NOW)
+        order.submit(replace(acknowledged(), state=State.ACCEPTED), NOW, "cr_1", "k1")
     assert caught.value.extra == {"state": "accepted", "allowed": ["cancel"]}

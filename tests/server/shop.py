@@ -9,13 +9,18 @@ import msgspec
 from aiohttp.test_utils import TestClient, TestServer
 
 from commerce.purchase import ACKNOWLEDGEMENT_TEXT
-from server.http import documents, orders, points, products, stage
+from commerce.settings import CommerceSettings
+from server.auth.accounts_postgres import AccountStore
+from server.auth.passwords import Passwords
+from server.auth.proofs import Proofs
+from server.http import documents, identity, orders, points, products, stage
 from server.http.application import build
 from server.http.commerce_errors import commerce_error
 from tests.commerce.bank import Bank, content
-from tests.server.people import TOKENS, session
+from tests.server.people import TOKENS, seed_people, session
 
 Answer = tuple[int, Any]
+PROOFS = Proofs(TOKENS.secret)
 
 
 def product_body(**changes: Any) -> dict[str, Any]:
@@ -75,9 +80,14 @@ class Shop:
 
 
 @asynccontextmanager
-async def open_shop(pool: asyncpg.Pool) -> AsyncIterator[Shop]:
+async def open_shop(pool: asyncpg.Pool, settings: CommerceSettings | None = None) -> AsyncIterator[Shop]:
     """Serve the sale's routes on a free port of the loopback interface."""
-    bank = Bank(pool)
-    routes = [route for module in (products, stage, orders, points, documents) for route in module.routes(bank.service)]
+    bank = Bank(pool, settings)
+    routes = [route for module in (products, stage, points, documents) for route in module.routes(bank.service)]
+    routes += orders.routes(bank.service, PROOFS)
+    await seed_people(pool)
+    passwords = Passwords(threads=1)
+    routes += identity.routes(AccountStore(pool), passwords, PROOFS)
     async with TestClient(TestServer(build(routes, TOKENS, (commerce_error,)))) as client:
         yield Shop(client, bank)
+    passwords.close()

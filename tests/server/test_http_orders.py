@@ -3,17 +3,21 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 
-from tests.server.people import session
-from tests.server.shop import Shop, open_shop
+from commerce.settings import CommerceSettings
+from server.auth.tokens import TokenError
+from tests.server.people import TOKENS, session
+from tests.server.shop import PROOFS, Shop, open_shop
 
 ORDER_FIELDS = {
     "order_id", "state", "product_id", "product_name", "card_version", "broadcast_id", "amount_minor", "currency",
     "fee_minor", "reserved_until", "created_at", "stream_time_ms",
+    "allowed",
 }  # fmt: skip
 RECEIPT_FIELDS = {
     "order_id", "customer_name", "product", "risk_rating", "risk_tolerance", "amount", "card_version",
@@ -222,3 +226,56 @@ async def test_orders_come_in_pages(shop: Shop) -> None:
     first = (await shop.call("GET", "/orders?limit=2", "viewer"))[1]["orders"]
     rest = (await shop.call("GET", f"/orders?limit=2&before={first[-1]['order_id']}", "viewer"))[1]["orders"]
     assert [order["order_id"] for order in [*first, *rest]] == ids[::-1]
+
+
+async def test_a_reservation_is_extended_once_and_an_open_purchase_is_listed(shop: Shop) -> None:
+    await shop.opened()
+    _, order = await shop.reserve()
+    path = f"/orders/{order['order_id']}"
+    assert order["allowed"] == ["submit", "cancel", "extend"]
+    status, extended = await shop.call("POST", f"{path}/extend", "viewer", Idempotency_Key="e1")
+    assert (status, extended["reserved_until"], extended["allowed"]) == (
+        200,
+        "2026-11-23T02:08:00Z",
+        ["submit", "cancel"],
+    )
+    status, problem = await shop.call("POST", f"{path}/extend", "viewer", Idempotency_Key="e2")
+    assert (status, problem["code"]) == (409, "illegal_move")
+    assert (await shop.call("POST", f"{path}/extend", "viewer"))[0] == 400
+    assert (await shop.call("POST", f"{path}/extend", "other_viewer", Idempotency_Key="e3"))[0] == 404
+    assert await shop.call("GET", "/orders?open=true", "viewer") == (200, {"orders": [extended]})
+    await shop.call("POST", f"{path}/submit", "viewer", Idempotency_Key="k2")
+    assert await shop.call("GET", "/orders?open=true", "viewer") == (200, {"orders": []})
+    assert (await shop.call("GET", "/orders?open=maybe", "viewer"))[0] == 422
+
+
+async def test_where_it_is_set_submitting_takes_a_fresh_proof_of_ones_own_password(pool: asyncpg.Pool) -> None:
+    async with open_shop(pool, CommerceSettings(reauthentication_within_s=300)) as shop:
+        shop.bank.clock.now = datetime.now(UTC)
+        await shop.opened()
+        _, order = await shop.reserve()
+        path = f"/orders/{order['order_id']}/submit"
+        status, problem = await shop.call("POST", path, "viewer", Idempotency_Key="k2")
+        assert (status, problem["code"]) == (403, "reauthentication_required")
+        status, problem = await shop.call("POST", "/identity-proofs", "viewer", {"password": "wrong"})
+        assert (status, problem["code"]) == (403, "bad_credentials")
+        _, others = await shop.call("POST", "/identity-proofs", "other_viewer", {"password": "viewer2"})
+        for forged in (others["identity_proof"], "not.a.proof", ""):
+            status, problem = await shop.call("POST", path, "viewer", {"identity_proof": forged}, Idempotency_Key="k2")
+            assert (status, problem["code"]) == (403, "reauthentication_required")
+        status, proof = await shop.call("POST", "/identity-proofs", "viewer", {"password": "viewer"})
+        assert status == 201
+        shop.bank.clock.now = datetime.now(UTC)
+        status, accepted = await shop.call("POST", path, "viewer", proof, Idempotency_Key="k2")
+        assert (status, accepted["state"]) == (200, "accepted")
+
+
+def test_a_session_is_no_proof_of_identity_and_a_proof_no_session() -> None:
+    session_token, _ = TOKENS.issue("ac_viewer", "viewer", "小梅", now_s=1_000)
+    assert PROOFS.read(session_token, "ac_viewer", now_s=1_001) is None
+    proof = PROOFS.issue("ac_viewer", now_s=1_000)
+    assert PROOFS.read(proof, "ac_viewer", now_s=1_001) == datetime.fromtimestamp(1_000, UTC)
+    assert PROOFS.read(proof, "ac_viewer", now_s=5_000) is None
+    assert PROOFS.read(proof, "ac_viewer", now_s=999) is None
+    with pytest.raises(TokenError):
+        TOKENS.verify(proof, now_s=1_001)
