@@ -1,7 +1,8 @@
 """How many connections one network address may hold and begin. Pure: time is an argument, monotonic seconds.
 
 Sized for carrier NAT: thousands of honest phones stand behind one IPv4 address, so the limits stop a single machine
-that opens sockets in a loop, not a crowd. An IPv6 host owns a /64, so that counts as one address. Counted in this process.
+that opens sockets in a loop, not a crowd. An IPv6 host owns a /64, so that counts as one address. Counted in this
+process.
 """
 
 from collections.abc import Mapping

@@ -42,8 +42,8 @@ from chat.shared_frame import SharedFrame
 from chat.snapshot import SnapshotBuilder
 from chat.talk_desk import TalkDesk
 from chat.talk_store import TalkStore
-from server.gateway.counters import GatewayCounters
 from server.gateway.addresses import Addresses, AddressLimits
+from server.gateway.counters import GatewayCounters
 from server.gateway.frames import text_frame
 from server.gateway.participant import Participant, Services
 from server.gateway.raw_connection import RawConnection, WriteLimits
@@ -74,13 +74,13 @@ class GatewayOptions:
     port_timeout_s: float = 10.0
     send_buffer_bytes: int = 128 * 1024
     write_limit_bytes: int = 32 * 1024
+    addresses: AddressLimits = field(default_factory=AddressLimits)
     write: WriteLimits = field(default_factory=WriteLimits)
     session: SessionLimits = field(default_factory=SessionLimits)
     times: RoomTimes = field(default_factory=RoomTimes)
 
 
 class Gateway:
-    addresses: AddressLimits = field(default_factory=AddressLimits)
     """Serves rooms on one port from `start` until `stop`.
 
     The broker, the archive and the restriction feed are run (`run`) by whoever owns them, as they serve others too.
@@ -112,13 +112,13 @@ class Gateway:
         self.options = options
         self.counters = GatewayCounters()
         self._listening = listening
+        self._addresses = Addresses(options.addresses)
         self.rooms = Rooms(
             gateway_id=gateway_id,
             broker=broker,
             snapshots=SnapshotBuilder(broadcasts, archive, likes, presence, gateway_id, talk),
             likes=likes,
             presence=presence,
-        self._addresses = Addresses(options.addresses)
             build_frame=text_frame,
             now_s=time.monotonic,
             now_ms=lambda: int(time.time() * 1_000),
@@ -219,14 +219,6 @@ class Gateway:
             response = connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "overloaded\n")
             response.headers["Retry-After"] = str(random.randint(5, 15))
             return response
-        return None
-
-    async def _handle(self, connection: ServerConnection) -> None:
-        assert isinstance(connection, RawConnection)
-        self.counters.connections += 1
-        self.counters.connections_total += 1
-        participant = Participant(connection, self._services)
-        self._participants.add(participant)
         wait_s = self._addresses.admit(self._address_of(connection, request), time.monotonic())
         if wait_s > 0:
             self.counters.refused_addresses += 1
@@ -234,25 +226,35 @@ class Gateway:
             # Drawn apart, so that those who were refused together do not come back together.
             response.headers["Retry-After"] = str(math.ceil(wait_s * random.uniform(1.0, 2.0)))
             return response
-        try:
-            await participant.serve()
+        return None
+
     def _address_of(self, connection: ServerConnection, request: Request | None) -> str | None:
         peer = connection.remote_address
         names = ("X-Forwarded-For", "X-Forwarded-Proto") if request is not None else ()
         headers = {name: ", ".join(request.headers.get_all(name)) for name in names if request is not None}
         return self._addresses.key(peer[0] if peer else "", headers)
 
+    async def _handle(self, connection: ServerConnection) -> None:
+        assert isinstance(connection, RawConnection)
+        connection.settle()
+        self.counters.connections += 1
+        self.counters.connections_total += 1
+        address = self._address_of(connection, connection.request)
+        self._addresses.enter(address)
+        participant = Participant(connection, self._services)
+        self._participants.add(participant)
+        try:
+            await participant.serve()
         except ConnectionClosed:
             pass
         except Exception:
             # The boundary of one connection: whatever broke must not reach the others.
             self.counters.internal_errors += 1
-        address = self._address_of(connection, connection.request)
-        self._addresses.enter(address)
             log.exception("connection %s failed", connection.id)
             participant.fail()
         finally:
             self._participants.discard(participant)
+            self._addresses.leave(address)
             self.counters.connections -= 1
 
     async def _tick(self) -> None:
@@ -262,7 +264,6 @@ class Gateway:
             group.create_task(self._every(self.options.times.presence_s, self.rooms.tick_presence))
             group.create_task(self._every(self.options.heartbeat_s, self._beat))
             group.create_task(self._every(self.options.figures_s, self._keep_figures))
-            self._addresses.leave(address)
             group.create_task(self._every(self.options.times.presence_s, self._note_peak))
             group.create_task(self._every(self.options.poll_tick_s, self._talk.tick_polls))
 
