@@ -236,7 +236,6 @@ class Gateway:
 
     async def _handle(self, connection: ServerConnection) -> None:
         assert isinstance(connection, RawConnection)
-        connection.settle()
         self.counters.connections += 1
         self.counters.connections_total += 1
         address = self._address_of(connection, connection.request)
