@@ -13,11 +13,12 @@ class Outbox:
     may still make the process write.
     """
 
-    __slots__ = ("_frames", "_level", "_limit_bytes", "shed_may", "shed_should", "size_bytes")
+    __slots__ = ("_frames", "_level", "_limit_bytes", "_window_bits", "shed_may", "shed_should", "size_bytes")
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, window_bits: int = 0) -> None:
         self._frames: deque[tuple[SharedFrame, Form]] = deque()
         self._limit_bytes = limit_bytes
+        self._window_bits = window_bits
         self._level = WHOLE
         self.size_bytes = 0
         self.shed_may = 0
@@ -25,7 +26,7 @@ class Outbox:
 
     def put(self, frame: SharedFrame) -> bool:
         """Queue a frame; False means that it does not fit however much is shed: the viewer is too slow."""
-        form = frame.form(self._level)
+        form = frame.form(self._level, self._window_bits)
         self._count(form, 1)
         self._frames.append((frame, form))
         while self.size_bytes > self._limit_bytes:
@@ -41,7 +42,7 @@ class Outbox:
             self._count(form, -1)
         self._frames.clear()
         for frame in frames:
-            form = frame.form(self._level)
+            form = frame.form(self._level, self._window_bits)
             self._count(form, 1)
             self._frames.append((frame, form))
 

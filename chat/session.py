@@ -8,7 +8,7 @@ seconds. After a Dismiss nothing more is answered.
 from dataclasses import dataclass, field
 from enum import Enum
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from chat import commands
 from chat.broker import Position
@@ -175,7 +175,9 @@ class Session:
             return self.refuse(CloseCode.FORBIDDEN, "forbidden", "the token is for another broadcast")
         self._take_token(principal, expires_in_s, now_s)
         self._phase = _Phase.JOINING
-        hello, reached = self._hello, None
+        # The token is held by nobody longer than it takes to verify it.
+        hello = self._hello = structs.replace(self._hello, token="-")
+        reached = None
         if hello.epoch is not None and hello.offset is not None:
             reached = Position(hello.epoch, hello.offset)
         return [Join(hello.broadcast_id, hello.client_id, principal, reached)]

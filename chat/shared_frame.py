@@ -12,7 +12,8 @@ from chat.codec import encode_event, join_events
 from chat.events import PositionReached
 from chat.importance import Importance
 
-BuildFrame = Callable[[bytes], bytes]
+# Builds a frame from its payload; the number is the deflate window's bits that a connection agreed to, 0 for none.
+BuildFrame = Callable[[bytes, int], bytes]
 
 # What each level of shedding leaves out; totals always stay, they are few and the last one has to arrive.
 WHOLE, WITHOUT_MAY, MUST_ONLY = 0, 1, 2
@@ -42,30 +43,25 @@ class SharedFrame:
         self._events = events
         self._build_frame = build_frame
         self._position = position
-        self._forms: list[Form | None] = [None, None]
-        self.whole = self._encode([data for _, data in events], 0)
+        self.whole = self._encode([data for _, data in events], 0, 0)
+        self._forms = {(WHOLE, 0): Form(self.whole)}
 
-    def form(self, level: int) -> Form:
-        """Return the frame as it is sent at this level of shedding."""
-        if level == WHOLE:
-            return Form(self.whole)
-        form = self._forms[level - 1]
+    def form(self, level: int, window_bits: int = 0) -> Form:
+        """Return the frame as it is sent at this level of shedding, to connections with this deflate window."""
+        form = self._forms.get((level, window_bits))
         if form is None:
-            form = self._forms[level - 1] = self._shed(level)
+            form = self._forms[level, window_bits] = self._shed(level, window_bits)
         return form
 
-    def _shed(self, level: int) -> Form:
+    def _shed(self, level: int, window_bits: int) -> Form:
         left_out = _LEFT_OUT[level]
         gone = [importance for importance, _ in self._events if importance in left_out]
-        if not gone:
-            return Form(self.whole)
         kept = [data for importance, data in self._events if importance not in left_out]
         may = gone.count("may")
-        return Form(self._encode(kept, len(gone)), may, len(gone) - may)
+        return Form(self._encode(kept, len(gone), window_bits), may, len(gone) - may)
 
-    def _encode(self, events: list[bytes], shed: int) -> bytes:
-        position = self._position
-        if position is None:
-            return self._build_frame(join_events(events)) if events else b""
-        told = structs.replace(position, shed=shed or UNSET)
-        return self._build_frame(join_events([*events, encode_event(told)]))
+    def _encode(self, events: list[bytes], shed: int, window_bits: int) -> bytes:
+        if self._position is not None:
+            told = structs.replace(self._position, shed=shed or UNSET)
+            events = [*events, encode_event(told)]
+        return self._build_frame(join_events(events), window_bits) if events else b""

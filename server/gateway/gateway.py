@@ -15,6 +15,7 @@ from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.http11 import Request, Response
 from websockets.typing import Origin, Subprotocol
 
@@ -54,6 +55,11 @@ SUBPROTOCOL = Subprotocol("wealthcast.v1.json")
 PATH = "/ws"
 # Heartbeats and byes go out in slices, so that ten thousand writes never hold the loop in one piece.
 _SLICE = 500
+
+
+_DEFLATE = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True, client_no_context_takeover=True, server_max_window_bits=12
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +194,9 @@ class Gateway:
             # Native apps send no Origin; the check is against other sites' pages in a browser.
             origins=[*origins, None] if origins else None,
             subprotocols=[SUBPROTOCOL],
+            # Shared frames are compressed once for all; that asks for messages that stand alone (frames.py).
             compression=None,
+            extensions=[_DEFLATE],
             process_request=self._admit,
             server_header=None,
             open_timeout=options.handshake_s,
@@ -236,6 +244,7 @@ class Gateway:
 
     async def _handle(self, connection: ServerConnection) -> None:
         assert isinstance(connection, RawConnection)
+        connection.settle()
         self.counters.connections += 1
         self.counters.connections_total += 1
         address = self._address_of(connection, connection.request)

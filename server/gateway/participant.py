@@ -20,7 +20,7 @@ from chat.rooms import JoinRefused, Rooms
 from chat.session import Authenticate, Dismiss, Effect, Execute, Join, Say, Session, SessionLimits
 from chat.shared_frame import SharedFrame
 from server.gateway.counters import GatewayCounters
-from server.gateway.frames import text_frame
+from server.gateway.frames import own_frame, text_frame
 from server.gateway.raw_connection import RawConnection
 
 
@@ -110,7 +110,7 @@ class Participant:
             self._say([encode_event(effect.event)])
 
     def _say(self, events: list[bytes]) -> None:
-        self._connection.offer(SharedFrame([("must", event) for event in events], text_frame))
+        self._connection.offer(SharedFrame([("must", event) for event in events], own_frame))
 
     async def _authenticate(self, token: str) -> list[Effect]:
         try:

@@ -3,7 +3,7 @@
 `websockets` has no bounded, synchronous write of a shared frame, and its `drain()` waits without end for a peer
 that does not read. The attributes relied on are held by tests/server/test_gateway_library.py to the pinned release:
 `protocol.state`, `protocol.send_close`, `send_data`, `send_in_progress`, `paused`, `transport`,
-`recv_messages.paused/pause/resume`.
+`recv_messages.paused/pause/resume`, `protocol.extensions`, `request`, `response`.
 """
 
 import asyncio
@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.http11 import Request
 from websockets.protocol import OPEN
 
 from chat.close_codes import CloseCode
 from chat.codec import encode_event, join_events
 from chat.outbox import Outbox
-from chat.shared_frame import SharedFrame
+from chat.shared_frame import WHOLE, SharedFrame
 from server.gateway.counters import GatewayCounters
 from server.gateway.frames import text_frame
 
@@ -30,6 +33,9 @@ class WriteLimits:
     outbox_bytes: int = 64 * 1024
     stall_s: float = 5.0
     close_s: float = 2.0
+
+
+_ANY_REQUEST = Request("", Headers())
 
 
 class RawConnection(ServerConnection):
@@ -46,7 +52,9 @@ class RawConnection(ServerConnection):
         super().__init__(*args, **kwargs)
         self._limits = limits
         self._counters = counters
-        self._outbox = Outbox(limits.outbox_bytes)
+        # Made when it is first needed: most connections never queue anything.
+        self._outbox: Outbox | None = None
+        self._window_bits = 0
         self._abort_timer: asyncio.TimerHandle | None = None
         self._ending = False
         self._sockets = sockets
@@ -56,6 +64,14 @@ class RawConnection(ServerConnection):
         self._sockets.add(self)
         # The reader must not resume a socket that is paused because its writes do not go out.
         self.recv_messages.resume = self._resume_reading
+
+    def settle(self) -> None:
+        """Take note of what the handshake agreed on, and let go of its headers; to be called once it is done."""
+        # The library asks whether there was a request; it no longer asks which.
+        self.request, self.response = _ANY_REQUEST, None
+        for extension in self.protocol.extensions:
+            if isinstance(extension, PerMessageDeflate) and extension.local_no_context_takeover:
+                self._window_bits = extension.local_max_window_bits
 
     def offer(self, frame: SharedFrame) -> None:
         """Write a shared frame, or queue it, or end a connection whose queue is full however much is shed."""
@@ -68,10 +84,14 @@ class RawConnection(ServerConnection):
         if self.paused or self._outbox or self.transport.is_closing():
             self._queue(frame)
             return
-        self._write(frame.whole)
+        bits = self._window_bits
+        self._write(frame.form(WHOLE, bits).data if bits else frame.whole)
 
     def _queue(self, frame: SharedFrame) -> None:
-        outbox, counters = self._outbox, self._counters
+        counters = self._counters
+        if self._outbox is None:
+            self._outbox = Outbox(self._limits.outbox_bytes, self._window_bits)
+        outbox = self._outbox
         may, should = outbox.shed_may, outbox.shed_should
         if outbox.put(frame):
             counters.frames_queued += 1
@@ -94,7 +114,7 @@ class RawConnection(ServerConnection):
         if self._ending or self.protocol.state is not OPEN:
             return
         self._ending = True
-        self._outbox.clear()
+        self._outbox = None
         if not self.transport.is_closing():
             if bye:
                 self._write(bye)
@@ -143,5 +163,5 @@ class RawConnection(ServerConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         self._sockets.discard(self)
         self._cancel_abort()
-        self._outbox.clear()
+        self._outbox = None
         super().connection_lost(exc)

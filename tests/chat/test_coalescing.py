@@ -13,6 +13,7 @@ from chat.events import Author, CardPulled, CommentPosted, PositionReached, Quot
 from chat.importance import IMPORTANCE, Importance, importance_of
 from chat.outbox import Outbox
 from chat.shared_frame import MUST_ONLY, WITHOUT_MAY, SharedFrame
+from tests.chat.test_rooms import plain
 
 
 def arrival(event: RoomEvent, place: int = 1) -> Arrival:
@@ -80,7 +81,7 @@ def test_a_frame_without_what_may_be_left_out_says_how_many_were_shed() -> None:
         ("should", b'{"n":3}'),
         ("total", b'{"n":4}'),
     ]
-    frame = SharedFrame(events, bytes, PositionReached("e", 9))
+    frame = SharedFrame(events, plain, PositionReached("e", 9))
     numbers = [[event.get("n") for event in json.decode(frame.form(level).data)] for level in (0, 1, 2)]
     assert numbers == [[1, 2, 3, 4, None], [2, 3, 4, None], [2, 4, None]]
     assert "shed" not in json.decode(frame.whole)[-1]
@@ -90,7 +91,7 @@ def test_a_frame_without_what_may_be_left_out_says_how_many_were_shed() -> None:
 
 def test_an_outbox_sheds_comments_then_tips_and_refuses_only_when_musts_do_not_fit() -> None:
     def frame(importance: Importance) -> SharedFrame:
-        return SharedFrame([(importance, b"x" * 40)], bytes)
+        return SharedFrame([(importance, b"x" * 40)], plain)
 
     outbox = Outbox(130)
     assert all(outbox.put(frame(importance)) for importance in ("may", "should", "must"))
@@ -118,7 +119,7 @@ def test_what_an_outbox_took_is_delivered_in_order_or_counted_as_shed(
             number += 1
             events.append((importance, b'{"n":%d}' % number))
             sent.append((importance, number))
-        frame = SharedFrame(events, bytes, PositionReached("e", number))
+        frame = SharedFrame(events, plain, PositionReached("e", number))
         fits = outbox.put(frame)
         assert fits is (outbox.size_bytes <= 300)
         if not fits:

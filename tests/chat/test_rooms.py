@@ -23,6 +23,10 @@ from tests.chat.fakes import BROADCAST, FakeBroadcasts
 VIEWER = Principal("ac_a", "viewer", "小明", 0.0)
 
 
+def plain(payload: bytes, _window_bits: int) -> bytes:
+    return payload
+
+
 class Listener:
     """A member that keeps what it is offered."""
 
@@ -85,14 +89,14 @@ def make_rooms(hub: MemoryHub, broadcasts: FakeBroadcasts, stores: Any) -> Rooms
         snapshots=SnapshotBuilder(broadcasts, stores, stores, stores, "gw"),
         likes=stores,
         presence=stores,
-        build_frame=bytes,
+        build_frame=plain,
         now_s=asyncio.get_running_loop().time,
         now_ms=lambda: 0,
     )
 
 
 def make_room() -> Room:
-    return Room(BROADCAST, bytes, Coalescer(0.1), 0.2, 0)
+    return Room(BROADCAST, plain, Coalescer(0.1), 0.2, 0)
 
 
 def give(room: Room, sealed: Sealed, now_s: float = 0.0) -> None:

@@ -1,8 +1,10 @@
 """Holds what raw_connection.py relies on in `websockets`; a new release of the library has to pass this first."""
 
 import asyncio
+import functools
 import inspect
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import websockets.version
@@ -10,9 +12,14 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.connection import Connection
 from websockets.asyncio.messages import Assembler
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.protocol import OPEN, Protocol
 
+from chat.shared_frame import SharedFrame
+from server.gateway.counters import GatewayCounters
 from server.gateway.frames import text_frame
+from server.gateway.gateway import _DEFLATE
+from server.gateway.raw_connection import RawConnection, WriteLimits
 
 
 @pytest.fixture
@@ -66,3 +73,45 @@ def test_the_flow_control_callbacks_and_the_close_are_synchronous() -> None:
     for name in ("pause_writing", "resume_writing", "connection_made", "connection_lost", "send_data"):
         assert not inspect.iscoroutinefunction(getattr(Connection, name))
     assert not inspect.iscoroutinefunction(Protocol.send_close)
+
+
+@pytest.mark.parametrize("client_bits", [9, 12, 15])
+async def test_a_shared_compressed_frame_is_read_by_connections_of_every_window_and_by_those_without(
+    client_bits: int,
+) -> None:
+    arrived: asyncio.Queue[ServerConnection] = asyncio.Queue()
+
+    async def handler(connection: ServerConnection) -> None:
+        arrived.put_nowait(connection)
+        await connection.wait_closed()
+
+    asked = [ClientPerMessageDeflateFactory(server_max_window_bits=client_bits, client_max_window_bits=True)]
+    create: Any = functools.partial(RawConnection, limits=WriteLimits(), counters=GatewayCounters(), sockets=set())
+    async with serve(
+        handler, "127.0.0.1", 0, compression=None, extensions=[_DEFLATE], create_connection=create
+    ) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with (
+            connect(url, compression=None, extensions=asked) as squeezing,
+            connect(url, compression=None) as plain,
+        ):
+            peers = [await arrived.get(), await arrived.get()]
+            payloads = [f"汇率 {i} " * 200 for i in range(4)] + ["short"]
+            for peer in peers:
+                assert isinstance(peer, RawConnection)
+                peer.settle()
+            for payload in payloads:
+                frame = SharedFrame([("must", payload.encode())], text_frame)
+                for peer in peers:
+                    assert isinstance(peer, RawConnection)
+                    peer.offer(frame)
+            for client in (squeezing, plain):
+                assert [await client.recv() for _ in payloads] == [f"[{payload}]" for payload in payloads]
+            sizes = {len(frame.form(0, bits).data) for bits in (0, min(client_bits, 12))}
+            assert len(sizes) == 1  # too short to be worth it
+
+
+def test_a_compressed_frame_is_much_smaller_and_made_once() -> None:
+    frame = SharedFrame([("must", b'{"type":"comment"}')] * 50, text_frame)
+    assert len(frame.form(0, 12).data) * 5 < len(frame.whole)
+    assert frame.form(0, 12) is frame.form(0, 12)
