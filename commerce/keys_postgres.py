@@ -1,5 +1,7 @@
 """Idempotency keys in Postgres. Does I/O inside the caller's transaction."""
 
+from datetime import datetime
+
 from asyncpg.pool import PoolConnectionProxy
 
 from commerce.errors import Conflict, Unavailable
@@ -65,6 +67,16 @@ class Keys:
             " WHERE customer_id = $1 AND operation = $2 AND key = $3",
             claim.customer_id, claim.operation, claim.key, to_json(answer),
         )  # fmt: skip
+
+    async def purge(self, before: datetime, limit: int) -> int:
+        """Forget up to so many keys that are older than this; those that others hold stay for another time."""
+        rows = await self._connection.fetch(
+            "DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY("
+            " SELECT ctid FROM idempotency_keys WHERE created_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED"
+            ")) RETURNING 1",
+            before, limit,
+        )  # fmt: skip
+        return len(rows)
 
 
 def in_progress() -> Unavailable:

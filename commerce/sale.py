@@ -1,7 +1,7 @@
 """Use-cases of an order: reserve, extend, submit, cancel, expire, read."""
 
 import contextlib
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -20,6 +20,7 @@ from commerce.submission import Submission
 from commerce.uow_postgres import Unit
 
 _EXPIRE_BATCH = 1_000  # at most this many a sweep, so that a sweep ends
+_PURGE_BATCH = 5_000
 
 
 class Sale:
@@ -61,6 +62,17 @@ class Sale:
         await unit.orders.save_extended(decision, facts.stream_time_ms)
         await unit.outbox.add(order_changed(decision.order), now)
         return await _viewed(unit, order_id, customer_id)
+
+    async def purge_keys(self, now: datetime) -> int:
+        """Forget idempotency keys whose time is over and return how many, in transactions of a bounded size."""
+        before = now - timedelta(days=self._given.settings.idempotency_kept_days)
+        purged = 0
+        while True:
+            async with self._given.units.begin() as unit:
+                batch = await unit.keys.purge(before, _PURGE_BATCH)
+            purged += batch
+            if batch < _PURGE_BATCH:
+                return purged
 
     async def resolve_due(self, now: datetime) -> int:
         """Find out what became of submissions whose outcome is unknown, and pay back what is due."""

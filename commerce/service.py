@@ -1,6 +1,7 @@
 """The sale as a service of its own: every use-case on one Postgres pool, without HTTP."""
 
 import asyncio
+import itertools
 import logging
 
 import asyncpg
@@ -22,6 +23,7 @@ from commerce.stage import Stage
 from commerce.uow_postgres import Units
 
 _log = logging.getLogger(__name__)
+_PURGE_EVERY = 600  # sweeps: what is kept for a month need not go to the second
 
 
 class CommerceService:
@@ -58,9 +60,11 @@ class CommerceService:
         await self.sale.aclose()
 
     async def sweep_forever(self, every_s: float = 1.0) -> None:
-        """End what is over (reservations, points) until cancelled; any number of processes may sweep at once."""
-        while True:
+        """End what is over (reservations, points, keys) until cancelled; any number of processes may sweep at once."""
+        for sweep in itertools.count():
             try:
+                if sweep % _PURGE_EVERY == 0:
+                    await self.sale.purge_keys(self._now())
                 await self.sale.expire_due(self._now())
                 await self.sale.resolve_due(self._now())
                 await self.applause.expire_due(self._now())

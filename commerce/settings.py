@@ -21,6 +21,7 @@ class CommerceSettings:
     order_group_most: int = 256  # reservations in one transaction
     order_queue_limit: int = 8_192  # waiting in this process for one product; more hear `busy`
     order_queue_wait_s: float = 5.0  # a reservation that waited longer is refused `busy` rather than begun
+    idempotency_kept_days: int = 30  # after which a key may be used anew
     core_timeout_s: float = 5.0  # how long the core may take to answer before the outcome counts as unknown
     resolve_after_s: int = 10  # a submission without outcome is asked about again this long after its last move
     void_after_s: int = 120  # one that the core has never heard of is given up this long after its last move

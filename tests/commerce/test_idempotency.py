@@ -124,3 +124,18 @@ async def test_a_tip_repeated_after_a_lost_answer_is_spent_once(bank: Bank) -> N
     assert await bank.service.applause.balance("ac_ann") == 40
     with pytest.raises(CommerceError, match="idempotency_conflict"):
         await bank.service.applause.tip("ac_ann", "bc_a", 11, nickname="安", key="m1")
+
+
+async def test_a_key_is_kept_for_thirty_days_and_then_forgotten(bank: Bank) -> None:
+    await bank.open_shop(window_closes_at=bank.clock.now.replace(year=2027))
+    acknowledgement_id = await bank.acknowledged()
+    first = await bank.service.sale.reserve("ac_ann", acknowledgement_id, 100_000, "CNY", "old")
+    bank.clock.advance(days=1)
+    await bank.reserved(key="young")
+    bank.clock.advance(days=29)
+    assert await bank.service.sale.purge_keys(bank.clock()) == 0, "thirty days to the second"
+    assert await bank.service.sale.reserve("ac_ann", acknowledgement_id, 100_000, "CNY", "old") == first
+    bank.clock.advance(seconds=1)
+    assert await bank.service.sale.purge_keys(bank.clock()) == 1
+    assert await bank.service.sale.purge_keys(bank.clock()) == 0
+    assert await bank.pool.fetchval("SELECT key FROM idempotency_keys") == "young"
