@@ -14,6 +14,7 @@ from chat.broker import Deliver, Gap, Position, Replay
 from chat.envelope import Sealed
 from chat.errors import Unavailable
 from chat.keys_redis import events_channel, once_key, position_key, shown_key, stream_key
+from chat.replies_redis import waiting_reply
 from chat.stream_redis import PUBLISH, REPLAY, read_entries, read_message
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ _IDLE_CHANNEL = b"wc:gateways"
 # The client's pool has a bound of connections and refuses beyond it, so a crowd of publishers must not take one each.
 _PIPELINE = 256
 _MAX_OUTGOING = 4_096
+# A wake-up a message would cost more than the messages: a busy room's come together, well within its tick.
+_GATHER_S = 0.02
 _RETRY_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -184,7 +187,7 @@ class RedisBroker:
 
     async def run(self) -> None:
         """Receive until cancelled; a lost connection is made anew, with growing pauses while Redis is away."""
-        failures = 0
+        failures, read_s = 0, float("-inf")
         task = asyncio.current_task()
         assert task is not None
         try:
@@ -200,6 +203,7 @@ class RedisBroker:
                     await asyncio.sleep(pause_s)
                 else:
                     failures = 0
+                    read_s = await self._gather(read_s)
         finally:
             await self._pubsub.aclose()
 
@@ -217,25 +221,42 @@ class RedisBroker:
                 await self._pubsub.connection.disconnect()
                 raise TimeoutError("Redis does not answer")
         self._dispatch(message)
+        while (reply := waiting_reply(self._pubsub)) is not None:
+            if reply[0] == b"message":
+                self._pass_on(reply[1], reply[2])
+            else:
+                self._dispatch(await self._pubsub.handle_message(reply))
 
-    def _dispatch(self, message: dict[str, object]) -> None:
-        channel = message["channel"]
-        subscription = self._subscriptions.get(channel) if isinstance(channel, bytes) else None
-        if subscription is None:
+    async def _gather(self, last_read_s: float) -> float:
+        """While messages come one after the other, let some come together; returns the time of this read."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - last_read_s < _GATHER_S:
+            await asyncio.sleep(_GATHER_S)
+        return loop.time()
+
+    def _dispatch(self, message: dict[str, object] | None) -> None:
+        channel = message["channel"] if message is not None else None
+        if message is None or not isinstance(channel, bytes):
             return
         if message["type"] == "message":
             data = message["data"]
             assert isinstance(data, bytes)
-            delivery = read_message(data)
-            if delivery is None:
-                log.warning("something that is not an event came over %s; dropped", channel)
-            else:
-                subscription.deliver(delivery)
-        elif message["type"] == "subscribe":
+            self._pass_on(channel, data)
+        elif message["type"] == "subscribe" and (subscription := self._subscriptions.get(channel)) is not None:
             if subscription.confirmed.done():
                 subscription.gap()
             else:
                 subscription.confirmed.set_result(None)
+
+    def _pass_on(self, channel: bytes, data: bytes) -> None:
+        subscription = self._subscriptions.get(channel)
+        if subscription is None:
+            return
+        delivery = read_message(data)
+        if delivery is None:
+            log.warning("something that is not an event came over %s; dropped", channel)
+        else:
+            subscription.deliver(delivery)
 
 
 def _fresh_epoch() -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 import redis.asyncio
@@ -13,6 +14,7 @@ from chat.broker_memory import MemoryBroker, MemoryHub
 from chat.broker_redis import RedisBroker, StreamLimits
 from chat.envelope import Sealed
 from chat.errors import Unavailable
+from chat.replies_redis import waiting_reply
 
 MakeBroker = Callable[[], Broker]
 READABLE = 6
@@ -235,3 +237,21 @@ async def test_a_broker_without_redis_refuses_in_time_and_its_run_can_be_cancell
     await asyncio.wait([running])
     assert running.cancelled()
     await client.aclose()
+
+
+async def test_replies_that_came_together_are_taken_without_waiting(redis_client: redis.asyncio.Redis) -> None:
+    pubsub: Any = redis_client.pubsub()
+    await pubsub.subscribe("c")
+    assert (await pubsub.get_message(timeout=5))["type"] == "subscribe"
+    assert waiting_reply(pubsub) is None
+    pipeline = redis_client.pipeline()
+    for number in range(3):
+        pipeline.publish("c", number)
+    await pipeline.execute()
+    async with asyncio.timeout(15):
+        first = await pubsub.get_message(timeout=5)
+        others = [waiting_reply(pubsub), waiting_reply(pubsub)]
+    assert first["data"] == b"0"
+    assert [list(reply or []) for reply in others] == [[b"message", b"c", b"1"], [b"message", b"c", b"2"]]
+    assert waiting_reply(pubsub) is None
+    await pubsub.aclose()
