@@ -73,6 +73,14 @@ export class RoomClient {
   remove(commentId, reason) {
     return this.#request({ type: "remove", comment_id: commentId, reason });
   }
+  /** Gives any other command of the protocol; each is done at most once however often it is sent. */
+  act(fields) {
+    return this.#request(fields, { resend: true });
+  }
+  /** Says that the page went to the background, or came back; lost ones are said again by the next welcome. */
+  visibility(hidden) {
+    if (this.#welcomed) this.#send({ type: "visibility", hidden });
+  }
 
   /** Sends this client's cumulative count; a lost one is made good by the next. False when not connected. */
   like(count) {

@@ -2,6 +2,8 @@
  * What a page knows of its room: a pure reduction of the server's events. No I/O, no clock.
  * The same reduction serves viewer, console and monitor.
  */
+import { fromSnapshot, QUIET, TALK_REDUCERS } from "./room_talk.js";
+
 const KEPT = 300;
 
 export const OVER = new Set(["ended", "terminated", "cancelled", "replay_review", "replay_published", "archived"]);
@@ -23,10 +25,11 @@ export const EMPTY = {
   tipped: 0, // points given since this page came; the snapshot carries no total
   tipsEnabled: false,
   lastOrder: null,
+  ...QUIET,
 };
 
 const REDUCERS = { welcome, ack, comment, comment_removed, likes, tip, card_shown, card_pulled };
-Object.assign(REDUCERS, { quota, pinned, presence, state, order });
+Object.assign(REDUCERS, TALK_REDUCERS, { quota, pinned, presence, state, order });
 
 /** The state after `event`; unknown events change nothing. `atMs` is the server's time of arrival. */
 export function reduce(current, event, atMs) {
@@ -53,6 +56,7 @@ function welcome(current, event, atMs) {
     likes: snapshot.likes ?? 0,
     online: snapshot.online ?? 0,
     tipsEnabled: Boolean(snapshot.tips_enabled),
+    ...fromSnapshot(snapshot.talk),
   };
 }
 
@@ -73,17 +77,24 @@ function ack(current, event) {
 
 function comment(current, event) {
   const { type: _type, ...one } = event;
+  if (one.verdict === "hold") return placed({ ...current, queueChanges: current.queueChanges + 1 }, one);
+  return placed(current, one);
+}
+
+function placed(current, one) {
   const at = current.comments.findIndex((other) => other.comment_id === one.comment_id);
   if (at < 0) return { ...current, comments: [...current.comments, one].slice(-KEPT) };
   // A held comment that is let through later comes again without its verdict.
   const comments = current.comments.map((other, index) => (index === at ? one : other));
-  return { ...current, comments };
+  // Let through: the monitor's queue has one less.
+  return { ...current, comments, queueChanges: current.queueChanges + 1 };
 }
 
 function comment_removed(current, event) {
   const kept = current.comments.filter((one) => one.comment_id !== event.comment_id);
   const pinnedGone = current.pinned?.comment_id === event.comment_id;
-  return { ...current, comments: kept, pinned: pinnedGone ? null : current.pinned };
+  const queueChanges = current.queueChanges + 1;
+  return { ...current, comments: kept, queueChanges, pinned: pinnedGone ? null : current.pinned };
 }
 
 /** Totals only rise, except when a snapshot says otherwise: an older total may arrive behind one's own like. */

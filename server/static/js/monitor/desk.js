@@ -9,6 +9,8 @@ import { errorText } from "../ui/errors.js";
 import { html, useState } from "../ui/html.js";
 import { Icon } from "../ui/icons.js";
 import { StateTag } from "../ui/staff_bar.js";
+import { Notices } from "../ui/notices.js";
+import { PollBox } from "../ui/poll_box.js";
 import { useToast } from "../ui/toast.js";
 import { useRoom } from "../ui/use_room.js";
 import { useWhep } from "../ui/use_whep.js";
@@ -16,7 +18,10 @@ import { RoomFigures } from "../ui/room_figures.js";
 import { Stage } from "../viewer/stage.js";
 import { mayPlay, stagePhase } from "../viewer/stage_phase.js";
 import { Presence } from "./presence.js";
+import { Queue } from "./queue.js";
+import { RoomRules } from "./room_rules.js";
 
+const MUTE_S = 600;
 const CUTTABLE = new Set(["rehearsal", "live", "paused"]);
 
 export function Desk({ config, session, broadcastId }) {
@@ -25,12 +30,17 @@ export function Desk({ config, session, broadcastId }) {
   const { video, media } = useWhep({ broadcastId, active: mayPlay(room) || room.state === "rehearsal", over: OVER.has(room.state) });
   const [toasts, say] = useToast();
   const [asking, setAsking] = useState(null);
+  const [acted, setActed] = useState(0);
   const path = `/api/v1/broadcasts/${broadcastId}`;
   const tell = (work, done) => work.then(() => say(done, "good"), (error) => say(errorText(error), "bad"));
+  const act = (frame, done) => tell(client.act(frame).then(() => setActed(acted + 1)), t(done));
   const acts = {
     terminate: (reason) => tell(post(`${path}/moves`, { move: "terminate", reason }), t("desk.terminated")),
     pull: (reason) => tell(call("DELETE", `${path}/card`, { body: { reason } }), t("shelf.pulled")),
     remove: (reason) => tell(client.remove(asking.comment.comment_id, reason), t("desk.removed")),
+    release: (reason) => act({ type: "release", comment_id: asking.comment.comment_id, reason }, "desk.released"),
+    mute: (reason) => act({ type: "mute", account_id: asking.comment.author.account_id, seconds: MUTE_S, reason }, "desk.muted"),
+    ban: (reason) => act({ type: "ban", account_id: asking.comment.author.account_id, reason }, "desk.banned"),
   };
   const confirmed = (reason) => (setAsking(null), acts[asking.act](reason));
   const isMonitor = account.role === "monitor";
@@ -48,9 +58,13 @@ export function Desk({ config, session, broadcastId }) {
       <${Stage} video=${video} phase=${stagePhase(room, status, media)} host=${room.broadcast?.host.display_name} />
       <p class="small">${room.broadcast && `${room.broadcast.host.display_name} · ${room.broadcast.host.employee_no} · ${t("host.licence", { no: room.broadcast.host.licence_no })}`}</p>
       <${RoomFigures} room=${room} clock=${clock} />
+      ${isMonitor && html`<${Queue} broadcastId=${broadcastId} changes=${room.queueChanges + acted} ask=${setAsking} />`}
     </div>
     <section class="panel watchdesk__talk" aria-label=${t("comments.label")}>
       <h2>${t("desk.comments")}</h2>
+      ${isMonitor && client && html`<${RoomRules} rules=${room.rules} client=${client} say=${say} />`}
+      <${Notices} room=${room} />
+      <${PollBox} poll=${room.poll} client=${client} say=${say} />
       <${Pinned} comment=${room.pinned} />
       <${CommentFlow} comments=${room.comments} you=${room.you} actions=${remove} />
     </section>
@@ -59,7 +73,7 @@ export function Desk({ config, session, broadcastId }) {
       ${room.card ? html`<${CardOnStage} card=${room.card} pull=${isMonitor && (() => setAsking({ act: "pull" }))} />` : html`<p class="empty">${t("desk.no_card")}</p>`}
     </section>
     ${asking &&
-    html`<${Confirm} title=${t(`desk.${asking.act}`)} text=${t(`desk.${asking.act}_sure`, { text: asking.comment?.text ?? "" })} reasonLabel=${t("reason.label")} action=${t(`desk.${asking.act}`)} danger testid=${asking.act} onConfirm=${confirmed} onClose=${() => setAsking(null)} />`}
+    html`<${Confirm} title=${t(`desk.${asking.act}`)} text=${t(`desk.${asking.act}_sure`, { text: asking.comment?.text ?? "", nickname: asking.comment?.author.nickname ?? "" })} reasonLabel=${t("reason.label")} action=${t(`desk.${asking.act}`)} danger=${asking.act !== "release"} testid=${asking.act} onConfirm=${confirmed} onClose=${() => setAsking(null)} />`}
     ${toasts}
   </main>`;
 }

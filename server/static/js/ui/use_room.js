@@ -43,13 +43,17 @@ export function useRoom({ gatewayUrl, broadcastId, accountId, active = true }) {
       onEvent: (event) => {
         if (event.server_time_ms) clock.observe(event.server_time_ms);
         if (event.code === "token_expiring") renew().catch(() => {}); // Tried again by the session itself.
+        if (event.type === "welcome" && document.hidden) client.visibility(true);
         if (event.type !== "heartbeat") dispatch(event);
       },
     });
     clientRef.current = client;
     client.open();
+    const showHidden = () => client.visibility(document.hidden);
+    document.addEventListener("visibilitychange", showHidden);
     const stopListening = onSession((session) => session && client.refreshToken(session.token));
     return () => {
+      document.removeEventListener("visibilitychange", showHidden);
       stopListening();
       client.close();
     };

@@ -2,8 +2,12 @@
 import { t } from "../i18n/index.js";
 import { OVER } from "../room_state.js";
 import { CommentFlow, Pinned } from "../ui/comment_flow.js";
+import { Confirm } from "../ui/confirm.js";
+import { errorText } from "../ui/errors.js";
 import { html, useState } from "../ui/html.js";
 import { Icon } from "../ui/icons.js";
+import { Notices } from "../ui/notices.js";
+import { PollBox } from "../ui/poll_box.js";
 import { startPage } from "../ui/page.js";
 import { useToast } from "../ui/toast.js";
 import { useLikes } from "../ui/use_likes.js";
@@ -40,6 +44,14 @@ function Viewer({ config, session }) {
   const phase = stagePhase(room, status, media);
   const silent = status.phase === "closed" || OVER.has(room.state);
   const isViewer = account.role === "viewer";
+  const report = (one) =>
+    one.author.account_id !== account.account_id &&
+    html`<button type="button" class="line__action line__action--quiet" onClick=${() => setSheet({ name: "report", comment: one })} aria-label=${t("report.one", { text: one.text })} title=${t("report.title")} data-testid="report"><${Icon} name="warning" /></button>`;
+  const sendReport = (reason) => {
+    close();
+    const frame = { type: "report", comment_id: sheet.comment.comment_id, reason };
+    client.act(frame).then(() => say(t("report.sent"), "good"), (error) => say(errorText(error), "bad"));
+  };
 
   return html`<main class=${`room ${sheet && sheet.name !== "tip" ? "room--paper" : ""}`}>
     <${Stage} video=${video} phase=${phase} host=${room.broadcast?.host.display_name} />
@@ -47,7 +59,9 @@ function Viewer({ config, session }) {
     <section class="side" aria-label=${t("room.label")}>
       <h2 class="side__title">${room.broadcast?.title}</h2>
       <${Pinned} comment=${room.pinned} />
-      <${CommentFlow} comments=${room.comments} you=${room.you} />
+      <${Notices} room=${room} />
+      <${PollBox} poll=${room.poll} client=${client} say=${say} votes=${isViewer} />
+      <${CommentFlow} comments=${room.comments} you=${room.you} actions=${isViewer && report} />
       <${CardStrip} card=${room.card} open=${() => setSheet({ name: "buy", card: room.card })} />
       <${Composer} limits=${room.limits} client=${client} say=${say} disabled=${silent || !room.ready}>
         ${isViewer &&
@@ -57,6 +71,8 @@ function Viewer({ config, session }) {
     </section>
     ${sheet?.name === "buy" &&
     html`<${PurchaseSheet} broadcastId=${broadcastId} opened=${sheet.card} resumed=${sheet.order} room=${room} clock=${clock} role=${account.role} onClose=${close} />`}
+    ${sheet?.name === "report" &&
+    html`<${Confirm} title=${t("report.title")} text=${t("report.text", { text: sheet.comment.text })} reasonLabel=${t("reason.label")} action=${t("report.send")} testid="report" onConfirm=${sendReport} onClose=${close} />`}
     ${sheet?.name === "tip" && html`<${TipSheet} room=${room} client=${client} say=${say} onClose=${close} />`}
     ${sheet?.name === "orders" && html`<${OrdersSheet} lastOrder=${room.lastOrder} say=${say} resume=${(order) => setSheet({ name: "buy", card: null, order })} onClose=${close} />`}
     ${toasts}
