@@ -32,6 +32,7 @@ from streaming.media_settings import MediaSettings
 from streaming.peer import Peer
 from streaming.port import MediaPort
 from streaming.publisher import FEEDBACK_INTERVAL_S, Publisher
+from streaming.recorder import Recorder
 from streaming.relay import BroadcastRelay, BroadcastStats
 from streaming.resources import Answer, Resource, Resources
 from streaming.sdp_answer import (
@@ -90,10 +91,12 @@ class MediaEngine:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         certificate: SharedCertificate | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._settings = settings
         self._on_event = on_event
         self._clock = clock
+        self._recorder = recorder
         self._wall_clock = wall_clock
         self.writer_choice = choose_writer(settings.packet_writer)
         self._certificate = certificate or generate_certificate()
@@ -195,6 +198,8 @@ class MediaEngine:
         relay = self._relays.pop(broadcast_id, None)
         if relay is not None:
             relay.close(reason)
+            if self._recorder is not None:
+                self._recorder.close(broadcast_id)
 
     def drop_viewer(self, broadcast_id: str, viewer_id: str, reason: str = "dropped") -> int:
         """Close every session this viewer has in the broadcast; returns how many there were."""
@@ -247,8 +252,9 @@ class MediaEngine:
         if relay is None:
             _, writer = self._running()
             relay = self._relays[broadcast_id] = BroadcastRelay(
-                broadcast_id, self._settings, writer, self._emit, self._wall_clock, self._clock
-            )
+                broadcast_id, self._settings, writer, self._emit, self._wall_clock, self._clock,
+                self._recorder.open(broadcast_id) if self._recorder is not None else None,
+            )  # fmt: skip
         return relay
 
     def _check_room(self) -> None:

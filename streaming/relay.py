@@ -23,6 +23,7 @@ from streaming.media_events import (
 )
 from streaming.media_settings import MediaSettings
 from streaming.publisher import Flow, Publisher
+from streaming.recorder import TapePort
 from streaming.retransmission import PacketRing
 from streaming.rtp import RtpPacket
 from streaming.sdp_answer import CodecId
@@ -61,6 +62,7 @@ class BroadcastRelay:
         emit: Callable[[MediaEvent], None],
         wall_clock: Callable[[], datetime],
         clock: Callable[[], float],
+        tape: TapePort | None = None,
     ) -> None:
         self.broadcast_id = broadcast_id
         self.publisher: Publisher | None = None
@@ -70,6 +72,7 @@ class BroadcastRelay:
         self._emit = emit
         self._wall_clock = wall_clock
         self._clock = clock
+        self._tape = tape
         self._keyframes = KeyframeRequests(settings.keyframe_interval_s)
         self._had_media = False
         self._departed_nacks = 0
@@ -128,6 +131,8 @@ class BroadcastRelay:
             member.peer.close("consent_expired")
 
     def _forward(self, source: Source, packet: RtpPacket, now_s: float) -> None:
+        if self._tape is not None:
+            self._tape.append(source, packet, now_s)
         stream = self._streams[source.kind]
         codec_before = stream.codec
         if stream.forward(source, packet, now_s):

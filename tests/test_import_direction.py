@@ -37,6 +37,8 @@ PURE = {
         "forwarding",
         "keyframes",
         "feedback",
+        "recording_format",
+        "recording_chain",
     },
     "chat": {"codec", "session", "outbox", "rate_limit", "moderation", "close_codes", "events"},
     "commerce": {"money", "product", "suitability", "quota", "order"},
