@@ -17,6 +17,7 @@ from chat.events import Verdict
 from chat.look_alikes import READ_AS_LETTERS
 from chat.normalising import NormalisedText, as_letters, normalise, turned
 from chat.personal_data import has_long_number, mask
+from chat.phrase_context import EXCUSING, UNLESS_AFTER, UNLESS_BEFORE
 
 Action = Literal["block", "hold", "allow"]
 # A Latin phrase this long is recognised by its look-alikes alone; "no.1" needs a digit in a letter's place.
@@ -66,7 +67,8 @@ class Moderator:
     """Judges texts by a list of phrases; a new list is a new moderator."""
 
     def __init__(self, phrases: Iterable[Phrase]) -> None:
-        folded = [(phrase, normalise(phrase.text).folded) for phrase in phrases]
+        context = (Phrase("allow", text, "context") for text in EXCUSING)
+        folded = [(phrase, normalise(phrase.text).folded) for phrase in (*phrases, *context)]
         self._phrases = [phrase for phrase, key in folded if key]
         self._keys = [key for _, key in folded if key]
         self._latin = [key.isascii() for key in self._keys]
@@ -119,7 +121,8 @@ class Moderator:
             else:
                 one = _Found(phrase, start, end)
             if phrase.action == "allow":
-                allowed.append((start, end))
+                if not (one.unsure or _unfitting(text.folded, phrase.text, start, end)):
+                    allowed.append((start, end))
             elif not (one.unsure and phrase.action == "hold"):
                 found.append(one)
         return [one for one in found if not _excused(one, allowed) and not _denied(text, one)]
@@ -143,6 +146,14 @@ class Moderator:
 
 def _read_as_letters(key: str) -> str:
     return "".join(READ_AS_LETTERS.get(char, char) for char in key)
+
+
+def _unfitting(folded: str, word: str, start: int, end: int) -> bool:
+    """Say whether what stands beside an excusing word makes it another one: 的确保本, 有无风险的."""
+    before = UNLESS_BEFORE.get(word)
+    if before is not None and folded.endswith(before, 0, start):
+        return True
+    return folded.startswith(UNLESS_AFTER.get(word, ()), end)
 
 
 def _excused(one: _Found, allowed: list[tuple[int, int]]) -> bool:

@@ -31,16 +31,8 @@ def parse_phrases(text: str) -> list[Phrase]:
 
 def shipped_phrases() -> list[Phrase]:
     """Read the list that ships with the package."""
-    return parse_phrases(_packaged("forbidden_phrases.tsv"))
-
-
-def context_phrases() -> list[Phrase]:
-    """Read the words in which a phrase stands by chance (确保本人) or is a term; they hold for every list."""
-    return parse_phrases(_packaged("phrase_context.tsv"))
-
-
-def _packaged(name: str) -> str:
-    return (importlib.resources.files("chat") / name).read_text(encoding="utf-8")
+    resource = importlib.resources.files("chat") / "forbidden_phrases.tsv"
+    return parse_phrases(resource.read_text(encoding="utf-8"))
 
 
 class ReloadingModerator:
@@ -87,4 +79,4 @@ class ReloadingModerator:
 
     def _load(self) -> Moderator:
         listed = shipped_phrases() if self._path is None else parse_phrases(self._path.read_text(encoding="utf-8"))
-        return Moderator([*listed, *context_phrases()])
+        return Moderator(listed)

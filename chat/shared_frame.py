@@ -32,7 +32,7 @@ class Form:
 class SharedFrame:
     """The events of a tick for one audience, in order; a position, where there is one, closes the frame."""
 
-    __slots__ = ("_build_frame", "_events", "_forms", "_position", "whole")
+    __slots__ = ("_build_frame", "_events", "_forms", "_position", "by_window", "whole")
 
     def __init__(
         self,
@@ -45,6 +45,13 @@ class SharedFrame:
         self._position = position
         self.whole = self._encode([data for _, data in events], 0, 0)
         self._forms = {(WHOLE, 0): Form(self.whole)}
+        # What has been encoded of the whole frame, by window: the many look here first.
+        self.by_window = {0: self.whole}
+
+    def for_window(self, window_bits: int) -> bytes:
+        """Return the whole frame for connections with this deflate window."""
+        data = self.by_window[window_bits] = self.form(WHOLE, window_bits).data
+        return data
 
     def form(self, level: int, window_bits: int = 0) -> Form:
         """Return the frame as it is sent at this level of shedding, to connections with this deflate window."""

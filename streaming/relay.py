@@ -31,6 +31,8 @@ from streaming.stream_relay import StreamRelay
 from streaming.viewer import Viewer
 
 AUDIO_RING_PACKETS = 256
+VIEWER_TURNS = 5
+"""Ticks within which every viewer has its turn: a quarter of a second, and their sender reports are spread over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class BroadcastRelay:
         self._tape = tape
         self._keyframes = KeyframeRequests(settings.keyframe_interval_s)
         self._had_media = False
+        self._turn = 0
         self._departed_nacks = 0
         self._departed_retransmitted = 0
         self._video = self._stream("video", 90_000, settings.ring_packets)
@@ -120,7 +123,8 @@ class BroadcastRelay:
                 self.publisher.ingest.unrepairable = False
                 self._keyframes.want()
             self._ask_for_keyframe(now_s)
-        for viewer in list(self.viewers.values()):
+        self._turn = (self._turn + 1) % VIEWER_TURNS
+        for viewer in list(self.viewers.values())[self._turn :: VIEWER_TURNS]:
             viewer.report(self._writer, now_s)
             self._check_consent(viewer, now_s)
         if self.publisher is not None:

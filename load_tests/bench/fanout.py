@@ -1,8 +1,9 @@
 """`./run bench fanout`: what a frame and an event to one viewer cost the gateway, against a bare write. I/O.
 
 Gateway, publisher, viewers, probe and floor are processes of their own; sampling is off, so every viewer decodes every
-event. CPU is the gateway's own user and system time. The probe's viewers measure delivery from the time at which an
-event was to be sent.
+event. CPU is the gateway's own user and system time: `us_per_frame` is what a further viewer's frame costs (the same
+events are sent to the probe alone first), `us_per_event` has everything in it. The probe's viewers measure delivery
+from the time at which an event was to be sent.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any, Final
 
 import uvloop
@@ -47,64 +49,82 @@ def main(arguments: list[str]) -> int:
 
 
 async def run(given: argparse.Namespace) -> dict[str, Any]:
-    """Measure the room, then the floor, with as many sockets."""
+    """Measure the room with the probe alone, with everyone, then the floor with as many sockets."""
     deflate = () if given.no_deflate else ("--deflate",)
     async with AsyncExitStack() as stack:
         server = await start_server(stack, "--tick-ms", str(given.tick_ms), core=given.pin)
-        # One viewer opens the room and what it needs, which is not a cost of the others.
-        await start_swarms(stack, server, 1, 1, *deflate, prefix="first")
+        probe = await start_swarms(stack, server, _PROBES, 1, "--times", *deflate, prefix="probe")
+        publisher = await start_publisher(stack, server)
+        await publisher.ask(do="comments", per_s=given.events, for_s=_WARM_UP_S)
+        quiet = await _measure(given, server, publisher, probe)
         empty = await server.figures()
         swarms = await start_swarms(stack, server, given.viewers, given.swarms, *deflate)
         await asyncio.sleep(_IDLE_S)
         joined = await server.figures()
-        found = await _measure(given, stack, server, swarms)
-        found["rss_per_connection_bytes"] = round((joined["rss_bytes"] - empty["rss_bytes"]) / given.viewers)
+        busy = await _measure(given, server, publisher, [*swarms, *probe])
+    found = _figures(given, quiet, busy)
+    found["rss_per_connection_bytes"] = round((joined["rss_bytes"] - empty["rss_bytes"]) / given.viewers)
     found["floor_us"] = round(await _floor(given, found["mean_bytes"], found["frames_per_s"]), 2)
     found["ratio"] = round(found["us_per_frame"] / found["floor_us"], 3)
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Phase:
+    """What the gateway used and wrote, and what its viewers counted, while as many events were sent."""
+
+    sent: int
+    viewers: int
+    cpu_us: float
+    frames: int
+    bytes_out: int
+    slow_closes: int
+    totals: list[dict[str, Any]]
+
+    def sum_of(self, name: str) -> int:
+        """Add up one figure over all processes of viewers."""
+        return sum(one[name] for one in self.totals)
+
+
 async def _measure(
-    given: argparse.Namespace, stack: AsyncExitStack, server: RoomServer, swarms: list[LineProcess]
-) -> dict[str, Any]:
-    counting = [*swarms, *await start_swarms(stack, server, _PROBES, 1, "--times", prefix="probe")]
-    publisher = await start_publisher(stack, server)
-    await publisher.ask(do="comments", per_s=given.events, for_s=_WARM_UP_S)
+    given: argparse.Namespace, server: RoomServer, publisher: LineProcess, swarms: list[LineProcess]
+) -> _Phase:
     await asyncio.sleep(1)
-    for swarm in counting:
+    for swarm in swarms:
         await swarm.ask(do="reset")
     before = await server.figures()
     sent = (await publisher.ask(given.seconds + 60, do="comments", per_s=given.events, for_s=given.seconds))["sent"]
     await asyncio.sleep(1)
     after = await server.figures()
-    totals = [await swarm.ask(JOIN_S, do="totals") for swarm in counting]
-    return _figures(given, before, after, totals, sent)
+    rise = {name: after[name] - before[name] for name in ("cpu_s", "frames_out", "bytes_out", "slow_closes")}
+    totals = [await swarm.ask(JOIN_S, do="totals") for swarm in swarms]
+    return _Phase(
+        sent, after["connections"], rise["cpu_s"] * 1e6, rise["frames_out"], rise["bytes_out"], rise["slow_closes"],
+        totals,
+    )  # fmt: skip
 
 
-def _figures(
-    given: argparse.Namespace, before: dict[str, Any], after: dict[str, Any], totals: list[dict[str, Any]], sent: int
-) -> dict[str, Any]:
-    cpu_us = (after["cpu_s"] - before["cpu_s"]) * 1e6
-    frames = after["frames_out"] - before["frames_out"]
-    events = sum(one["events"] for one in totals)
-    delays = totals[-1]["delays_us"]
-    if not events or not frames or not delays:
+def _figures(given: argparse.Namespace, quiet: _Phase, busy: _Phase) -> dict[str, Any]:
+    """A frame costs what the viewers beside the probe added; an event to a viewer has its share of everything."""
+    events, delays = busy.sum_of("events"), busy.totals[-1]["delays_us"]
+    if not delays or busy.frames <= quiet.frames:
         raise BenchFailed("nothing was delivered")
-    lost = sent * (given.viewers + _PROBES) - events - sum(one["sampled_out"] + one["shed"] for one in totals)
-    repeated = sum(one["repeated"] for one in totals)
+    lost = busy.sent * busy.viewers - events - busy.sum_of("sampled_out") - busy.sum_of("shed")
     return {
-        "us_per_frame": round(cpu_us / frames, 2),
-        "us_per_event": round(cpu_us / events, 3),
-        "mean_bytes": (after["bytes_out"] - before["bytes_out"]) // frames,
-        "frames_per_s": frames / (given.viewers + _PROBES) / given.seconds,
+        "us_per_frame": round((busy.cpu_us - quiet.cpu_us) / (busy.frames - quiet.frames), 2),
+        "us_per_event": round(busy.cpu_us / events, 3),
+        "us_per_frame_all": round(busy.cpu_us / busy.frames, 2),
+        "mean_bytes": busy.bytes_out // busy.frames,
+        "frames_per_s": busy.frames / busy.viewers / given.seconds,
         **{name: round(delays[int(len(delays) * share)] / 1e3, 1) for name, share in _PERCENTILES},
         "peers": {},
-        "core": round(cpu_us / 1e6 / given.seconds, 3),
+        "core": busy.cpu_us / 1e6 / given.seconds,
+        "quiet_core": quiet.cpu_us / 1e6 / given.seconds,
         "events": events,
         "lost": lost,
-        "repeated": repeated,
-        "slow_closes": after["slow_closes"] - before["slow_closes"],
-        "sound": lost == 0 and repeated == 0,
+        "repeated": busy.sum_of("repeated"),
+        "slow_closes": busy.slow_closes,
+        "sound": lost == 0 and busy.sum_of("repeated") == 0,
     }
 
 
@@ -127,6 +147,7 @@ def _explain(found: dict[str, Any]) -> None:
     print(
         f"{found['events']:,} events decoded by the viewers, lost {found['lost']}, repeated {found['repeated']}, "
         f"slow closes {found['slow_closes']}\n"
-        f"frames of {found['mean_bytes']:,} bytes, {found['frames_per_s']:.1f} a second and viewer; "
-        f"the gateway used {found['core']:.2f} of a core"
+        f"frames of {found['mean_bytes']:,} bytes, {found['frames_per_s']:.1f} a second and viewer; the gateway used "
+        f"{found['core']:.3f} of a core, {found['quiet_core']:.3f} for the same events with {_PROBES} viewers; "
+        f"{found['us_per_frame_all']} us a frame with everything in it"
     )

@@ -10,18 +10,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import uvloop
 from aiohttp import ClientSession, ClientTimeout
 
-from load_tests.bench.processes import LineProcess, started
+from load_tests.bench.processes import LineProcess, Usage, started
 from load_tests.bench.signalling import HEADERS
 from load_tests.bench.source import Source
 from load_tests.bench.webrtc_client import Identity
@@ -33,21 +31,6 @@ _WARM_UP: Final = 20
 _KEYS: Final = (
     "cpu_ms_per_join", "stock_ms_per_join", "ratio", "joins_per_s", "rss_per_viewer_bytes", "first_frame_p95_ms",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """CPU seconds and resident bytes of one process."""
-
-    cpu_s: float
-    rss_bytes: int
-
-    @classmethod
-    def of(cls, pid: int) -> Usage:
-        """Read them from /proc."""
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        return cls((int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE"))
 
 
 @dataclass(frozen=True, slots=True)

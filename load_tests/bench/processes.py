@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 _LINE_LIMIT: Final = 1 << 24
@@ -15,6 +18,21 @@ _END_TIMEOUT_S: Final = 10.0
 
 class BenchFailed(Exception):
     """A process ended or did not answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU seconds and resident bytes of one process."""
+
+    cpu_s: float
+    rss_bytes: int
+
+    @classmethod
+    def of(cls, pid: int) -> Usage:
+        """Read them from /proc."""
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return cls((int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE"))
 
 
 class LineProcess:

@@ -18,10 +18,10 @@ from typing import Any
 import uvloop
 from aiohttp import ClientSession, ClientTimeout
 
-from load_tests.bench import pattern
+from load_tests.bench import janus, pattern
 from load_tests.bench.floor import Floor, FloorUnavailable, measure
-from load_tests.bench.processes import LineProcess, started
-from load_tests.bench.signalling import HEADERS
+from load_tests.bench.processes import BenchFailed, LineProcess, Usage, started
+from load_tests.bench.signalling import HEADERS, JANUS_PREFIX
 from load_tests.bench.source import Source
 from load_tests.bench.webrtc_client import Identity
 
@@ -78,8 +78,37 @@ async def run(given: argparse.Namespace) -> dict[str, Any]:
     found["floor"] = floor
     found["floor_us"] = round(floor.total_us, 3) if floor is not None else None
     found["ratio"] = round(found["us_per_packet"] / floor.total_us, 3) if floor is not None else None
-    found["janus_us_per_packet"] = None
+    found["janus_us_per_packet"] = await _measure_janus(given)
     return found
+
+
+async def _measure_janus(given: argparse.Namespace) -> float | None:
+    """The same stream through Janus to as many viewers; None where it is missing."""
+    source = Source(Identity())
+    try:
+        async with (
+            janus.running() as server,
+            started("load_tests.bench.swarm", f"{JANUS_PREFIX}{server.api}") as swarm,
+        ):
+            source.publish_plain(server.video_port, server.audio_port)
+            await swarm.ask(300, do="join", viewers=given.viewers)
+            sending = asyncio.create_task(source.run())
+            try:
+                await asyncio.sleep(_SETTLE_S)
+                await swarm.ask(do="reset")
+                before = Usage.of(server.pid)
+                await asyncio.sleep(given.seconds / 2)
+                after = Usage.of(server.pid)
+                totals = await swarm.ask(do="totals")
+            finally:
+                await _cancel(sending)
+    except (janus.JanusUnavailable, BenchFailed) as reason:
+        print(f"janus not measured: {reason}")
+        return None
+    finally:
+        source.close()
+    received: int = totals["received"]
+    return round((after.cpu_s - before.cpu_s) * 1e6 / max(1, received), 3)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

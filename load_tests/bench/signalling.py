@@ -10,12 +10,14 @@ from typing import Final
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
+from load_tests.bench.janus import JanusSession
 from load_tests.bench.offers import offer
 from load_tests.bench.webrtc_client import ConnectFailed, WebRtcClient
 
 _AT_ONCE: Final = 16
 _TIMEOUT_S: Final = 60.0
 _LINE_LIMIT: Final = 1 << 20
+JANUS_PREFIX: Final = "janus+"
 HEADERS: Final = {"Authorization": "Bearer bench"}
 """The server under test lets everybody in; signalling still wants a bearer."""
 
@@ -25,7 +27,11 @@ Signaller = Callable[[WebRtcClient], Awaitable[str]]
 
 @asynccontextmanager
 async def signaller(place: str) -> AsyncIterator[Signaller]:
-    """Open the way to `place`: a WHEP address, or the path of a unix socket."""
+    """Open the way to `place`: a WHEP address, the path of a unix socket, or Janus's API behind `janus+`."""
+    if place.startswith(JANUS_PREFIX):
+        async with _janus(place.removeprefix(JANUS_PREFIX)) as by_janus:
+            yield by_janus
+        return
     if not place.startswith("http"):
         async with _lines(place) as by_lines:
             yield by_lines
@@ -61,6 +67,19 @@ async def _lines(path: str) -> AsyncIterator[Signaller]:
     yield by_line
     while not idle.empty():
         idle.get_nowait()[1].close()
+
+
+@asynccontextmanager
+async def _janus(api: str) -> AsyncIterator[Signaller]:
+    async with ClientSession(timeout=ClientTimeout(total=_TIMEOUT_S)) as http:
+        session = JanusSession(http, api)
+        await session.open()
+        polling = asyncio.create_task(session.poll_forever())
+        try:
+            yield session.watch
+        finally:
+            polling.cancel()
+            await asyncio.gather(polling, return_exceptions=True)
 
 
 async def post_offer(http: ClientSession, url: str, client: WebRtcClient, direction: str) -> str:

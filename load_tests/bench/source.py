@@ -16,6 +16,10 @@ from load_tests.bench.webrtc_client import Identity, WebRtcClient
 
 _HEADER: Final = struct.Struct("!BBHLL")
 _CHECK_EVERY_S: Final = 5.0
+_MAX_LATE_S: Final = 0.05
+_VIDEO_SSRC: Final = 0x51
+_AUDIO_SSRC: Final = 0x52
+_NTP_OFFSET_S: Final = 2_208_988_800
 
 
 class Source:
@@ -23,6 +27,7 @@ class Source:
 
     def __init__(self, identity: Identity) -> None:
         self._client = WebRtcClient(identity, lambda _: None)
+        self._plain: dict[bool, tuple[str, int]] | None = None
         self._sequence = {True: 1000, False: 2000}
 
     async def publish(self, http: ClientSession, url: str, timeout_s: float) -> None:
@@ -30,15 +35,23 @@ class Source:
         client = self._client
         await client.connect(await post_offer(http, url, client, "sendonly"), timeout_s)
 
+    def publish_plain(self, video_port: int, audio_port: int) -> None:
+        """Send plain RTP to two loopback ports instead, as Janus's streaming plugin takes it."""
+        self._plain = {True: ("127.0.0.1", video_port), False: ("127.0.0.1", audio_port)}
+
     async def run(self) -> None:
-        """Send the pattern in real time, catching up after a delay."""
+        """Send the pattern in real time; after a long delay it goes on from there, as an encoder would."""
         start_s, checked_s = time.monotonic(), time.monotonic()
         for moment in pattern.moments():
             wait_s = start_s + moment.at_s - time.monotonic()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
+            elif wait_s < -_MAX_LATE_S:
+                start_s -= wait_s
             self._send(moment)
-            if time.monotonic() - checked_s > _CHECK_EVERY_S:
+            if self._plain is None and moment.video and moment.index % pattern.FRAMES_PER_S == 0:
+                self._report(moment)
+            if self._plain is None and time.monotonic() - checked_s > _CHECK_EVERY_S:
                 checked_s = time.monotonic()
                 self._client.check()
 
@@ -51,12 +64,23 @@ class Source:
             last = part == pattern.PACKETS_PER_FRAME - 1
             self._packet(True, moment.index * 3000, last, payload)
 
+    def _report(self, moment: pattern.Moment) -> None:
+        """Send both streams' sender reports (RFC 3550 §6.4.1), once a second as encoders do."""
+        seconds, fraction = divmod(time.time() + _NTP_OFFSET_S, 1)
+        for ssrc, clock_rate in ((_VIDEO_SSRC, 90_000), (_AUDIO_SSRC, 48_000)):
+            timestamp = int(moment.at_s * clock_rate) & 0xFFFFFFFF
+            body = struct.pack("!LLLLLL", ssrc, int(seconds), int(fraction * (1 << 32)), timestamp, 0, 0)
+            self._client.send(self._client.outbound.protect_rtcp(struct.pack("!BBH", 0x80, 200, 6) + body))
+
     def _packet(self, video: bool, timestamp: int, marker: bool, payload: bytes) -> None:
         self._sequence[video] = (self._sequence[video] + 1) & 0xFFFF
         kind = (VIDEO_PAYLOAD_TYPE if video else AUDIO_PAYLOAD_TYPE) | (0x80 if marker else 0)
-        ssrc = 0x51 if video else 0x52
+        ssrc = _VIDEO_SSRC if video else _AUDIO_SSRC
         header = _HEADER.pack(0x80, kind, self._sequence[video], timestamp & 0xFFFFFFFF, ssrc)
-        self._client.send(self._client.outbound.protect(header + payload))
+        if self._plain is not None:
+            self._client.socket.sendto(header + payload, self._plain[video])
+        else:
+            self._client.send(self._client.outbound.protect(header + payload))
 
     def close(self) -> None:
         """End the session."""

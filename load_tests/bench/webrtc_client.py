@@ -81,12 +81,12 @@ class Remote:
 class WebRtcClient:
     """One connection. `media` is called with each RTP or RTCP datagram as it came, still protected."""
 
-    def __init__(self, identity: Identity, media: Callable[[memoryview], None]) -> None:
+    def __init__(self, identity: Identity, media: Callable[[memoryview], None], host: str = "127.0.0.1") -> None:
         self.ufrag, self.password = secrets.token_hex(4), secrets.token_hex(12)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind((host, 0))
         self.address: tuple[str, int] = self.socket.getsockname()
         self.identity = identity
         self.inbound: Any = None

@@ -46,6 +46,7 @@ class Participant:
 
     def __init__(self, connection: RawConnection, services: Services) -> None:
         self._connection = connection
+        self.offer = connection.offer
         self._services = services
         self._loop = asyncio.get_running_loop()
         self._session = Session(services.limits, services.account_buckets, self._loop.time())
@@ -71,10 +72,6 @@ class Participant:
             self._services.attendance.leave(self)
             if self._room is not None:
                 self._room.remove(self)
-
-    def offer(self, frame: SharedFrame) -> None:
-        """Take a frame that is shared with others."""
-        self._connection.offer(frame)
 
     def dismiss(self, close_code: CloseCode) -> None:
         """Say bye and close."""
