@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -66,6 +66,7 @@ from server.logs import configure_logs
 from server.media_gate import MediaGate
 from server.metrics import build_registry
 from server.probes import probes
+from server.recording_watch import RecordingWatch
 from server.room_identity import RoomAuthenticator
 from server.settings import Settings, SettingsError
 from server.stream_state import StreamState
@@ -74,6 +75,10 @@ from streaming.broadcasts_postgres import PostgresBroadcasts
 from streaming.directory_redis import PublisherDirectory
 from streaming.engine import MediaEngine
 from streaming.media_settings import MediaSettings
+from streaming.recorder_disk import DiskRecorder
+from streaming.recorder_redis import RecorderDirectory
+from streaming.recordings_postgres import PostgresRecordings
+from streaming.segment_files import DirectoryFiles
 
 log = structlog.get_logger("app")
 _BUSINESS_ZONE = ZoneInfo("Asia/Shanghai")
@@ -105,6 +110,9 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         parts = Parts(settings, pool, client)
         stack.push_async_callback(parts.commerce.aclose)
         await stack.enter_async_context(_in_background(parts.background()))
+        if parts.recording is not None:
+            stack.push_async_callback(_stop_recording, parts.recording)
+            parts.recording.recorder.start()
         if parts.media is not None:
             await parts.media.start()
             stack.push_async_callback(parts.media.stop)
@@ -143,7 +151,9 @@ class Parts:
         self.broker = RedisBroker(client, limits=StreamLimits(readable_per_s=settings.comments_shown_per_s))
         self.commerce = CommerceService(
             pool,
-            broadcasts=SaleReader(self.store, self.presence, settings.monitor_absent_after_s),
+            broadcasts=SaleReader(
+                self.store, self.presence, RecorderDirectory(client), settings.monitor_absent_after_s
+            ),
             now=lambda: datetime.now(UTC),
             new_id=new_id,
             settings=CommerceSettings(
@@ -161,6 +171,7 @@ class Parts:
         self.restrictions = Restrictions()
         self.restriction_feed = RestrictionFeed(self.moderation, self.restrictions)
         self.stream_state = StreamState(self.store, self.directory, self.broker, self.clocks)
+        self.recording = self._recording() if "media" in settings.roles else None
         self.media = self._media() if "media" in settings.roles else None
         if self.media is not None:
             self.restriction_feed.on_ban(self.media.drop_person)
@@ -168,6 +179,19 @@ class Parts:
         consequences = Consequences(self.stream_state, self.media, self.commerce.stage)
         self.broadcasting = Broadcasting(
             self.store, self.presence, new_id, consequences.broadcast_moved, _BUSINESS_ZONE
+        )
+
+    def _recording(self) -> RecordingWatch | None:
+        directory = self.settings.recording_dir
+        if directory is None:
+            return None
+        return RecordingWatch(
+            DiskRecorder(DirectoryFiles(directory)),
+            RecorderDirectory(self.client),
+            PostgresRecordings(self.pool),
+            self.store,
+            self.clocks,
+            self.commerce.stage.pull_all,
         )
 
     def _media(self) -> MediaEngine:
@@ -181,7 +205,8 @@ class Parts:
             max_viewers=settings.media_max_viewers,
             joins_per_s=settings.media_joins_per_s,
         )
-        return MediaEngine(media, self.stream_state.on_event)
+        recorder = self.recording.recorder if self.recording is not None else None
+        return MediaEngine(media, self.stream_state.on_event, recorder=recorder)
 
     def _gateway(self) -> Gateway:
         settings = self.settings
@@ -220,6 +245,8 @@ class Parts:
         """What runs beside the listeners, each as one owned task."""
         work: list[Coroutine[Any, Any, None]] = [self.broker.run(), self.archive.run(), self.stream_state.run()]
         work += [self.likes.run(), self.moderator.run(), self.restriction_feed.run()]
+        if self.recording is not None:
+            work.append(self.recording.run())
         if "commerce" in self.settings.roles:
             work += [self.commerce.relay(Announcer(self.broker).take).run(), self.commerce.sweep_forever()]
         return work
@@ -229,6 +256,7 @@ class Parts:
         registry = build_registry(
             self.gateway.counters if self.gateway is not None else None,
             self.media.snapshot if self.media is not None else None,
+            self.recording.recorder if self.recording is not None else None,
         )
         routes = health.routes(probes(self.pool, self.client), registry)
         if "api" in self.settings.roles:
@@ -260,6 +288,14 @@ class Parts:
             gate = MediaGate(self.store, self.tokens, self.encoder_tokens, self._banned)
             routes += signalling.routes(self.media, gate)
         return routes
+
+
+async def _stop_recording(recording: RecordingWatch) -> None:
+    """Close the segments and keep what is known of them, within bounds: a hung disk must not hold the exit up."""
+    await asyncio.to_thread(recording.recorder.stop, _DRAIN_S)
+    with suppress(TimeoutError, OSError, asyncpg.PostgresError):
+        async with asyncio.timeout(_DRAIN_S):
+            await recording.keep_summaries()
 
 
 def _moderator(settings: Settings) -> ReloadingModerator:

@@ -19,6 +19,7 @@ from server.http.broadcasts import view
 from streaming.broadcast import Broadcast, BroadcastStore
 from streaming.directory_redis import PublisherDirectory, PublisherStatus
 from streaming.lifecycle import ON_AIR
+from streaming.recorder_redis import RecorderDirectory
 from streaming.stream_clock import stream_time_ms
 
 log = structlog.get_logger("broadcast_reader")
@@ -109,19 +110,27 @@ async def publisher_status(directory: PublisherDirectory, broadcast_id: str) -> 
 class SaleReader:
     """Implements `commerce.ports.BroadcastReader`: what the sale must know before it takes an order."""
 
-    def __init__(self, store: BroadcastStore, presence: MonitorPresence, monitor_absent_after_s: int) -> None:
+    def __init__(
+        self,
+        store: BroadcastStore,
+        presence: MonitorPresence,
+        recorders: RecorderDirectory,
+        monitor_absent_after_s: int,
+    ) -> None:
         self._store = store
         self._presence = presence
+        self._recorders = recorders
         self._absent_after = timedelta(seconds=monitor_absent_after_s)
 
     async def read(self, broadcast_id: str) -> commerce.ports.BroadcastFacts:
-        """Read the broadcast and whether its monitor has been gone for too long."""
+        """Read the broadcast, whether its monitor has been gone for too long, and whether its recorder stopped."""
         try:
             broadcast = await self._store.get(broadcast_id)
         except asyncpg.PostgresError as error:
             raise TimeoutError("the broadcast cannot be read now") from error
         if broadcast is None:
             return commerce.ports.BroadcastFacts(False, "", "", "", "", "", None, False, False)
+        absent, unrecorded = await asyncio.gather(self._monitor_absent(broadcast), self._unrecorded(broadcast_id))
         return commerce.ports.BroadcastFacts(
             exists=True,
             state=str(broadcast.state),
@@ -130,8 +139,8 @@ class SaleReader:
             host_name=broadcast.host.display_name,
             licence_no=broadcast.host.licence_no or "",
             stream_time_ms=stream_time_ms(broadcast.clock_started_at, datetime.now(UTC)),
-            monitor_absent=await self._monitor_absent(broadcast),
-            recording_unavailable=False,  # no recorder is part of this release, so none can have stopped
+            monitor_absent=absent,
+            recording_unavailable=unrecorded,
         )
 
     async def _monitor_absent(self, broadcast: Broadcast) -> bool:
@@ -144,3 +153,11 @@ class SaleReader:
         except (Unavailable, TimeoutError):
             return False
         return seen is None or datetime.now(UTC) - seen > self._absent_after
+
+    async def _unrecorded(self, broadcast_id: str) -> bool:
+        """Say whether the recorder is known to have stopped; while Redis is away buying goes on."""
+        try:
+            async with asyncio.timeout(_REDIS_TIMEOUT_S):
+                return await self._recorders.unavailable(broadcast_id)
+        except (redis.exceptions.RedisError, OSError, TimeoutError):
+            return False

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from server.gateway.counters import GatewayCounters
 from streaming.engine import EngineStats
+from streaming.recorder_disk import DiskRecorder
 
 _GATEWAY_GAUGES = {"connections"}
 _MEDIA_GAUGES = {"publishers", "viewers", "half_open", "send_buffer_bytes", "receive_buffer_bytes"}
@@ -30,7 +31,9 @@ class _Counters(Collector):
             yield family(full, f"{self._prefix}: {name.replace('_', ' ')}", value=value)
 
 
-def build_registry(gateway: GatewayCounters | None, media: Callable[[], EngineStats] | None) -> CollectorRegistry:
+def build_registry(
+    gateway: GatewayCounters | None, media: Callable[[], EngineStats] | None, recorder: DiskRecorder | None = None
+) -> CollectorRegistry:
     """Register the process's own figures and those of the parts that run here."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
@@ -40,8 +43,20 @@ def build_registry(gateway: GatewayCounters | None, media: Callable[[], EngineSt
         registry.register(_Counters("gateway", _GATEWAY_GAUGES, lambda: asdict(gateway)))
     if media is not None:
         registry.register(_Counters("media", _MEDIA_GAUGES, lambda: _numbers(media())))
+    if recorder is not None:
+        registry.register(_Counters("recorder", {"healthy"}, lambda: _recorder_numbers(recorder)))
     return registry
 
 
 def _numbers(stats: EngineStats) -> dict[str, float]:
     return {name: value for name, value in asdict(stats).items() if isinstance(value, int)}
+
+
+def _recorder_numbers(recorder: DiskRecorder) -> dict[str, float]:
+    counted = recorder.counters
+    return {
+        "healthy": recorder.health().healthy,
+        "packets": counted.packets,
+        "bytes": counted.octets,
+        "dropped": recorder.dropped(),
+    }

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     media_packet_writer: Literal["auto", "native", "python"] = "auto"
     media_max_viewers: int = Field(2_000, ge=1, le=100_000)
     media_joins_per_s: int = Field(300, ge=1, le=100_000)
+    recording_dir: Path | None = None
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field((), validation_alias=_env("trusted_proxies"))
     allowed_origins: tuple[str, ...] = ()
 

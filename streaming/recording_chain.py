@@ -32,6 +32,7 @@ class SegmentSummary:
     opened_us: int
     first_stream_time_ms: int | None
     last_stream_time_ms: int | None
+    """None also in a segment that a crash ended before its clock was written; the others know it."""
     ended: bool
 
 
@@ -69,8 +70,7 @@ def verify_chain(
         report.notes += [torn] if torn else []
         torn = f"{name}: {segment.torn_bytes} bytes after the last seal, left by a crash" if segment.torn_bytes else ""
         expected, seal = header.number + 1, segment.seal.hex()
-        zero_us = clock_zero_us(segment)
-        report.segments.append(summarise(segment, zero_us))
+        report.segments.append(summarise(segment, clock_zero_us(segment)))
     if torn:
         report.problems.append(f"{torn}, or altered: no later segment confirms where it ended")
     report.problems += _against(report, kept_seals or {})

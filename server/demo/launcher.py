@@ -77,6 +77,7 @@ def run_demo(options: DemoOptions) -> None:
             gateway_port=options.port + 1,
             media_port=options.port + 2,
             media_advertised_ip=address,
+            recording_dir=places.data / "recordings",
             demo=True,
             session_ttl_s=8 * 3600,
             log_level="warning",

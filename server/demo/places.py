@@ -80,7 +80,7 @@ def _lock(data: Path) -> IO[str]:
 
 def _empty(data: Path) -> None:
     """Remove what a demo wrote there and nothing else: the folder may have been named by mistake."""
-    for name in ("postgres", "postgres.unfinished", "valkey", "postgres-programs", "run"):
+    for name in ("postgres", "postgres.unfinished", "valkey", "postgres-programs", "recordings", "run"):
         shutil.rmtree(data / name, ignore_errors=True)
     for name in ("postgres-password", "postgres.log", "initdb.log", "show.log", "jwt-secret", "credentials.json"):
         (data / name).unlink(missing_ok=True)
