@@ -1,16 +1,16 @@
-"""Quota and customers' positions in Postgres, each by one conditional statement. Does I/O."""
+"""Quota and customers' positions in Postgres, each by one statement. Does I/O."""
 
 from asyncpg.pool import PoolConnectionProxy
 
 from commerce.errors import Conflict
 from commerce.money import Money
-from commerce.quota import Quota, quota_empty
+from commerce.quota import Quota
 
 
 class Quotas:
     """The rows that all buyers of a product share, and one row a customer and product.
 
-    Conditions subtract from the limit instead of adding to what is taken, so that no amount overflows a bigint.
+    What new orders take is written by their group (`groups_postgres`), under the quota's lock.
     """
 
     def __init__(self, connection: PoolConnectionProxy) -> None:
@@ -42,17 +42,6 @@ class Quotas:
         )  # fmt: skip
         if row is None:
             raise Conflict("quota_below_taken", "more than this is taken already, or in another currency")
-        return Quota(row["total_minor"], row["taken_minor"])
-
-    async def take(self, product_id: str, amount_minor: int) -> Quota:
-        """Hold the amount and return the quota after; raises Refusal `quota_empty`. Holds the row's lock from here."""
-        row = await self._connection.fetchrow(
-            "UPDATE quotas SET taken_minor = taken_minor + $2"
-            " WHERE product_id = $1 AND total_minor - taken_minor >= $2 RETURNING total_minor, taken_minor",
-            product_id, amount_minor,
-        )  # fmt: skip
-        if row is None:
-            raise quota_empty()
         return Quota(row["total_minor"], row["taken_minor"])
 
     async def give_back(self, product_id: str, amount_minor: int) -> Quota:

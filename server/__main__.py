@@ -44,7 +44,7 @@ def demo(
 @cli.command()
 def serve() -> None:
     """Run in production: every setting from the environment or the file that WEALTHCAST_CONFIG names."""
-    from server.app import serve_forever
+    from server.program import serve_forever
     from server.settings import SettingsError, load_settings
 
     try:

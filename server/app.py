@@ -1,20 +1,14 @@
 """The composition root: settings in, a running program out. Everything is wired here and nowhere else."""
 
-import asyncio
 import secrets
-import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
 import redis.asyncio
-import structlog
 from aiohttp import web
 
 from chat.archive_postgres import PostgresArchive
@@ -41,7 +35,6 @@ from server.auth.tokens import Tokens
 from server.broadcast_reader import RoomReader, SaleReader, StreamClocks
 from server.broadcasting import Broadcasting
 from server.consequences import Consequences
-from server.garbage import calm_collector
 from server.gateway.addresses import AddressLimits
 from server.gateway.gateway import Gateway, GatewayOptions
 from server.http import (
@@ -62,7 +55,6 @@ from server.http import (
 from server.http.application import build
 from server.http.commerce_errors import commerce_error
 from server.ids import new_id
-from server.logs import configure_logs
 from server.media_gate import MediaGate
 from server.metrics import build_registry
 from server.probes import probes
@@ -80,56 +72,8 @@ from streaming.recorder_redis import RecorderDirectory
 from streaming.recordings_postgres import PostgresRecordings
 from streaming.segment_files import DirectoryFiles
 
-log = structlog.get_logger("app")
 _BUSINESS_ZONE = ZoneInfo("Asia/Shanghai")
-_DRAIN_S = 4.0
 _LOGIN_THREADS = 2
-
-
-@dataclass(frozen=True)
-class Running:
-    """The ports in use; None where that part does not run in this process."""
-
-    http_port: int
-    gateway_port: int | None
-    media_port: int | None
-
-
-@asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Running]:
-    """Run the program's parts until the block ends, then drain and stop them in the opposite order.
-
-    Raises SettingsError when a store cannot be reached at start, OSError when a port is taken.
-    """
-    async with AsyncExitStack() as stack:
-        pool = await _open_pool(settings, stack)
-        client = redis.asyncio.Redis.from_url(
-            settings.redis_url.get_secret_value(), socket_timeout=5, socket_connect_timeout=5, max_connections=64
-        )
-        stack.push_async_callback(client.aclose)
-        parts = Parts(settings, pool, client)
-        stack.push_async_callback(parts.commerce.aclose)
-        await stack.enter_async_context(_in_background(parts.background()))
-        if parts.recording is not None:
-            stack.push_async_callback(_stop_recording, parts.recording)
-            parts.recording.recorder.start()
-        if parts.media is not None:
-            await parts.media.start()
-            stack.push_async_callback(parts.media.stop)
-        if parts.gateway is not None:
-            await parts.gateway.start()
-            stack.push_async_callback(parts.gateway.stop, _DRAIN_S)
-        stack.callback(parts.passwords.close)
-        runner = web.AppRunner(parts.http(), access_log=None, shutdown_timeout=_DRAIN_S)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, settings.host, settings.http_port, backlog=1_024)
-        await site.start()
-        yield Running(
-            runner.addresses[0][1],
-            parts.gateway.port if parts.gateway is not None else None,
-            parts.media.local_port if parts.media is not None else None,
-        )
 
 
 class Parts:
@@ -223,7 +167,7 @@ class Parts:
             gateway_id=f"gw-{secrets.token_hex(6)}",
             authenticator=RoomAuthenticator(self.tokens),
             broadcasts=RoomReader(self.store, self.directory, self.commerce.stage),
-            tips=TipDesk(self.commerce.applause, self.accounts),
+            tips=TipDesk(self.commerce.applause, self.accounts, self.moderator),
             clock=self.clocks,
             broker=self.broker,
             archive=self.archive,
@@ -275,7 +219,7 @@ class Parts:
             *config.routes(page_config),
             *pages.routes(page_config.gateway_url),
             *sessions.routes(self.accounts, self.passwords, self.tokens),
-            *broadcasts.routes(self.broadcasting, self.encoder_tokens, new_id),
+            *broadcasts.routes(self.broadcasting, self.encoder_tokens, new_id, self.moderator),
             *products.routes(self.commerce),
             *documents.routes(self.commerce),
             *stage.routes(self.commerce),
@@ -290,14 +234,6 @@ class Parts:
         return routes
 
 
-async def _stop_recording(recording: RecordingWatch) -> None:
-    """Close the segments and keep what is known of them, within bounds: a hung disk must not hold the exit up."""
-    await asyncio.to_thread(recording.recorder.stop, _DRAIN_S)
-    with suppress(TimeoutError, OSError, asyncpg.PostgresError):
-        async with asyncio.timeout(_DRAIN_S):
-            await recording.keep_summaries()
-
-
 def _moderator(settings: Settings) -> ReloadingModerator:
     try:
         return ReloadingModerator(settings.phrase_list)
@@ -309,53 +245,3 @@ def _demo_accounts() -> list[dict[str, str]]:
     from server.demo.bank import offered_accounts  # production never imports the demo
 
     return offered_accounts()
-
-
-async def _open_pool(settings: Settings, stack: AsyncExitStack) -> asyncpg.Pool:
-    try:
-        pool = await asyncpg.create_pool(
-            settings.database_url.get_secret_value(), min_size=2, max_size=24, command_timeout=10, timeout=10
-        )
-    except (OSError, asyncpg.PostgresError, TimeoutError, ValueError) as error:
-        raise SettingsError(f"DATABASE_URL: cannot connect ({type(error).__name__})") from None
-    stack.callback(pool.terminate)
-    return pool
-
-
-@asynccontextmanager
-async def _in_background(work: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Run each as an owned task until the block ends; one that fails ends the program."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(item) for item in work]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-
-
-async def _run(settings: Settings, ready: Callable[[Running], None]) -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    async with running(settings) as ports:
-        calm_collector()
-        ready(ports)
-        await stopped.wait()
-
-
-def run_until_stopped(settings: Settings, ready: Callable[[Running], None]) -> None:
-    """Run on uvloop where there is one, until SIGINT or SIGTERM; `ready` is called once it serves."""
-    if sys.platform == "win32":
-        asyncio.run(_run(settings, ready))
-        return
-    import uvloop
-
-    uvloop.run(_run(settings, ready))
-
-
-def serve_forever(settings: Settings) -> None:
-    """Run in production."""
-    configure_logs(settings.log_level, readable=False)
-    run_until_stopped(settings, lambda ports: log.info("ready", **vars(ports)))

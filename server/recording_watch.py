@@ -47,6 +47,15 @@ class RecordingWatch:
     _waiting: list[SegmentSummary] = field(default_factory=list)
     _again_s: float = 0.0
 
+    def start(self) -> None:
+        """Begin to record."""
+        self.recorder.start()
+
+    async def stop(self, timeout_s: float) -> None:
+        """Close the segments and keep what is known of them; a hung disk does not hold the exit up."""
+        await asyncio.to_thread(self.recorder.stop, timeout_s)
+        await self._bounded("segments", self.keep_summaries)
+
     async def run(self) -> None:
         """Look twice a second until cancelled."""
         while True:

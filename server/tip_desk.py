@@ -1,6 +1,8 @@
 """What crosses from the room to the points ledger: a tip, and a balance."""
 
 from chat.errors import TipRefused, Unavailable
+from chat.moderation import Judge
+from chat.nicknames import presentable
 from commerce.applause import Applause
 from commerce.errors import CommerceError
 from commerce.errors import Unavailable as LedgerUnavailable
@@ -10,9 +12,10 @@ from server.auth.accounts_postgres import AccountStore
 class TipDesk:
     """Implements the room's port on the ledger."""
 
-    def __init__(self, applause: Applause, accounts: AccountStore) -> None:
+    def __init__(self, applause: Applause, accounts: AccountStore, judge: Judge) -> None:
         self._applause = applause
         self._accounts = accounts
+        self._judge = judge
 
     async def tip(self, account_id: str, broadcast_id: str, points: int, key: str) -> int:
         """Give points once a key; the nickname that the room will read is the account's."""
@@ -22,7 +25,7 @@ class TipDesk:
                 account_id,
                 broadcast_id,
                 points,
-                nickname=account.nickname if account else "",
+                nickname=presentable(account.nickname, account_id, self._judge) if account else "",
                 key=key,
             )
         except LedgerUnavailable as error:

@@ -41,7 +41,7 @@ PURE = {
         "recording_chain",
     },
     "chat": {"codec", "session", "outbox", "rate_limit", "moderation", "close_codes", "events"},
-    "commerce": {"money", "product", "suitability", "quota", "order"},
+    "commerce": {"money", "product", "suitability", "quota", "order", "group", "core"},
 }
 
 

@@ -30,7 +30,7 @@ class Viewer:
         self._token = token
         self._reached: dict[str, object] = {}
         self.socket: RoomSocket | None = None
-        self.welcomed = asyncio.Event()
+        self._welcomed: asyncio.Future[None] | None = None
         self.reconnect_after_ms = 1_000
         self.welcomed_at_s = 0.0
         self.last_number = -1
@@ -43,8 +43,7 @@ class Viewer:
         self.delays_us: list[int] = []
 
     async def connect(self) -> None:
-        """Join, or come back with what was reached, and wait for the welcome."""
-        self.welcomed.clear()
+        """Join, or come back with what was reached, and wait for the welcome; raises OSError and TimeoutError."""
         hello = {
             "type": "hello",
             "token": self._token,
@@ -52,13 +51,14 @@ class Viewer:
             "client_id": "bench",
         }
         loop = asyncio.get_running_loop()
+        self._welcomed = loop.create_future()
         _, self.socket = await loop.create_connection(
             lambda: RoomSocket(hello | self._reached, self._take, self._lost, deflate=self._swarm.deflate),
             "127.0.0.1",
             self._swarm.port,
         )
         async with asyncio.timeout(30):
-            await self.welcomed.wait()
+            await self._welcomed
 
     def cut(self) -> None:
         """Vanish as a phone in a tunnel does."""
@@ -67,6 +67,8 @@ class Viewer:
 
     def _lost(self) -> None:
         self.socket = None
+        if self._welcomed is not None and not self._welcomed.done():
+            self._welcomed.set_exception(ConnectionAbortedError("the connection ended before the welcome"))
 
     def _take(self, events: list[Told]) -> None:
         now_us = time.monotonic_ns() // 1_000
@@ -86,7 +88,8 @@ class Viewer:
                 self.reconnect_after_ms = event.reconnect_after_ms
                 self.recovered += event.recovered
                 self.welcomed_at_s = time.monotonic()
-                self.welcomed.set()
+                if self._welcomed is not None and not self._welcomed.done():
+                    self._welcomed.set_result(None)
 
     def _numbered(self, number: int, intended_us: int, now_us: int) -> None:
         self.events += 1
@@ -105,6 +108,7 @@ class Swarm:
         self.deflate = deflate
         self.times = times
         self.viewers: list[Viewer] = []
+        self.refused = 0
 
     async def join(self, tokens: list[str]) -> dict[str, Any]:
         """Bring in a viewer for each token, some at a time."""
@@ -125,7 +129,8 @@ class Swarm:
         for viewer in self.viewers:
             viewer.cut()
         await asyncio.gather(*(self._return(viewer) for viewer in self.viewers))
-        return {"all_back_s": max(viewer.welcomed_at_s for viewer in self.viewers) - began_s}
+        back_s = max(viewer.welcomed_at_s for viewer in self.viewers) - began_s
+        return {"all_back_s": back_s, "refused": self.refused}
 
     async def _return(self, viewer: Viewer) -> None:
         await asyncio.sleep(viewer.reconnect_after_ms / 1_000)
@@ -134,6 +139,7 @@ class Swarm:
                 await viewer.connect()
                 return
             except (OSError, TimeoutError):
+                self.refused += 1
                 viewer.cut()
                 await asyncio.sleep(random.uniform(0.5, 1.5))
 

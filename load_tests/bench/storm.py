@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     found = uvloop.run(run(given))
     if not given.json:
         print(
-            f"{found['recovered']} of {found['viewers']} returned without a snapshot; "
+            f"{found['recovered']} of {found['viewers']} returned without a snapshot, {found['refused']} tries failed; "
             f"the gateway used {found['cpu_s']:.1f} s of CPU, {found['ms_per_return']:.2f} ms a return"
         )
     print(json.dumps({key: found[key] for key in KEYS}))
@@ -62,6 +62,7 @@ async def run(given: argparse.Namespace) -> dict[str, Any]:
         "missed_must": sum(sent - distinct for _, distinct in cards),
         "repeated": sum(told - distinct for told, distinct in cards),
         "recovered": sum(one["recovered"] for one in totals),
+        "refused": sum(storm["refused"] for storm in storms),
         "cpu_s": cpu_s,
         "ms_per_return": cpu_s * 1e3 / given.viewers,
     }

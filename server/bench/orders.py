@@ -144,11 +144,14 @@ async def _run(stores: Stores, folder: Path, given: argparse.Namespace) -> dict[
         await seed_customers(pool, max(given.buyers, _RUSH_BUYERS))
         bench = Bench(pool, given.buyers, given.quota, given.seconds)
         singles = {clients: await bench.single(clients, f"single{clients}") for clients in _SINGLE_CLIENTS}
-        best = max(singles, key=lambda clients: singles[clients])
+        # A noisy moment must not flatter the ratio: the two best are measured again in each round, and the best counts.
+        likely = sorted(singles, key=lambda clients: singles[clients])[-2:]
         groups: list[Told] = []
         for n in range(_ROUNDS):
             groups.append(await bench.grouped(f"grouped{n}"))
-            singles[best] = max(singles[best], await bench.single(best, f"best{n}"))
+            for clients in likely:
+                singles[clients] = max(singles[clients], await bench.single(clients, f"again{clients}x{n}"))
+        best = max(singles, key=lambda clients: singles[clients])
         await bench.rush()
         http = await bench.http(stores, folder)
         findings = await audit(pool)

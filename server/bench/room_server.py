@@ -31,6 +31,7 @@ from server.demo.bank import OWN_ID
 from server.demo.seed import seed
 from server.embedded.postgres import start_postgres
 from server.embedded.valkey import start_valkey
+from server.garbage import calm_collector
 from server.migrate import migrate
 from server.settings import Settings, load_settings
 
@@ -102,6 +103,7 @@ async def serve(settings: Settings) -> None:
     async with serving(settings) as parts:
         assert parts.gateway is not None
         ready = {"port": parts.gateway.port, "redis_url": settings.redis_url.get_secret_value(), "broadcast_id": OWN_ID}
+        calm_collector()  # as the program does once it serves
         print(json.dumps(ready), flush=True)
         while line := await reader.readline():
             order = json.loads(line)

@@ -15,7 +15,6 @@ import segno
 from rich.console import Console
 from rich.table import Table
 
-from server.app import Running, run_until_stopped
 from server.demo import bank
 from server.demo.places import CHECKOUT, Places, check_ports, demo_secret, lan_address, open_places
 from server.demo.seed import seed
@@ -24,6 +23,7 @@ from server.embedded.process import spawn, stop
 from server.embedded.valkey import start_valkey
 from server.logs import configure_logs
 from server.migrate import migrate
+from server.program import Running, run_until_stopped
 from server.settings import Settings, load_settings
 
 console = Console(stderr=True, highlight=False)

@@ -32,6 +32,7 @@ from chat.likes import LikeStore
 from chat.moderation import Judge
 from chat.moderation_store import ModerationStore
 from chat.monitor_desk import MonitorDesk
+from chat.nicknames import NamingAuthenticator
 from chat.ports import Authenticator, BroadcastReader, StreamClock, TipDesk
 from chat.presence import Presence
 from chat.rate_limit import AccountBuckets
@@ -161,7 +162,7 @@ class Gateway:
             talk=self._talk,
         )
         self._services = Services(
-            BarringAuthenticator(authenticator, restrictions),
+            NamingAuthenticator(BarringAuthenticator(authenticator, restrictions), moderator),
             tips,
             self.rooms,
             conversation,

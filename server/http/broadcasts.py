@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from chat.moderation import Judge
 from server.auth.encoder_tokens_postgres import EncoderTokens
 from server.auth.permissions import require
 from server.auth.principal import Principal
@@ -90,8 +91,10 @@ def view(broadcast: Broadcast, *, now: datetime) -> dict[str, Any]:
     }
 
 
-def routes(service: Broadcasting, encoder_tokens: EncoderTokens, new_id: Callable[[str], str]) -> list[web.RouteDef]:
-    """Routes under /api/v1/broadcasts."""
+def routes(
+    service: Broadcasting, encoder_tokens: EncoderTokens, new_id: Callable[[str], str], judge: Judge
+) -> list[web.RouteDef]:
+    """Routes under /api/v1/broadcasts; titles and summaries are judged like everything that is shown."""
     reader = _Reader(service)
 
     async def create(request: web.Request) -> web.Response:
@@ -100,6 +103,7 @@ def routes(service: Broadcasting, encoder_tokens: EncoderTokens, new_id: Callabl
         draft = _checked(
             Draft(given.title, given.summary, given.host_id or who.account_id, given.monitor_id, given.scheduled_at)
         )
+        _judge(judge, given.title, given.summary)
         return _answer(await service.create(who, draft), who, status=201)
 
     async def show(request: web.Request) -> web.Response:
@@ -128,6 +132,7 @@ def routes(service: Broadcasting, encoder_tokens: EncoderTokens, new_id: Callabl
         written = {
             name: getattr(given, name) for name in given.__struct_fields__ if getattr(given, name) is not msgspec.UNSET
         }
+        _judge(judge, *(str(written[name]) for name in ("title", "summary") if name in written))
         draft = Draft(
             title=written.get("title", broadcast.title),
             summary=written.get("summary", broadcast.summary),
@@ -178,6 +183,14 @@ def routes(service: Broadcasting, encoder_tokens: EncoderTokens, new_id: Callabl
         web.post(one + "/encoder-tokens", issue_token),
         web.delete(one + "/encoder-tokens/{token_id}", revoke_token),
     ]
+
+
+def _judge(judge: Judge, *texts: str) -> None:
+    for text in texts:
+        judgement = judge.judge(text)
+        if judgement.verdict != "pass" or judgement.text != text:
+            why = ", ".join(judgement.reasons) or "personal data"
+            raise ApiError(422, "text_refused", f"please put it in other words: {why}")
 
 
 class _Reader:

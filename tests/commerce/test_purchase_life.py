@@ -44,6 +44,8 @@ class PurchaseLife(RuleBasedStateMachine):
         self.orders: list[tuple[str, str]] = []
         self.keys = 0
         self.run(self._open())
+        for customer_id in BUYERS:
+            self.reserve(customer_id, 160_000, False, 0)
 
     def run(self, work: Awaitable[Any]) -> Any:
         async def whole() -> Any:
@@ -70,7 +72,11 @@ class PurchaseLife(RuleBasedStateMachine):
             self.acknowledged[customer_id] = await self.bank.acknowledged(customer_id)
 
     def teardown(self) -> None:
-        if hasattr(self, "pool"):
+        if not hasattr(self, "pool"):
+            return
+        try:
+            self.everything_comes_to_an_end()
+        finally:
             self.pool.terminate()
             self.runner.close()
 
@@ -174,7 +180,6 @@ class PurchaseLife(RuleBasedStateMachine):
             )
             assert sold <= money
 
-    @rule()
     def everything_comes_to_an_end(self) -> None:
         """With the core well again and time enough, nothing stays unknown."""
         self.run(self.core.deliver())
@@ -193,6 +198,6 @@ def test_a_purchase_survives_whatever_happens_to_it(postgres_url: str) -> None:
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=20, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -124,3 +124,11 @@ async def test_the_fourth_same_text_is_seen_by_nobody_else(rig: Rig) -> None:
         await viewer.comment("谢谢")
         await other.next_of("comment", where=lambda event: event["text"] == "谢谢")
         assert other.texts().count("买买买") == 3
+
+
+async def test_a_nickname_that_would_not_pass_is_not_shown(rig: Rig) -> None:
+    async with rig.gateway() as gateway, joined(rig, gateway, *PEOPLE[:1]) as (viewer,), connected(gateway) as loud:
+        welcome = await loud.hello(rig.authenticator.issue("ac_loud", nickname="加微信 abc12345"))
+        assert welcome["you"]["nickname"] == "客户loud"
+        await loud.comment("你好")
+        assert (await viewer.next_of("comment"))["author"]["nickname"] == "客户loud"

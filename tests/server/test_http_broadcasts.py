@@ -10,6 +10,8 @@ import asyncpg
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from chat.moderation import Moderator
+from chat.phrase_list import shipped_phrases
 from server.auth.encoder_tokens_postgres import EncoderTokens
 from server.broadcasting import Broadcasting
 from server.http import broadcasts
@@ -75,7 +77,9 @@ async def api(pool: asyncpg.Pool) -> AsyncIterator[Api]:
 
     service = Broadcasting(PostgresBroadcasts(pool), presence, new_id, moved, ZoneInfo("Asia/Shanghai"))
     tokens = EncoderTokens(pool, ttl_s=60)
-    app = build(broadcasts.routes(service, tokens, new_id), TOKENS, (broadcasts.lifecycle_error,))
+    app = build(
+        broadcasts.routes(service, tokens, new_id, Moderator(shipped_phrases())), TOKENS, (broadcasts.lifecycle_error,)
+    )
     async with TestClient(TestServer(app)) as client:
         yield Api(client, presence, moves, tokens)
 
@@ -161,6 +165,8 @@ async def test_a_list_goes_on_after_its_last_row(api: Api) -> None:
     ("body", "status", "code"),
     [
         ({"title": ""}, 422, "bad_field"),
+        ({"title": "稳 赚 不 赔的产品"}, 422, "text_refused"),
+        ({"title": "x", "summary": "加微信 abc12345"}, 422, "text_refused"),
         ({"title": "x" * 121}, 422, "bad_field"),
         ({"title": "a\x00b"}, 422, "bad_field"),
         ({"title": 7}, 422, "bad_field"),
