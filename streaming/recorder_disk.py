@@ -265,7 +265,7 @@ class DiskRecorder:
     def _write(self, reel: _Reel) -> None:
         if not reel.batch:
             return
-        reel.writer.zero_us = self._zeros_us.get(reel.writer.broadcast_id, reel.writer.zero_us)
+        self._set_clock(reel)
         packets = len(reel.batch)
         if self._error:
             reel.batch.clear()
@@ -291,7 +291,11 @@ class DiskRecorder:
             if reel.writer.is_open and (everything or reel.writer.last_write_us < before_us):
                 self._close(reel)
 
+    def _set_clock(self, reel: _Reel) -> None:
+        reel.writer.zero_us = self._zeros_us.get(reel.writer.broadcast_id, reel.writer.zero_us)
+
     def _close(self, reel: _Reel) -> None:
+        self._set_clock(reel)
         try:
             reel.close(self._unix_us(self._clock()))
         except OSError as error:

@@ -91,8 +91,9 @@ class SegmentWriter:
         segment = self._open
         if segment is None:
             return
+        clock = b"" if self.zero_us is None or segment.clocked else encode(ClockRecord(self.zero_us))
         try:
-            self._seal_into(segment, encode(EndRecord()))
+            self._seal_into(segment, clock + encode(EndRecord()))
             segment.file.sync()
         except OSError:
             self._abandon()
