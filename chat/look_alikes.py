@@ -32,22 +32,9 @@ _HOMOGLYPHS = {
     "y": "уүʏУΥγ",
     "z": "ᴢΖʐ",
 }
-# Radicals and Japanese or variant forms beside the simplified character.
+# A radical (others are only ever separators), Japanese and variant forms beside the simplified character.
 _HAN_FORMS = {
     "⻛": "风",
-    "⻢": "马",
-    "⻚": "页",
-    "⺠": "民",
-    "⻓": "长",
-    "⻋": "车",
-    "⻅": "见",
-    "⻉": "贝",
-    "⻆": "角",
-    "⻘": "青",
-    "⻝": "食",
-    "⻄": "西",
-    "⻰": "龙",
-    "⻩": "黄",
     "収": "收",
     "険": "险",
     "絶": "绝",
@@ -62,6 +49,9 @@ _HAN_FORMS = {
     "夲": "本",
     "〇": "零",
     "倖": "幸",
+    # Taiwan's 訊息 is the mainland's 消息.
+    "訊": "消",
+    "讯": "消",
 }
 # Strokes that Chinese readers use as dots and bars, and letters that show nothing: category says letter, eye says gap.
 _BLANK = "丶丨丿亅乛々〻ㅤᅟᅠﾠー"

@@ -8,13 +8,14 @@ sweeper, asks the core what became of the reference: nobody has to know whether 
 import asyncio
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 
 from commerce import order
 from commerce.core import CoreBanking, Hold, HoldState
 from commerce.dependencies import Dependencies
-from commerce.errors import Forbidden, NotFound, Refusal, Unavailable
+from commerce.errors import CommerceError, Forbidden, NotFound, Refusal, Unavailable
 from commerce.given_back import give_back
 from commerce.idempotency import Answer, Claim, body_hash
 from commerce.keys_postgres import in_progress
@@ -27,6 +28,7 @@ from commerce.uow_postgres import Unit
 
 _log = logging.getLogger(__name__)
 _BATCH = 200  # at most this many a sweep
+_UNANSWERED = 3  # so many without an answer, and a sweep leaves the rest for the next
 
 
 class Submission:
@@ -147,19 +149,25 @@ class Submission:
         """Ask the core about submissions that have waited long, and pay back what is due; returns how many ended.
 
         A submission that the core has never heard of is given up after a while, with a tombstone in the core first.
+        A core that does not answer is left alone until the next sweep, which has reservations to end as well.
         """
         settings = self._given.settings
         async with self._given.units.begin() as unit:
             waiting = await unit.orders.awaiting(now - timedelta(seconds=settings.resolve_after_s), _BATCH)
             releases = await unit.orders.releases_due(_BATCH)
-        ended = 0
-        for order_id in releases:
-            ended += await self.pay_back(order_id)
-        for begun, moved_at in waiting:
-            ended += await self._resolve(begun, give_up=now - moved_at >= timedelta(seconds=settings.void_after_s))
+        give_up_before = now - timedelta(seconds=settings.void_after_s)
+        work = [partial(self.pay_back, order_id) for order_id in releases]
+        work += [partial(self._resolve, begun, give_up=moved_at <= give_up_before) for begun, moved_at in waiting]
+        ended = unanswered = 0
+        for step in work:
+            if await step():
+                ended += 1
+            elif (unanswered := unanswered + 1) >= _UNANSWERED:
+                break
         return ended
 
     async def _resolve(self, begun: Order, *, give_up: bool) -> bool:
+        """Settle one submission; False when its outcome stays unknown."""
         hold = _hold(begun)
         try:
             async with asyncio.timeout(self._given.settings.core_timeout_s):
@@ -173,6 +181,9 @@ class Submission:
             await self._conclude(begun, state, await self._given.read_broadcast(begun.broadcast_id))
         except Refusal:
             return True
+        except CommerceError as error:
+            _log.warning("%s stays unresolved for now: %s", begun.order_id, error)
+            return False
         return state is not HoldState.NOT_KNOWN
 
     async def pay_back(self, order_id: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import opencc
 
 _to_traditional = opencc.OpenCC("s2t")
+_to_taiwan_words = opencc.OpenCC("s2twp")
 _to_taiwan = opencc.OpenCC("s2tw")
 
 PARTERS = {
@@ -90,6 +91,7 @@ LATIN: dict[str, Callable[[str], str]] = {
 HAN: dict[str, Callable[[str], str]] = {
     "traditional": _to_traditional.convert,
     "taiwan": _to_taiwan.convert,
+    "taiwan's words": _to_taiwan_words.convert,
     "traditional spaced": lambda text: " ".join(_to_traditional.convert(text)),
     "traditional with emoji": lambda text: "💰".join(_to_traditional.convert(text)),
     "override": lambda text: f"\u202e{text[::-1]}\u202c",

@@ -62,6 +62,12 @@ DAMAGE: list[tuple[str, set[str]]] = [
     ("DELETE FROM tips", {"points_spent_differ"}),
     ("UPDATE ledger_accounts SET balance = balance - 1 WHERE kind = 'points_granted'",
      {"points_do_not_add_up", "balance_differs"}),
+    ("DELETE FROM orders WHERE state = 'reserved'", {"quota_differs", "position_differs", "history_orphaned"}),
+    ("UPDATE orders SET showing_id = 'sh_none' WHERE state = 'reserved'", {"showing_differs"}),
+    ("UPDATE core_holds SET state = 'released' WHERE customer_id = 'ac_bob'",
+     {"frozen_differs", "frozen_balance_differs"}),
+    ("DELETE FROM core_holds WHERE customer_id = 'ac_bob'", {"frozen_differs", "frozen_balance_differs"}),
+    ("UPDATE core_holds SET state = 'frozen' WHERE state = 'released'", {"frozen_differs", "frozen_balance_differs"}),
     ("UPDATE idempotency_keys SET answer = NULL WHERE operation = 'cancel'", {"key_unanswered"}),
 ]  # fmt: skip
 

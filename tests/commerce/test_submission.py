@@ -221,3 +221,29 @@ async def test_a_core_that_takes_too_long_is_not_waited_for(bank: Bank) -> None:
     await hasty.open_shop()
     order = await hasty.reserved()
     assert (await hasty.service.sale.submit("ac_ann", order.order_id, "k2")).state == "outcome_unknown"
+
+
+async def test_a_core_that_is_gone_does_not_hold_up_the_sweep(shop: Bank, core: FaultyCore) -> None:
+    orders = [await shop.reserved(key=f"k{n}") for n in range(6)]
+    for n, order in enumerate(orders):
+        core.faults.append("lost")
+        await shop.service.sale.submit("ac_ann", order.order_id, f"s{n}")
+    shop.clock.advance(seconds=10)
+    core.calls.clear()
+    core.faults.extend(["refused"] * 6)
+    assert await shop.service.sale.resolve_due(shop.clock()) == 0
+    assert core.calls == ["query"] * 3, "after three without an answer the rest waits for the next sweep"
+    core.faults.clear()
+    assert await shop.service.sale.resolve_due(shop.clock()) == 6
+    assert await audit(shop.pool) == []
+
+
+async def test_a_broadcast_that_cannot_be_read_leaves_the_rest_to_be_resolved(shop: Bank, core: FaultyCore) -> None:
+    order = await shop.reserved()
+    core.faults.append("lost")
+    await shop.service.sale.submit("ac_ann", order.order_id, "k2")
+    shop.clock.advance(seconds=10)
+    shop.broadcasts.failing = True
+    assert await shop.service.sale.resolve_due(shop.clock()) == 0
+    shop.broadcasts.failing = False
+    assert await shop.service.sale.resolve_due(shop.clock()) == 1

@@ -42,9 +42,12 @@ async def test_an_address_is_refused_beyond_its_limit_and_others_are_not(rig: Ri
     limits = AddressLimits(connections=2, trusted_proxies=PROXIES)
     async with rig.gateway(addresses=limits) as gateway:
         async with (
-            connected(gateway, **from_address("198.51.100.7")),
-            connected(gateway, **from_address("198.51.100.7")),
+            connected(gateway, **from_address("198.51.100.7")) as one,
+            connected(gateway, **from_address("198.51.100.7")) as two,
         ):
+            # A connection counts from the end of its handshake; a welcome shows that it is there.
+            for client in (one, two):
+                assert (await client.hello(rig.authenticator.issue("ac_a")))["type"] == "welcome"
             with pytest.raises(InvalidStatus) as refused:
                 async with connected(gateway, **from_address("198.51.100.7")):
                     pass

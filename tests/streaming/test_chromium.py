@@ -170,3 +170,27 @@ async def test_chromium_reaches_its_bitrate_within_seconds() -> None:
             pytest.skip(f"the machine is too busy to encode: {outbound.get('framesPerSecond')} frames a second")
         assert best_bps >= 1_500_000
         await rises(page, "framesDecoded", "video", 20)
+
+
+async def test_a_late_chromium_viewer_begins_with_the_cached_group_and_is_not_behind() -> None:
+    async with station(page=PAGE) as show, browser_page(show) as page:
+        await page.evaluate("publish('VP8', 'camera', 1000000)")
+        await page.evaluate("view()")
+        await rises(page, "framesDecoded", "video", 20)
+        relay = show.engine._relays["show"]
+        keyframes = relay._video.keyframes
+        relay._want_keyframe()
+        await eventually("a keyframe comes", lambda: relay._video.keyframes > keyframes)
+        await asyncio.sleep(0.8)
+        requests = relay._keyframes.sent
+        await page.evaluate("view()")
+        await rises(page, "framesDecoded", "video", 5)
+        cached = relay._keyframes.sent == requests
+        before = await rises(page, "framesDecoded", "video", 40)
+        after = await rises(page, "framesDecoded", "video", before["framesDecoded"] + 40)
+        held_s = after["jitterBufferDelay"] - before["jitterBufferDelay"]
+        frames = after["jitterBufferEmittedCount"] - before["jitterBufferEmittedCount"]
+        print(f"cached group: {cached}; in the jitter buffer: {1000 * held_s / frames:.0f} ms a frame")
+        assert after["packetsLost"] <= 0
+        if cached:
+            assert held_s / frames < 0.5
