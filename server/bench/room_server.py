@@ -128,6 +128,7 @@ def main() -> None:
             roles=("gateway",),
             host="127.0.0.1",
             gateway_port=0,
+            connections_per_address=1_000_000,  # all viewers come from one
             comments_shown_per_s=given.readable,
             room_tick_ms=given.tick_ms,
         )

@@ -245,10 +245,10 @@ class Gateway:
 
     async def _handle(self, connection: ServerConnection) -> None:
         assert isinstance(connection, RawConnection)
+        address = self._address_of(connection, connection.request)  # before the headers are let go of
         connection.settle()
         self.counters.connections += 1
         self.counters.connections_total += 1
-        address = self._address_of(connection, connection.request)
         self._addresses.enter(address)
         participant = Participant(connection, self._services)
         self._participants.add(participant)

@@ -21,13 +21,20 @@ client_frames = st.one_of(
         token=texts.filter(bool),
         broadcast_id=st.from_regex(r"bc_[0-9a-z_]{1,40}", fullmatch=True),
         client_id=message_ids,
+        epoch=st.none() | st.text("0123456789abcdef", max_size=64),
+        offset=st.none() | st.integers(-(2**63), 2**63 - 1),
     ),
     st.builds(commands.RefreshAuth, token=texts.filter(bool)),
     st.builds(commands.PostComment, id=message_ids, text=texts, kind=st.sampled_from(["comment", "question"])),
     st.builds(commands.Like, count=st.integers(0, 100_000)),
     st.builds(commands.Tip, id=message_ids, points=st.integers(1, 1_000_000_000)),
     st.builds(commands.Pin, id=message_ids, comment_id=comment_ids | st.none()),
-    st.builds(commands.Remove, id=message_ids, comment_id=comment_ids, reason=texts.filter(bool)),
+    st.builds(
+        commands.Remove,
+        id=message_ids,
+        comment_id=comment_ids,
+        reason=texts.filter(lambda text: text and "\x00" not in text),
+    ),
 )
 authors = st.builds(events.Author, account_id=texts, nickname=texts, role=texts)
 comments = st.builds(
