@@ -26,7 +26,7 @@ async def test_a_show_is_recorded_verified_exported_and_decodes_frame_by_frame(
     async with station(recorder=recorder) as show:
         publisher = await publish(show, video_codec=codec)
         await eventually("three segments", lambda: len(files.names("show")) >= 3)
-        await eventually("four seconds", lambda: recorder.counters.packets > 300)
+        await eventually("some frames", lambda: recorder.counters.packets > 300)
         await publisher.leave()
     assert recorder.stop()
     assert recorder.dropped() == 0
@@ -34,7 +34,7 @@ async def test_a_show_is_recorded_verified_exported_and_decodes_frame_by_frame(
     assert verify_chain("show", segments).problems == []
     (exported,) = export(lambda: [data for _, data in segments], tmp_path / "show.mp4")
     assert exported.path.suffix == suffix
-    assert exported.video_frames > 20
+    assert exported.video_frames > 5
     decoded, seconds = decode(exported.path)
     assert decoded["video"] == exported.video_frames
     assert decoded["audio"] >= exported.audio_frames - 1  # the decoder swallows the codec's pre-skip
