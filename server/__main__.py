@@ -107,8 +107,16 @@ def audit() -> None:
     sys.exit(0 if audit_database(url) else 1)
 
 
+def _add_groups() -> None:
+    from server.recordings import cli as recordings
+
+    cli.add_typer(recordings, name="recording")
+
+
 def main() -> None:
     """Entry point."""
+    if sys.argv[1:2] == ["recording"]:
+        _add_groups()
     cli()
 
 

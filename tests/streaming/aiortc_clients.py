@@ -13,6 +13,7 @@ from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCPeerConnection,
+    RTCRtpSender,
     RTCSessionDescription,
     VideoStreamTrack,
 )
@@ -79,10 +80,13 @@ async def _exchange(show: Station, client: Client, path: str, bearer: str) -> Cl
     return client
 
 
-async def publish(show: Station, broadcast_id: str = "show", bearer: str = "host") -> Client:
+async def publish(show: Station, broadcast_id: str = "show", bearer: str = "host", video_codec: str = "VP8") -> Client:
     """Publish a moving picture and silence."""
     client = Client(new_connection())
     client.connection.addTrack(MovingPicture())
+    known = RTCRtpSender.getCapabilities("video").codecs
+    wanted = [codec for codec in known if codec.name in (video_codec, "rtx")]
+    client.connection.getTransceivers()[0].setCodecPreferences(wanted)
     client.connection.addTrack(AudioStreamTrack())
     return await _exchange(show, client, f"/whip/{broadcast_id}", bearer)
 

@@ -14,6 +14,7 @@ from server.http.signalling import SignallingRefused, routes
 from streaming.engine import MediaEngine
 from streaming.media_events import MediaEvent
 from streaming.media_settings import MediaSettings
+from streaming.recorder import Recorder
 
 PATIENCE_S = 30.0
 """How long a test waits for what takes a second: the machine may be busy, a timing never fails a test."""
@@ -60,10 +61,12 @@ class Station:
 
 
 @asynccontextmanager
-async def station(settings: MediaSettings | None = None, page: str = "") -> AsyncIterator[Station]:
+async def station(
+    settings: MediaSettings | None = None, page: str = "", recorder: Recorder | None = None
+) -> AsyncIterator[Station]:
     """Run a server for the length of the block."""
     events: list[MediaEvent] = []
-    engine = MediaEngine(settings or MediaSettings(bind_host="127.0.0.1"), events.append)
+    engine = MediaEngine(settings or MediaSettings(bind_host="127.0.0.1"), events.append, recorder=recorder)
     gate = OpenGate()
     application = web.Application()
     application.add_routes(routes(engine, gate))
