@@ -43,6 +43,7 @@ from server.http import (
     documents,
     health,
     identity,
+    openapi,
     orders,
     pages,
     points,
@@ -217,6 +218,7 @@ class Parts:
         )
         routes = [
             *config.routes(page_config),
+            *openapi.routes(),
             *pages.routes(page_config.gateway_url),
             *sessions.routes(self.accounts, self.passwords, self.tokens),
             *broadcasts.routes(self.broadcasting, self.encoder_tokens, new_id, self.moderator),

@@ -1,0 +1,301 @@
+"""What every route under /api/v1 takes, answers and refuses: the table that the OpenAPI document is made of. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from commerce.applause import PointsView
+from commerce.product import CardContent
+from commerce.receipt import OrderView
+from server.auth.encoder_tokens_postgres import IssuedEncoderToken
+from server.http.broadcasts import Edit, MoveRequest, NewBroadcast
+from server.http.identity import Password
+from server.http.orders import NewAcknowledgement, NewOrder, Submission
+from server.http.products import ProductMove
+from server.http.sessions import AccountView, Credentials, SessionView
+from server.http.stage import Feature, Pull
+
+_BROADCAST = "/api/v1/broadcasts/{broadcast_id}"
+_PRODUCT = "/api/v1/products/{product_id}"
+_ORDER = "/api/v1/orders/{order_id}"
+_NO_BROADCAST = {404: "no_such_broadcast"}
+_NO_PRODUCT = {404: "no_such_product"}
+_PAGE = ("limit", "after")
+_RESERVE = (
+    "not_assessed assessment_expired risk_mismatch senior_wait minor unaffordable window_closed bad_amount "
+    "below_minimum bad_increment over_limit disclosure_missing"
+)
+_PURCHASE = {
+    409: "quota_empty card_pulled card_version_stale recording_unavailable monitor_absent idempotency_conflict "
+    "in_progress illegal_move",
+    503: "busy",
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One route. `answer` is the type of the 2xx body (None: no body, dict: rendered without a type of its own).
+
+    `refusals` maps a status to its codes, separated by blanks; what every route of the same kind refuses
+    (no session, bad JSON, a store that is away) is added when the document is made.
+    """
+
+    method: str
+    path: str
+    summary: str
+    answer: Any = dict
+    status: int = 200
+    body: Any = None
+    example: Any = None
+    body_optional: bool = False
+    query: tuple[str, ...] = ()
+    keyed: bool = False
+    public: bool = False
+    media_type: str = "application/json"
+    refusals: tuple[tuple[int, str], ...] = ()
+
+
+def _op(method: str, path: str, summary: str, refusals: dict[int, str] | None = None, **more: Any) -> Operation:
+    return Operation(method, path, summary, refusals=tuple((refusals or {}).items()), **more)
+
+
+_NEW_BROADCAST = {"title": "理财早班车", "summary": "本周市场与稳健产品", "monitor_id": "ac_monitor"}
+_READING = {
+    "broadcast_id": "bc_demo",
+    "product_id": "pr_demo",
+    "card_version": 1,
+    "typed_text": "本人已经阅读风险揭示，愿意承担投资风险",
+    "documents_opened": ["dc_1"],
+    "dwell_ms": 12_000,
+}
+_CARD = {
+    "name": "稳健一年",
+    "issuer": "示例理财",
+    "seller_role": "agency",
+    "product_type": "fixed_income",
+    "issuer_rating": "R2",
+    "seller_rating": "R2",
+    "publicly_offered": True,
+    "currency": "CNY",
+    "term_days": 365,
+    "benchmark": {"text": "2.60%–3.20%", "basis": "存款与债券组合测算"},
+    "past_performance_shown": False,
+    "minimum_minor": 100_000,
+    "increment_minor": 10_000,
+    "customer_maximum_minor": 50_000_000,
+    "window_opens_at": "2026-11-23T01:00:00Z",
+    "window_closes_at": "2026-11-30T07:00:00Z",
+    "settlement": "T+1",
+    "quota_total_minor": 100_000_000,
+    "disclosure_text": "理财非存款，产品有风险，投资须谨慎",
+    "documents": [{"title": "风险揭示书", "text": "……"}],
+}
+
+_SESSIONS = (
+    _op("GET", "/api/v1/openapi.json", "This document", public=True),
+    _op("GET", "/api/v1/config", "Where the gateway is", public=True),
+    _op(
+        "POST",
+        "/api/v1/sessions",
+        "Sign in",
+        {401: "bad_credentials", 503: "busy"},
+        body=Credentials,
+        example={"login": "mei", "password": "…"},
+        answer=SessionView,
+        status=201,
+        public=True,
+    ),
+    _op("POST", "/api/v1/sessions/refresh", "A new token of the same person", answer=SessionView, status=201),
+    _op("GET", "/api/v1/me", "Who I am", answer=AccountView),
+    _op(
+        "POST",
+        "/api/v1/identity-proofs",
+        "Prove again who one is",
+        {403: "bad_credentials", 503: "busy"},
+        body=Password,
+        example={"password": "…"},
+        status=201,
+    ),
+    _op("GET", "/api/v1/points", "Own applause points", answer=PointsView),
+)
+_BROADCASTS = (
+    _op("GET", "/api/v1/broadcasts", "List", {422: "bad_field"}, query=("state", "mine", *_PAGE)),
+    _op(
+        "POST",
+        "/api/v1/broadcasts",
+        "Make a draft",
+        {422: "text_refused unknown_person"},
+        body=NewBroadcast,
+        example=_NEW_BROADCAST,
+        status=201,
+    ),
+    _op("GET", _BROADCAST, "One broadcast; `ETag` is its version", _NO_BROADCAST),
+    _op(
+        "PATCH",
+        _BROADCAST,
+        "Edit; an edit after approval voids it",
+        {
+            **_NO_BROADCAST,
+            409: "illegal_move version_stale",
+            412: "version_stale",
+            422: "text_refused unknown_person",
+        },
+        body=Edit,
+        example={"title": "理财晚班车"},
+    ),
+    _op(
+        "POST",
+        _BROADCAST + "/moves",
+        "Move through the states",
+        {**_NO_BROADCAST, 409: "illegal_move not_ready version_stale"},
+        body=MoveRequest,
+        example={"move": "go_live"},
+    ),
+    _op("GET", _BROADCAST + "/readiness", "What is missing before going live", _NO_BROADCAST),
+    _op(
+        "POST",
+        _BROADCAST + "/encoder-tokens",
+        "A WHIP token, shown once",
+        _NO_BROADCAST,
+        answer=IssuedEncoderToken,
+        status=201,
+    ),
+    _op(
+        "DELETE",
+        _BROADCAST + "/encoder-tokens/{token_id}",
+        "Revoke a WHIP token",
+        {404: "no_such_broadcast no_such_token"},
+        answer=None,
+        status=204,
+    ),
+    _op("GET", _BROADCAST + "/figures", "Audience figures", _NO_BROADCAST),
+    _op(
+        "GET",
+        _BROADCAST + "/moderation",
+        "Queue, reports, acts",
+        {**_NO_BROADCAST, 422: "bad_field"},
+        query=("limit",),
+    ),
+    _op("GET", _BROADCAST + "/questions", "Questions", {**_NO_BROADCAST, 422: "bad_field"}, query=("limit",)),
+    _op("GET", _BROADCAST + "/polls", "Polls", {**_NO_BROADCAST, 422: "bad_field"}, query=("limit",)),
+)
+_CATALOGUE = (
+    _op("GET", "/api/v1/products", "List", {422: "bad_field"}, query=_PAGE),
+    _op(
+        "POST",
+        "/api/v1/products",
+        "Make a draft product",
+        {422: "bad_product"},
+        body=CardContent,
+        example=_CARD,
+        status=201,
+    ),
+    _op("GET", _PRODUCT, "One product", _NO_PRODUCT),
+    _op(
+        "PATCH",
+        _PRODUCT,
+        "Make the next card version",
+        {**_NO_PRODUCT, 403: "not_the_maker", 409: "illegal_move quota_below_taken", 422: "bad_product"},
+        body=dict[str, Any],
+        example={"quota_total_minor": 200_000_000},
+    ),
+    _op(
+        "POST",
+        _PRODUCT + "/moves",
+        "Submit, approve, reject, withdraw",
+        {**_NO_PRODUCT, 403: "maker_is_checker not_the_maker", 409: "illegal_move quota_below_taken"},
+        body=ProductMove,
+        example={"move": "submit"},
+    ),
+    _op(
+        "GET",
+        "/api/v1/documents/{document_id}",
+        "A sales document; `ETag` is its hash",
+        {404: "no_such_document"},
+        answer=str,
+        media_type="text/plain",
+    ),
+    _op("GET", _BROADCAST + "/card", "The card on stage", {404: "no_such_broadcast no_card"}),
+    _op(
+        "PUT",
+        _BROADCAST + "/card",
+        "Feature a product",
+        {
+            403: "not_your_broadcast",
+            404: "no_such_broadcast no_such_product",
+            409: "product_not_approved not_live monitor_absent recording_unavailable",
+        },
+        body=Feature,
+        example={"product_id": "pr_demo"},
+    ),
+    _op(
+        "DELETE",
+        _BROADCAST + "/card",
+        "Pull the card",
+        {403: "not_your_broadcast", 404: "no_such_broadcast no_card", 422: "bad_text"},
+        body=Pull,
+        example={"reason": "pulled"},
+        body_optional=True,
+        answer=None,
+        status=204,
+    ),
+)
+_PURCHASES = (
+    _op(
+        "GET",
+        _BROADCAST + "/gate",
+        "What stands between a customer and the card",
+        {404: "no_such_broadcast no_such_product", 409: "card_pulled", 422: "bad_field"},
+        query=("product_id",),
+    ),
+    _op(
+        "POST",
+        "/api/v1/acknowledgements",
+        "Keep what was read and typed",
+        {404: "no_such_broadcast no_such_product", 409: _PURCHASE[409], 422: _RESERVE},
+        body=NewAcknowledgement,
+        example=_READING,
+        status=201,
+    ),
+    _op(
+        "POST",
+        "/api/v1/orders",
+        "Reserve",
+        {**_PURCHASE, 422: _RESERVE},
+        body=NewOrder,
+        example={"acknowledgement_id": "ak_1", "amount_minor": 1_000_000, "currency": "CNY"},
+        answer=OrderView,
+        status=201,
+        keyed=True,
+    ),
+    _op("GET", "/api/v1/orders", "Own orders", {422: "bad_field"}, query=("limit", "before", "open")),
+    _op("GET", _ORDER, "One's own order", {404: "no_such_order"}, answer=OrderView),
+    _op(
+        "POST",
+        _ORDER + "/submit",
+        "Submit; may answer `outcome_unknown`",
+        {
+            403: "reauthentication_required",
+            404: "no_such_order",
+            **_PURCHASE,
+            422: _RESERVE + " reservation_expired insufficient_funds",
+        },
+        body=Submission,
+        example={},
+        body_optional=True,
+        answer=OrderView,
+        keyed=True,
+    ),
+    *(
+        _op(
+            "POST",
+            f"{_ORDER}/{act}",
+            summary,
+            {404: "no_such_order", **_PURCHASE, 422: "reservation_expired window_closed"},
+            answer=OrderView,
+            keyed=True,
+        )
+        for act, summary in (("extend", "The reservation's time once more"), ("cancel", "Cancel"))
+    ),
+)
+
+OPERATIONS: tuple[Operation, ...] = (*_SESSIONS, *_BROADCASTS, *_CATALOGUE, *_PURCHASES)
