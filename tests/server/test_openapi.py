@@ -12,16 +12,18 @@ import redis.asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from commerce.errors import Conflict, Forbidden, Invalid, NotFound, Refusal, Unavailable
 from server.app import Parts
+from server.http.commerce_errors import commerce_status
 from server.http.openapi import document, refusals
 from server.http.operations import OPERATIONS, Operation
 from server.settings import load_settings
 from tests.server.people import TOKENS
 
 ROOT = Path(__file__).parents[2]
-RAISED = {"ApiError": 1, "Refusal": 0, "Invalid": 0, "NotFound": 0, "Forbidden": 0, "Unavailable": 0, "Conflict": 0}
+OF_THE_SALE = {kind.__name__: kind for kind in (Conflict, Forbidden, Invalid, NotFound, Refusal, Unavailable)}
 # A tip is given over the WebSocket; these codes are its own.
-OF_THE_ROOM = {"tips_off", "daily_cap", "insufficient_points"}
+OF_THE_ROOM = {(409, "tips_off"), (422, "daily_cap"), (422, "insufficient_points")}
 
 
 @pytest.fixture
@@ -67,26 +69,30 @@ def test_every_reference_leads_somewhere() -> None:
     assert references <= known
 
 
-def test_every_code_that_the_source_raises_is_in_the_document() -> None:
-    said = {code for one in OPERATIONS for codes in refusals(one).values() for code in codes}
+def test_every_code_that_the_source_raises_is_in_the_document_under_its_status() -> None:
+    said = {(status, code) for one in OPERATIONS for status, codes in refusals(one).items() for code in codes}
     raised = {
-        code
+        pair
         for folder in ("server/http", "commerce")
         for path in (ROOT / folder).glob("*.py")
         if path.name != "signalling.py"  # WHIP and WHEP are not under /api/v1
-        for code in codes_raised(path)
+        for pair in raised_in(path)
     }
-    assert {"quota_empty", "bad_json", "maker_is_checker"} <= raised
+    assert {(409, "quota_empty"), (400, "bad_json"), (403, "maker_is_checker")} <= raised
     assert raised - OF_THE_ROOM - said == set()
 
 
-def codes_raised(path: Path) -> Iterator[str]:
+def raised_in(path: Path) -> Iterator[tuple[int, str]]:
+    """Read status and code of every error that is made with a literal code."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RAISED:
-            place = RAISED[node.func.id]
-            argument = node.args[place] if len(node.args) > place else None
-            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                yield argument.value
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            continue
+        given = [argument.value if isinstance(argument, ast.Constant) else None for argument in node.args]
+        match [node.func.id, *given]:
+            case ["ApiError", int(status), str(code), *_]:
+                yield status, code
+            case [str(kind), str(code), *_] if kind in OF_THE_SALE:
+                yield commerce_status(OF_THE_SALE[kind](code, "")), code
 
 
 def members(value: Any) -> Iterator[tuple[str, Any]]:
