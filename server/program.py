@@ -20,6 +20,7 @@ from server.settings import Settings, SettingsError
 
 log = structlog.get_logger("program")
 _DRAIN_S = 4.0
+_POOL_CLOSE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,17 @@ async def _open_pool(settings: Settings, stack: AsyncExitStack) -> asyncpg.Pool:
         )
     except (OSError, asyncpg.PostgresError, TimeoutError, ValueError) as error:
         raise SettingsError(f"DATABASE_URL: cannot connect ({type(error).__name__})") from None
-    stack.callback(pool.terminate)
+    stack.push_async_callback(_close_pool, pool)
     return pool
+
+
+async def _close_pool(pool: asyncpg.Pool) -> None:
+    """Let statements under way come back; what does not in time is cut off."""
+    try:
+        async with asyncio.timeout(_POOL_CLOSE_S):
+            await pool.close()
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        pool.terminate()
 
 
 @asynccontextmanager
