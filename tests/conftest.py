@@ -1,5 +1,6 @@
 """Real servers for the tests: one Valkey and one PostgreSQL a run, a fresh migrated database a test."""
 
+import asyncio
 import itertools
 import shutil
 import tempfile
@@ -31,9 +32,20 @@ def embedded_postgres(embedded_dir: Path) -> Iterator[EmbeddedPostgres]:
     runtime = embedded_dir / "p"
     runtime.mkdir()
     server = start_postgres(embedded_dir, runtime)
+    asyncio.run(_no_fsync(server))
     migrate(server.url_of("template_wealthcast"))
     yield server
     server.stop()
+
+
+async def _no_fsync(server: EmbeddedPostgres) -> None:
+    """Make a thousand small databases cheap: this cluster is never crashed. Tests of durability start their own."""
+    connection = await asyncpg.connect(server.url_of("postgres"))
+    try:
+        await connection.execute("ALTER SYSTEM SET fsync = off")
+        await connection.execute("SELECT pg_reload_conf()")
+    finally:
+        await connection.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The embedded servers are real, durable, private, and die with their parent."""
 
+import asyncio
 import subprocess
 import sys
 import tempfile
@@ -14,11 +15,6 @@ import redis.asyncio
 from server.embedded.postgres import EmbeddedPostgres, start_postgres
 from server.embedded.process import EmbeddedError
 from server.embedded.valkey import start_valkey
-
-
-async def test_postgres_keeps_what_it_acknowledged(pool: asyncpg.Pool) -> None:
-    for name in ("fsync", "synchronous_commit", "full_page_writes"):
-        assert await pool.fetchval(f"SHOW {name}") == "on"
 
 
 async def test_postgres_refuses_a_wrong_password(embedded_postgres: EmbeddedPostgres) -> None:
@@ -70,6 +66,17 @@ def test_a_killed_parent_leaves_nothing_behind_and_the_next_start_finds_all_its_
     assert not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
     again = start_postgres(data_dir, data_dir / "p")
     again.stop()
+
+
+async def test_postgres_keeps_what_it_acknowledged(data_dir: Path) -> None:
+    postgres = await asyncio.to_thread(start_postgres, data_dir, data_dir / "p")
+    try:
+        connection = await asyncpg.connect(postgres.url_of("postgres"))
+        for name in ("fsync", "synchronous_commit", "full_page_writes"):
+            assert await connection.fetchval(f"SHOW {name}") == "on"
+        await connection.close()
+    finally:
+        await asyncio.to_thread(postgres.stop)
 
 
 def test_a_half_written_cluster_is_said_so_in_one_line(data_dir: Path) -> None:
