@@ -57,6 +57,7 @@ from server.http.application import build
 from server.http.commerce_errors import commerce_error
 from server.ids import new_id
 from server.media_gate import MediaGate
+from server.media_watch import MediaWatch
 from server.metrics import build_registry
 from server.probes import probes
 from server.recording_watch import RecordingWatch
@@ -192,6 +193,8 @@ class Parts:
         work += [self.likes.run(), self.moderator.run(), self.restriction_feed.run()]
         if self.recording is not None:
             work.append(self.recording.run())
+        if self.media is not None:
+            work.append(MediaWatch(self.media, self.store).run())
         if "commerce" in self.settings.roles:
             work += [self.commerce.relay(Announcer(self.broker).take).run(), self.commerce.sweep_forever()]
         return work

@@ -68,6 +68,9 @@ class BroadcastStore(Protocol):
     async def get(self, broadcast_id: str) -> Broadcast | None:
         """Read one."""
 
+    async def states(self, broadcast_ids: tuple[str, ...]) -> dict[str, State]:
+        """Read the states of these; what does not exist is left out."""
+
     async def list(
         self, *, states: frozenset[State] | None, staff_id: str | None, after: str | None, limit: int
     ) -> list[Broadcast]:

@@ -45,6 +45,12 @@ class PostgresBroadcasts:
         row = await self._pool.fetchrow(f"{_SELECT} WHERE b.broadcast_id = $1", broadcast_id, timeout=_TIMEOUT_S)
         return _broadcast(row) if row else None
 
+    async def states(self, broadcast_ids: tuple[str, ...]) -> dict[str, State]:
+        """One statement for all."""
+        sql = "SELECT broadcast_id, state FROM broadcasts WHERE broadcast_id = ANY($1)"
+        rows = await self._pool.fetch(sql, list(broadcast_ids), timeout=_TIMEOUT_S)
+        return {row["broadcast_id"]: State(row["state"]) for row in rows}
+
     async def list(
         self, *, states: frozenset[State] | None, staff_id: str | None, after: str | None, limit: int
     ) -> list[Broadcast]:

@@ -201,6 +201,10 @@ class MediaEngine:
             if self._recorder is not None:
                 self._recorder.close(broadcast_id)
 
+    def broadcast_ids(self) -> tuple[str, ...]:
+        """The broadcasts that have something here, a publisher or viewers."""
+        return tuple(self._relays)
+
     def drop_viewer(self, broadcast_id: str, viewer_id: str, reason: str = "dropped") -> int:
         """Close every session this viewer has in the broadcast; returns how many there were."""
         relay = self._relays.get(broadcast_id)

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from server.auth.accounts_postgres import Account, AccountStore
 from server.auth.passwords import Passwords, PasswordsBusy
-from server.auth.permissions import require
+from server.auth.permissions import PRINCIPAL, require
 from server.auth.tokens import Tokens
 from server.http.body import json_response, read_json
 from server.http.errors import ApiError
@@ -55,7 +55,8 @@ def routes(accounts: AccountStore, passwords: Passwords, tokens: Tokens) -> list
         return _session(found[0], tokens)
 
     async def refresh(request: web.Request) -> web.Response:
-        return _session(await _account(request), tokens)
+        # A token limited to one broadcast stays so: refreshing must never widen a right.
+        return _session(await _account(request), tokens, request[PRINCIPAL].broadcast_id)
 
     async def me(request: web.Request) -> web.Response:
         return json_response(_view(await _account(request)))
@@ -78,7 +79,9 @@ def _view(account: Account) -> AccountView:
     return AccountView(account.account_id, account.role, account.display_name, account.nickname)
 
 
-def _session(account: Account, tokens: Tokens) -> web.Response:
-    token, expires_at_s = tokens.issue(account.account_id, account.role, account.nickname, now_s=int(time.time()))
+def _session(account: Account, tokens: Tokens, broadcast_id: str | None = None) -> web.Response:
+    token, expires_at_s = tokens.issue(
+        account.account_id, account.role, account.nickname, now_s=int(time.time()), broadcast_id=broadcast_id
+    )
     view = SessionView(token, datetime.fromtimestamp(expires_at_s, UTC), _view(account))
     return json_response(view, status=201)

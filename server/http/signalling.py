@@ -102,9 +102,16 @@ class _Signalling:
         if request.method != "POST":
             return _not_allowed("POST, OPTIONS")
         broadcast_id = _broadcast_id(request)
-        subject = await self._admit(broadcast_id, _bearer(request))
+        bearer = _bearer(request)
+        subject = await self._admit(broadcast_id, bearer)
         offer = await _body(request, SDP_TYPE)
         answer = await self._open(broadcast_id, subject, offer)
+        try:
+            # A slow offer may have outlived its right: the monitor's cut can come between the gate and the session.
+            await self._admit(broadcast_id, bearer)
+        except Exception:
+            await self._engine.close(answer.resource_id)
+            raise
         return web.Response(
             status=201,
             body=answer.sdp.encode(),

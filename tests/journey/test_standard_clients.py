@@ -104,6 +104,54 @@ async def test_an_encoder_publishes_a_player_sees_and_the_monitors_cut_ends_both
             assert await negotiate(late, whep, await viewer.person.token()) == (409, "broadcast_over")
 
 
+async def test_a_cut_made_in_another_process_ends_media_too(postgres_url: str, redis_url: str) -> None:
+    async with (
+        a_show(postgres_url, redis_url) as (server, _, token),
+        serving(postgres_url, redis_url, roles='["api", "gateway"]') as other,
+        in_the_room(other, "zhoumin") as (monitor,),
+        connection() as encoder,
+    ):
+        encoder.addTrack(VideoStreamTrack())
+        assert (await negotiate(encoder, f"{server.base}/whip/{OWN_ID}", token))[0] == 201
+        end = closed(encoder)
+        await monitor.person.call("POST", f"/api/v1/broadcasts/{OWN_ID}/moves", {"move": "terminate"})
+        async with asyncio.timeout(PATIENCE_S):
+            await end.wait()
+
+
+async def test_an_offer_that_arrives_after_the_cut_opens_nothing(postgres_url: str, redis_url: str) -> None:
+    cut = asyncio.Event()
+
+    async def slow_offer(sdp: str) -> AsyncIterator[bytes]:
+        yield sdp[:10].encode()
+        await cut.wait()
+        yield sdp[10:].encode()
+
+    async with (
+        a_show(postgres_url, redis_url) as (server, _, token),
+        in_the_room(server, "zhoumin") as (monitor,),
+        connection() as encoder,
+        aiohttp.ClientSession() as session,
+        asyncio.TaskGroup() as tasks,
+    ):
+        encoder.addTrack(VideoStreamTrack())
+        await encoder.setLocalDescription(await encoder.createOffer())
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/sdp"}
+        offer = slow_offer(encoder.localDescription.sdp)
+        posted = tasks.create_task(status_of(session, f"{server.base}/whip/{OWN_ID}", offer, headers))
+        await asyncio.sleep(0.5)  # the gate has said yes by now, and the rest of the offer is under way
+        await monitor.person.call("POST", f"/api/v1/broadcasts/{OWN_ID}/moves", {"move": "terminate"})
+        cut.set()
+        assert await posted == 409
+
+
+async def status_of(
+    session: aiohttp.ClientSession, url: str, body: AsyncIterator[bytes], headers: dict[str, str]
+) -> int:
+    async with session.post(url, data=body, headers=headers) as answer:
+        return answer.status
+
+
 def closed(peer: RTCPeerConnection) -> asyncio.Event:
     """Set when the peer's connection has ended."""
     ended = asyncio.Event()

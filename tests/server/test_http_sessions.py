@@ -43,6 +43,13 @@ async def test_the_right_password_gives_a_token_that_says_who_i_am(client: Clien
         assert response.status == 201
 
 
+async def test_refreshing_never_widens_a_token_that_is_limited_to_one_broadcast(client: Client) -> None:
+    limited = session("viewer", broadcast_id="bc_only")
+    async with client.post("/api/v1/sessions/refresh", headers=limited) as response:
+        token = (await response.json())["token"]
+    assert TOKENS.verify(token, now_s=0).broadcast_id == "bc_only"
+
+
 @pytest.mark.parametrize(
     ("login", "password"),
     [("viewer", "wrong"), ("nobody", "viewer"), ("", ""), ("a\x00b", "x"), ("x" * 5000, "x"), ("viewer", "x" * 5000)],
