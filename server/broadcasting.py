@@ -7,11 +7,12 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from server.auth.principal import Principal
-from streaming.broadcast import Broadcast, BroadcastStore, Draft, Transition
+from streaming.broadcast import Broadcast, BroadcastStore, Draft, Transition, VersionStale
 from streaming.lifecycle import EDITABLE, IllegalMove, Missing, NotYours, State, allowed_moves, decide, readiness
 from streaming.stream_clock import stream_time_ms
 
 VISIBLE_TO_VIEWERS = frozenset({State.SCHEDULED, State.LIVE, State.PAUSED, State.ENDED, State.TERMINATED})
+_CUT_TRIES = 10
 _MONITOR_PRESENT_WITHIN = timedelta(seconds=15)
 
 
@@ -74,7 +75,15 @@ class Broadcasting:
         return readiness(broadcast.host, broadcast.monitor, monitor_present=present, today=today)
 
     async def move(self, who: Principal, broadcast_id: str, name: str, reason: str | None) -> Broadcast:
-        """Make a move and let its consequences follow before returning."""
+        """Make a move and let its consequences follow before returning; a cut is not outrun by other moves."""
+        for _ in range(_CUT_TRIES if name == "terminate" else 0):
+            try:
+                return await self._move(who, broadcast_id, name, reason)
+            except VersionStale:
+                continue  # the host moved it meanwhile: read it again and cut what it is now
+        return await self._move(who, broadcast_id, name, reason)
+
+    async def _move(self, who: Principal, broadcast_id: str, name: str, reason: str | None) -> Broadcast:
         broadcast = await self.read(who, broadcast_id)
         missing = await self.missing(broadcast) if name == "go_live" else []
         target = decide(

@@ -24,6 +24,7 @@ from streaming.media_events import (
 log = structlog.get_logger("stream_state")
 _QUEUE = 1_024
 _PUBLISH_TIMEOUT_S = 2
+_AGAIN_S = 1
 
 
 @dataclass
@@ -40,6 +41,7 @@ class StreamState:
     clocks: StreamClocks
     _queue: "asyncio.Queue[MediaEvent]" = field(default_factory=lambda: asyncio.Queue(_QUEUE))
     _publishers: dict[str, PublisherStatus] = field(default_factory=dict)
+    _unannounced: set[str] = field(default_factory=set)
 
     def on_event(self, event: MediaEvent) -> None:
         """Take an event from the engine; never blocks."""
@@ -50,18 +52,39 @@ class StreamState:
                 log.error("stream_event_dropped", broadcast_id=event.broadcast_id, kind=type(event).__name__)
 
     async def run(self) -> None:
-        """Work through events, and refresh the leases of our publishers, until cancelled."""
+        """Work through events, refresh our publishers' leases, say again what was not heard; until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._take_events())
+            tasks.create_task(self._keep_leases())
+            tasks.create_task(self._announce_again())
+
+    async def _take_events(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(REFRESH_S):
-                    event = await self._queue.get()
-            except TimeoutError:
-                await self._refresh_leases()
-                continue
+            event = await self._queue.get()
             try:
                 await self._apply(event)
             except Exception:  # one broadcast's trouble must not stop the others' events
                 log.exception("stream_event_failed", broadcast_id=event.broadcast_id)
+
+    async def _keep_leases(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            for broadcast_id, status in list(self._publishers.items()):
+                await self._record(broadcast_id, status)
+
+    async def _announce_again(self) -> None:
+        """A room that was not told while Redis was away is told how things stand now, once it can be."""
+        while True:
+            await asyncio.sleep(_AGAIN_S)
+            for broadcast_id in list(self._unannounced):
+                try:
+                    broadcast = await self.store.get(broadcast_id)
+                except Exception as error:  # Postgres is away as well: the next round asks again
+                    log.warning("state_waits", broadcast_id=broadcast_id, error=type(error).__name__)
+                    continue
+                self._unannounced.discard(broadcast_id)
+                if broadcast is not None:
+                    await self.announce(broadcast)
 
     async def _apply(self, event: MediaEvent) -> None:
         broadcast_id = event.broadcast_id
@@ -92,11 +115,9 @@ class StreamState:
             async with asyncio.timeout(_PUBLISH_TIMEOUT_S):
                 await self.broker.publish(broadcast.broadcast_id, seal(event))
         except (Unavailable, TimeoutError):
+            if len(self._unannounced) < _QUEUE:
+                self._unannounced.add(broadcast.broadcast_id)
             log.warning("state_not_announced", broadcast_id=broadcast.broadcast_id, state=str(broadcast.state))
-
-    async def _refresh_leases(self) -> None:
-        for broadcast_id, status in list(self._publishers.items()):
-            await self._record(broadcast_id, status)
 
     async def _record(self, broadcast_id: str, status: PublisherStatus) -> None:
         try:

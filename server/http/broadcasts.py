@@ -117,7 +117,7 @@ def routes(
             who,
             states=_states(query.get("state")),
             mine=query.get("mine") == "true",
-            after=query.get("after"),
+            after=_after(query.get("after")),
             limit=_limit(query.get("limit", "50")),
         )
         now = datetime.now(UTC)
@@ -232,8 +232,10 @@ def _checked(draft: Draft) -> Draft:
         raise ApiError(422, "bad_field", "a text may not hold the character NUL")
     if not is_id(draft.host_id, "ac") or (draft.monitor_id is not None and not is_id(draft.monitor_id, "ac")):
         raise ApiError(422, "unknown_person", "host_id and monitor_id name accounts")
-    if draft.scheduled_at is not None and draft.scheduled_at.tzinfo is None:
-        raise ApiError(422, "bad_field", "scheduled_at needs a time zone")
+    if draft.scheduled_at is not None and (
+        draft.scheduled_at.tzinfo is None or not 2000 <= draft.scheduled_at.year <= 2200
+    ):
+        raise ApiError(422, "bad_field", "scheduled_at needs a time zone and a year from 2000 to 2200")
     return draft
 
 
@@ -246,7 +248,13 @@ def _states(text: str | None) -> frozenset[State] | None:
         raise ApiError(422, "bad_field", f"state is one of: {', '.join(State)}") from None
 
 
+def _after(text: str | None) -> str | None:
+    if text is not None and not is_id(text, "bc"):
+        raise ApiError(422, "bad_field", "after is the id of the last broadcast that was read")
+    return text
+
+
 def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 200:
+    if len(text) > 3 or not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 200:
         raise ApiError(422, "bad_field", "limit is a whole number from 1 to 200")
     return int(text)

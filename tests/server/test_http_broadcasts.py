@@ -174,6 +174,7 @@ async def test_a_list_goes_on_after_its_last_row(api: Api) -> None:
         ({"title": "x", "monitor_id": "ac_host"}, 422, "unknown_person"),
         ({"title": "x", "monitor_id": "nobody"}, 422, "unknown_person"),
         ({"title": "x", "scheduled_at": "2026-12-01T10:00:00"}, 422, "bad_field"),
+        ({"title": "x", "scheduled_at": "0001-01-01T00:00:00+14:00"}, 422, "bad_field"),
     ],
 )
 async def test_a_bad_draft_is_refused_by_code(api: Api, body: Any, status: int, code: str) -> None:
@@ -186,6 +187,12 @@ async def test_a_body_that_is_not_json_is_refused(api: Api) -> None:
         assert response.status == 400
         assert response.content_type == "application/problem+json"
         assert (await response.json(content_type=None))["code"] == "bad_json"
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=" + "9" * 5000, "limit=x", "after=%00", "after=x", "state=no"])
+async def test_a_list_asked_for_badly_is_refused(api: Api, query: str) -> None:
+    status, body = await api.call("GET", f"{BASE}?{query}", "host")
+    assert (status, body["code"]) == (422, "bad_field")
 
 
 @pytest.mark.parametrize("broadcast_id", ["bc_none", "xx_none", "bc_%00", "bc_" + "a" * 200, "%F0%9F%90%9F"])
