@@ -7,6 +7,7 @@
  *   is the same comment or tip); every other request fails with `connection_lost`;
  * - no more than MAX_PENDING requests wait at once; further ones fail with `busy`.
  */
+import { randomId } from "./random_id.js";
 const SUBPROTOCOL = "wealthcast.v1.json";
 const SILENCE_MS = 30_000;
 const WATCH_MS = 5_000;
@@ -146,7 +147,7 @@ export class RoomClient {
     if (this.#stopped) return Promise.reject(new RoomError("connection_lost"));
     if (!resend && !this.#welcomed) return Promise.reject(new RoomError("connection_lost"));
     if (this.#pending.size >= MAX_PENDING) return Promise.reject(new RoomError("busy"));
-    const frame = { ...fields, id: crypto.randomUUID() };
+    const frame = { ...fields, id: randomId() };
     return new Promise((resolve, reject) => {
       this.#pending.set(frame.id, { frame, resend, resolve, reject });
       if (this.#welcomed) this.#send(frame);

@@ -1,4 +1,5 @@
 /** A page's connection to one room, as a hook: the reduced state, the connection's status and the client. */
+import { randomId } from "../random_id.js";
 import { ServerClock } from "../clock.js";
 import { currentToken, onSession, renew, signOut } from "../session.js";
 import { RoomClient } from "../room_client.js";
@@ -11,7 +12,7 @@ const CLOSE_UNAUTHENTICATED = 4501;
 /** One id for each account on this install, so that two accounts' cumulative likes never mix. */
 function clientId(accountId) {
   const key = `wealthcast.client.${accountId}`;
-  const known = localStorage.getItem(key) ?? crypto.randomUUID();
+  const known = localStorage.getItem(key) ?? randomId();
   localStorage.setItem(key, known);
   return known;
 }

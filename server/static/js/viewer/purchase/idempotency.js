@@ -2,6 +2,7 @@
  * The idempotency keys of one purchase. The same operation with the same body keeps its key for as long as nobody
  * knows what became of it, so that a repeated tap or a lost answer never buys twice; a definite answer ends the key.
  */
+import { randomId } from "../../random_id.js";
 import { post } from "../../api.js";
 
 const waiting = new Map();
@@ -9,7 +10,7 @@ const waiting = new Map();
 /** POSTs `body` to `path` under the key that this very attempt has. */
 export async function postOnce(path, body = {}) {
   const attempt = `${path} ${JSON.stringify(body)}`;
-  const key = waiting.get(attempt) ?? crypto.randomUUID();
+  const key = waiting.get(attempt) ?? randomId();
   waiting.set(attempt, key);
   try {
     const answer = await post(path, body, { "Idempotency-Key": key });
