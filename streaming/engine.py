@@ -11,7 +11,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from streaming.admission import JoinBudget
@@ -19,13 +19,14 @@ from streaming.dtls_openssl import SharedCertificate, generate_certificate
 from streaming.egress import PacketWriter
 from streaming.egress_choice import choose_writer
 from streaming.errors import (
+    BadSdp,
     EngineStopped,
     PublisherExists,
     TooManyHandshakes,
     TooManyJoins,
     ViewerLimitReached,
 )
-from streaming.ice_lite import IceLiteAgent, new_credentials
+from streaming.ice_lite import Credentials, IceLiteAgent, new_credentials
 from streaming.ingest import Ingest
 from streaming.media_events import MediaEvent
 from streaming.media_settings import MediaSettings
@@ -40,9 +41,11 @@ from streaming.sdp_answer import (
     LocalTransport,
     Negotiation,
     build_answer,
+    candidate_lines,
     negotiate_publisher,
     negotiate_viewer,
 )
+from streaming.sdp_fragment import Fragment, build_fragment
 from streaming.sdp_offer import parse_offer
 from streaming.task_owner import TaskOwner
 from streaming.viewer import Viewer
@@ -185,6 +188,22 @@ class MediaEngine:
         peer.admit(viewer)
         return Answer(resource.resource_id, build_answer(negotiation, local, sources), resource.etag)
 
+    async def restart_ice(self, resource_id: str, fragment: Fragment) -> Answer:
+        """Give a session new ICE credentials (RFC 9725 §4.3.3); the same fragment again gets the same answer.
+
+        The answer's `sdp` is a fragment. Raises BadSdp where the client's credentials are missing, UnknownResource.
+        """
+        port, _ = self._running()
+        resource, session = self._resources.find(resource_id)
+        if not fragment.ufrag or not fragment.password:
+            raise BadSdp("an ICE restart needs ice-ufrag and ice-pwd")
+        if fragment.ufrag != resource.remote_ufrag:
+            session.restart_ice(Credentials(*new_credentials(secrets.token_bytes), fragment.ufrag))
+            resource = replace(resource, etag=secrets.token_hex(8), remote_ufrag=fragment.ufrag)
+            self._resources.rename(resource)
+        candidates = candidate_lines(self._advertised(port))
+        return Answer(resource_id, build_fragment(session.ice.latest, candidates, resource.tag), resource.etag)
+
     async def close(self, resource_id: str) -> None:
         """End one session (DELETE); raises UnknownResource."""
         self._resources.find(resource_id)[1].close("deleted")
@@ -280,19 +299,22 @@ class MediaEngine:
         ufrag, password = new_credentials(secrets.token_bytes)
         transport = negotiation.transport
         now_s = self._clock()
-        agent = IceLiteAgent(ufrag, password, transport.ufrag, now_s)
+        agent = IceLiteAgent(Credentials(ufrag, password, transport.ufrag), now_s)
         deadline_s = now_s + self._settings.handshake_timeout_s
         peer = Peer(agent, transport.fingerprints, self._certificate, port, writer, deadline_s)
-        advertised_port = self._settings.advertised_port or port.local_port
         local = LocalTransport(
             ufrag=ufrag,
             password=password,
             fingerprint=self._certificate.sha256_fingerprint,
-            addresses=tuple((ip, advertised_port) for ip in self._settings.advertised_ips),
+            addresses=self._advertised(port),
             session_id=secrets.randbits(62),
             cname=secrets.token_hex(8),
         )
         return peer, local
+
+    def _advertised(self, port: MediaPort) -> tuple[tuple[str, int], ...]:
+        advertised_port = self._settings.advertised_port or port.local_port
+        return tuple((ip, advertised_port) for ip in self._settings.advertised_ips)
 
     def _resource(
         self, broadcast_id: str, kind: str, viewer_id: str, negotiation: Negotiation, local: LocalTransport
@@ -304,6 +326,7 @@ class MediaEngine:
             viewer_id=viewer_id,
             etag=secrets.token_hex(8),
             remote_ufrag=negotiation.transport.ufrag,
+            tag=negotiation.bundle_tag,
         )
 
     def _hold(self, resource: Resource, peer: Peer) -> None:

@@ -116,56 +116,102 @@ class BindingOutcome:
     response: bytes | None
     authenticated: bool = False
     nominated: bool = False
+    retired_ufrag: str | None = None
+    """Set once: the credentials of before an ICE restart are over."""
 
 
 _IGNORED = BindingOutcome(None)
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """One ICE session: the fragment and password given to the peer, and the peer's own fragment."""
+
+    ufrag: str
+    password: str
+    remote_ufrag: str
+
+
 class IceLiteAgent:
-    """One session's credentials and consent. The peer is controlling; a peer that claims otherwise gets a 487."""
+    """One session's credentials and consent. The peer is controlling; a peer that claims otherwise gets a 487.
 
-    __slots__ = ("_consent_s", "_password", "_remote_ufrag", "rejected", "ufrag")
+    After a restart both credentials are answered, so that media go on over the old pair; the first nomination under
+    the new ones ends the old (RFC 8445 §2.4, §8.3).
+    """
 
-    def __init__(self, ufrag: str, password: str, remote_ufrag: str, now_s: float) -> None:
-        self.ufrag = ufrag
-        self._password = password
-        self._remote_ufrag = remote_ufrag
+    __slots__ = ("_consent_s", "_current", "_next", "rejected")
+
+    def __init__(self, credentials: Credentials, now_s: float) -> None:
+        self._current = credentials
+        self._next: Credentials | None = None
         self._consent_s = now_s
         self.rejected = 0
         """Messages that named this agent and failed authentication."""
+
+    @property
+    def latest(self) -> Credentials:
+        """What the peer was told last."""
+        return self._next or self._current
+
+    @property
+    def ufrags(self) -> tuple[str, ...]:
+        """Every fragment under which this agent answers."""
+        return (self._current.ufrag,) if self._next is None else (self._current.ufrag, self._next.ufrag)
+
+    def restart(self, credentials: Credentials) -> str | None:
+        """Answer to these too; gives the fragment of an earlier restart that was not nominated and is over."""
+        replaced, self._next = self._next, credentials
+        return replaced.ufrag if replaced is not None else None
 
     def handle(self, message: StunMessage, address: Address, now_s: float) -> BindingOutcome:
         """Answer one message from `address`; anything not authenticated changes nothing."""
         if message.kind != BINDING_REQUEST:
             return _IGNORED
-        if not self._authentic(message):
+        credentials = self._named_by(message)
+        if not _authentic(message, credentials):
             self.rejected += 1
             return _IGNORED
+        password = credentials.password
         unknown = [kind for kind in message.attributes if kind < 0x8000 and kind not in _KNOWN]
         if unknown:
             listed = b"".join(struct.pack("!H", kind) for kind in unknown)
-            return BindingOutcome(self._error(message, 420, b"Unknown Attribute", [(UNKNOWN_ATTRIBUTES, listed)]))
+            more = [(UNKNOWN_ATTRIBUTES, listed)]
+            return BindingOutcome(_error(message, password, 420, b"Unknown Attribute", more))
         if ICE_CONTROLLED in message.attributes:
-            return BindingOutcome(self._error(message, 487, b"Role Conflict", []))
+            return BindingOutcome(_error(message, password, 487, b"Role Conflict", []))
         self._consent_s = now_s
         mapped = xor_mapped_address(address, message.transaction_id)
-        response = build_stun(BINDING_SUCCESS, message.transaction_id, [(XOR_MAPPED_ADDRESS, mapped)], self._password)
-        return BindingOutcome(response, authenticated=True, nominated=USE_CANDIDATE in message.attributes)
+        response = build_stun(BINDING_SUCCESS, message.transaction_id, [(XOR_MAPPED_ADDRESS, mapped)], password)
+        nominated = USE_CANDIDATE in message.attributes
+        retired = self._promote() if nominated and credentials is self._next else None
+        return BindingOutcome(response, authenticated=True, nominated=nominated, retired_ufrag=retired)
 
     def consent_age_s(self, now_s: float) -> float:
         """Seconds since the peer last proved, by an authenticated request, that it wants this session (RFC 7675)."""
         return now_s - self._consent_s
 
-    def _authentic(self, message: StunMessage) -> bool:
-        if message.attributes.get(USERNAME) != f"{self.ufrag}:{self._remote_ufrag}".encode():
-            return False
-        expected = hmac.new(self._password.encode(), message.integrity_covers, hashlib.sha1).digest()
-        given = message.attributes.get(MESSAGE_INTEGRITY, b"")
-        return bool(message.integrity_covers) and hmac.compare_digest(expected, given)
+    def _named_by(self, message: StunMessage) -> Credentials:
+        if self._next is not None and message.local_ufrag == self._next.ufrag:
+            return self._next
+        return self._current
 
-    def _error(self, message: StunMessage, code: int, reason: bytes, more: list[tuple[int, bytes]]) -> bytes:
-        value = struct.pack("!HBB", 0, code // 100, code % 100) + reason
-        return build_stun(BINDING_ERROR, message.transaction_id, [(ERROR_CODE, value), *more], self._password)
+    def _promote(self) -> str:
+        assert self._next is not None, "only new credentials are promoted"
+        retired, self._current, self._next = self._current.ufrag, self._next, None
+        return retired
+
+
+def _authentic(message: StunMessage, credentials: Credentials) -> bool:
+    if message.attributes.get(USERNAME) != f"{credentials.ufrag}:{credentials.remote_ufrag}".encode():
+        return False
+    expected = hmac.new(credentials.password.encode(), message.integrity_covers, hashlib.sha1).digest()
+    given = message.attributes.get(MESSAGE_INTEGRITY, b"")
+    return bool(message.integrity_covers) and hmac.compare_digest(expected, given)
+
+
+def _error(message: StunMessage, password: str, code: int, reason: bytes, more: list[tuple[int, bytes]]) -> bytes:
+    value = struct.pack("!HBB", 0, code // 100, code % 100) + reason
+    return build_stun(BINDING_ERROR, message.transaction_id, [(ERROR_CODE, value), *more], password)
 
 
 def new_credentials(random_bytes: Callable[[int], bytes]) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from streaming.dtls_openssl import DtlsServer, SharedCertificate
 from streaming.egress import PacketWriter, WriterPeer
-from streaming.ice_lite import Address, IceLiteAgent
+from streaming.ice_lite import Address, Credentials, IceLiteAgent
 from streaming.port import MediaPort
 from streaming.srtp_pylibsrtp import InboundSrtp, SrtpKeys
 
@@ -85,6 +85,10 @@ class Peer:
     def watch(self, connected: Callable[[], None], closed: Callable[[], None]) -> None:
         """Have the engine's table told of both, before the owner is."""
         self._on_connected, self._on_closed = connected, closed
+
+    def restart_ice(self, credentials: Credentials) -> None:
+        """Answer checks under these credentials too; media stay on the old pair until one of these is nominated."""
+        self._port.reroute(self, self.ice.restart(credentials))
 
     def close(self, reason: str) -> None:
         """End the session at once; close_notify goes out and all that it held is freed."""

@@ -81,7 +81,7 @@ class MediaPort:
         self._clock = clock
         self._by_ufrag: dict[str, Endpoint] = {}
         self._by_address: dict[Address, Endpoint] = {}
-        self._addresses: dict[str, list[Address]] = {}
+        self._addresses: dict[Endpoint, list[Address]] = {}
         self._respond: Callable[[bytes, Address], None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -99,14 +99,21 @@ class MediaPort:
 
     def register(self, endpoint: Endpoint) -> None:
         """Route STUN that names the endpoint's ufrag to it."""
-        assert endpoint.ice.ufrag not in self._by_ufrag, "ufrags are unguessable and never repeat"
-        self._by_ufrag[endpoint.ice.ufrag] = endpoint
-        self._addresses[endpoint.ice.ufrag] = []
+        self._addresses[endpoint] = []
+        self.reroute(endpoint)
+
+    def reroute(self, endpoint: Endpoint, replaced: str | None = None) -> None:
+        """Route every ufrag that the endpoint answers to, and `replaced` no longer (ICE restart)."""
+        self._by_ufrag.pop(replaced or "", None)
+        for ufrag in endpoint.ice.ufrags:
+            assert self._by_ufrag.get(ufrag, endpoint) is endpoint, "ufrags are unguessable and never repeat"
+            self._by_ufrag[ufrag] = endpoint
 
     def unregister(self, endpoint: Endpoint) -> None:
         """Forget the endpoint and every address it holds."""
-        self._by_ufrag.pop(endpoint.ice.ufrag, None)
-        for address in self._addresses.pop(endpoint.ice.ufrag, []):
+        for ufrag in endpoint.ice.ufrags:
+            self._by_ufrag.pop(ufrag, None)
+        for address in self._addresses.pop(endpoint, []):
             if self._by_address.get(address) is endpoint:
                 del self._by_address[address]
 
@@ -164,6 +171,7 @@ class MediaPort:
         outcome = endpoint.ice.handle(message, address, now_s)
         if outcome.authenticated:
             self._learn(endpoint, address)
+            self._by_ufrag.pop(outcome.retired_ufrag or "", None)
             endpoint.addressed(address, nominated=outcome.nominated, now_s=now_s)
         elif outcome.response is None:
             self.counters.stun_rejected += 1
@@ -173,7 +181,7 @@ class MediaPort:
     def _learn(self, endpoint: Endpoint, address: Address) -> None:
         if self._by_address.get(address) is endpoint:
             return
-        held = self._addresses[endpoint.ice.ufrag]
+        held = self._addresses[endpoint]
         if address in held:
             held.remove(address)  # another session had taken it; it is the newest again
         held.append(address)

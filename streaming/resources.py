@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from streaming.errors import UnknownResource
+from streaming.ice_lite import Credentials, IceLiteAgent
+from streaming.sdp_fragment import BundleTag
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,15 @@ class Resource:
     viewer_id: str
     etag: str
     remote_ufrag: str
+    tag: BundleTag
 
 
 class Session(Protocol):
     """What stands behind a resource."""
+
+    ice: IceLiteAgent
+
+    def restart_ice(self, credentials: Credentials) -> None: ...
 
     def close(self, reason: str) -> None: ...
 
@@ -85,6 +92,10 @@ class Resources:
         if held is not None:
             self._half_open.discard(resource_id)
             self._by_kind[held[0].kind] -= 1
+
+    def rename(self, resource: Resource) -> None:
+        """Put another ICE session's names on a resource that is held."""
+        self._held[resource.resource_id] = (resource, self._held[resource.resource_id][1])
 
     def find(self, resource_id: str) -> tuple[Resource, Session]:
         """Give a resource and its session; raises UnknownResource."""

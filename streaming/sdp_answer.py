@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streaming.errors import BadSdp, FlowingCodecUnsupported, NoUsableCodec
+from streaming.sdp_fragment import BundleTag
 from streaming.sdp_offer import Offer, OfferedCodec, OfferedMedia
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
@@ -72,6 +73,14 @@ class Negotiation:
         """The section whose ICE and DTLS lines hold for the whole bundle (bundle-only sections have none)."""
         accepted = {media.mid for media in self.media}
         return max(self.offer.media, key=lambda media: (bool(media.ufrag), media.mid in accepted))
+
+    @property
+    def bundle_tag(self) -> BundleTag:
+        """The first section that was accepted: its transport is the bundle's (RFC 9143 §7.2)."""
+        accepted = {media.mid: media for media in self.media}
+        offered = next(media for media in self.offer.media if media.mid in accepted)
+        media = accepted[offered.mid]
+        return BundleTag(media.kind, offered.protocol, media.mid, media.codecs[0].payload_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,19 +265,23 @@ def _codec_lines(offered: OfferedCodec, entry: NegotiatedCodec) -> list[str]:
     return lines
 
 
-def _transport_lines(local: LocalTransport) -> list[str]:
+def candidate_lines(addresses: tuple[tuple[str, int], ...]) -> list[str]:
+    """The relay's candidates: exactly the addresses that it was told to advertise, and their end."""
     candidates = [
         f"a=candidate:{index + 1} 1 udp {_priority(index)} {host} {port} typ host"
-        for index, (host, port) in enumerate(local.addresses)
+        for index, (host, port) in enumerate(addresses)
     ]
+    return [*candidates, "a=end-of-candidates"]
+
+
+def _transport_lines(local: LocalTransport) -> list[str]:
     return [
         f"a=ice-ufrag:{local.ufrag}",
         f"a=ice-pwd:{local.password}",
         f"a=fingerprint:sha-256 {local.fingerprint}",
         "a=setup:passive",
         "a=rtcp-mux",
-        *candidates,
-        "a=end-of-candidates",
+        *candidate_lines(local.addresses),
     ]
 
 

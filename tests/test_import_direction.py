@@ -33,6 +33,7 @@ PURE = {
         "broadcast",
         "stream_clock",
         "sdp_answer",
+        "sdp_fragment",
         "ice_lite",
         "forwarding",
         "keyframes",

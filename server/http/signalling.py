@@ -17,6 +17,7 @@ from server.http.errors import ApiError, problem
 from streaming.engine import MediaEngine
 from streaming.errors import StreamingError, UnknownResource
 from streaming.resources import Answer, Resource
+from streaming.sdp_fragment import parse_fragment
 
 MAX_BODY_BYTES = 64 * 1024
 """Chrome's offers have 5 to 8 KB."""
@@ -134,7 +135,7 @@ class _Signalling:
         if request.method == "DELETE":
             await self._engine.close(resource.resource_id)
             return web.Response(status=200)
-        return await _patch(request, resource)
+        return await self._patch(request, resource)
 
     async def _admit(self, broadcast_id: str, bearer: str) -> str:
         if self._kind == "publisher":
@@ -145,6 +146,17 @@ class _Signalling:
         if self._kind == "publisher":
             return await self._engine.publish(broadcast_id, offer)
         return await self._engine.view(broadcast_id, subject, offer)
+
+    async def _patch(self, request: web.Request, resource: Resource) -> web.Response:
+        """Trickled candidates are welcome and not needed (ICE-lite sends no checks); new credentials restart ICE."""
+        match = _if_match(request, resource)
+        fragment = parse_fragment(await _body(request, FRAGMENT_TYPE))
+        if match != "*" and fragment.ufrag in ("", resource.remote_ufrag):
+            return web.Response(status=204)
+        answer = await self._engine.restart_ice(resource.resource_id, fragment)
+        return web.Response(
+            body=answer.sdp.encode(), headers={"Content-Type": FRAGMENT_TYPE, "ETag": f'"{answer.etag}"'}
+        )
 
     def _find(self, request: web.Request) -> Resource:
         resource = self._engine.owner_of(request.match_info["resource_id"])
@@ -164,18 +176,16 @@ class _Signalling:
             raise SignallingRefused(403, "not_your_resource", "this session belongs to someone else")
 
 
-async def _patch(request: web.Request, resource: Resource) -> web.Response:
-    """Trickled candidates are welcome and not needed (ICE-lite sends no checks); a restart is not (RFC 9725 §4.3)."""
-    match = request.headers.get("If-Match")
-    if match is None:
+def _if_match(request: web.Request, resource: Resource) -> str:
+    """Check the condition of a PATCH (RFC 9725 §4.3.1): `*` for a restart, the current ETag else; gives it."""
+    given = request.headers.get("If-Match")
+    if given is None:
         raise SignallingRefused(428, "if_match_required", "PATCH needs If-Match with the session's ETag")
-    if match.strip() != "*" and f'"{resource.etag}"' not in match.split(","):
+    if given.strip() in ("*", '"*"'):  # the RFC's own example has the star in quotes
+        return "*"
+    if f'"{resource.etag}"' not in [tag.strip() for tag in given.split(",")]:
         raise SignallingRefused(412, "etag_mismatch", "If-Match does not name the current ICE session")
-    fragment = await _body(request, FRAGMENT_TYPE)
-    ufrag = re.search(r"^a=ice-ufrag:(\S+)\s*$", fragment, re.MULTILINE)
-    if match.strip() == "*" or (ufrag is not None and ufrag.group(1) != resource.remote_ufrag):
-        raise SignallingRefused(422, "ice_restart_unsupported", "this server does not restart ICE; make a new session")
-    return web.Response(status=204)
+    return given
 
 
 def _broadcast_id(request: web.Request) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from streaming.errors import MalformedPacket
 from streaming.ice_lite import (
     Address,
+    Credentials,
     IceLiteAgent,
     build_stun,
     new_credentials,
@@ -25,7 +26,7 @@ ADDRESS: Address = ("203.0.113.7", 40_000)
 
 
 def agent(now_s: float = 0.0) -> IceLiteAgent:
-    return IceLiteAgent("ours", PASSWORD, "theirs", now_s)
+    return IceLiteAgent(Credentials("ours", PASSWORD, "theirs"), now_s)
 
 
 def request(username: str = "ours:theirs", password: str = PASSWORD, **attributes: object) -> bytes:
@@ -125,6 +126,46 @@ def test_consent_lasts_from_the_last_authentic_request() -> None:
     assert ours.consent_age_s(105.0) == 5.0
     ours.handle(parse_stun(request(ICE_CONTROLLING=1)), ADDRESS, 110.0)
     assert ours.consent_age_s(141.0) == 31.0
+
+
+NEW = Credentials("fresh", "q" * 24, "newer")
+
+
+def fresh(**attributes: object) -> bytes:
+    return request("fresh:newer", NEW.password, ICE_CONTROLLING=1, **attributes)
+
+
+def test_after_a_restart_both_credentials_are_answered_until_the_new_ones_are_nominated() -> None:
+    ours = agent()
+    assert ours.restart(NEW) is None
+    assert ours.ufrags == ("ours", "fresh")
+    checked = ours.handle(parse_stun(fresh()), ADDRESS, 1.0)
+    assert (checked.authenticated, checked.nominated, checked.retired_ufrag) == (True, False, None)
+    old = ours.handle(parse_stun(request(ICE_CONTROLLING=1, USE_CANDIDATE=None)), ADDRESS, 2.0)
+    assert (old.nominated, old.retired_ufrag) == (True, None)
+    nominated = ours.handle(parse_stun(fresh(USE_CANDIDATE=None)), ADDRESS, 3.0)
+    assert (nominated.nominated, nominated.retired_ufrag) == (True, "ours")
+    assert ours.ufrags == ("fresh",)
+    assert not ours.handle(parse_stun(request(ICE_CONTROLLING=1)), ADDRESS, 4.0).authenticated
+    assert ours.handle(parse_stun(fresh(USE_CANDIDATE=None)), ADDRESS, 5.0).retired_ufrag is None
+
+
+def test_a_restart_answers_with_the_new_password_and_refuses_the_old_one_under_the_new_name() -> None:
+    ours = agent()
+    ours.restart(NEW)
+    response = ours.handle(parse_stun(fresh()), ADDRESS, 1.0).response
+    assert response is not None
+    assert stun.parse_message(response).check_message_integrity(NEW.password.encode())
+    assert not ours.handle(parse_stun(request("fresh:newer")), ADDRESS, 1.0).authenticated
+    assert not ours.handle(parse_stun(request("fresh:theirs", NEW.password)), ADDRESS, 1.0).authenticated
+
+
+def test_a_second_restart_before_any_nomination_replaces_the_first() -> None:
+    ours = agent()
+    ours.restart(NEW)
+    assert ours.restart(Credentials("third", "r" * 24, "newest")) == "fresh"
+    assert ours.ufrags == ("ours", "third")
+    assert not ours.handle(parse_stun(fresh()), ADDRESS, 1.0).authenticated
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from aioice import stun
 
-from streaming.ice_lite import Address, IceLiteAgent
+from streaming.ice_lite import Address, Credentials, IceLiteAgent
 from streaming.port import MAX_ADDRESSES, MediaPort
 from tests.streaming.harness import eventually
 
@@ -23,7 +23,7 @@ class Recorder:
     """An endpoint that notes what reaches it."""
 
     def __init__(self, ufrag: str) -> None:
-        self.ice = IceLiteAgent(ufrag, PASSWORD, "theirs", 0.0)
+        self.ice = IceLiteAgent(Credentials(ufrag, PASSWORD, "theirs"), 0.0)
         self.seen: list[tuple[str, object]] = []
         self.rtp_arrived_s = 0.0
 
@@ -60,6 +60,24 @@ def port() -> Iterator[MediaPort]:
     opened = open_port()
     yield opened
     opened.stop()
+
+
+def test_a_restarted_session_is_found_under_both_names_until_the_new_one_is_nominated(port: MediaPort) -> None:
+    endpoint, here, there = Recorder("ours"), ("203.0.113.1", 5), ("203.0.113.2", 6)
+    port.register(endpoint)
+    for ufrag in ("lost", "fresh"):
+        port.reroute(endpoint, endpoint.ice.restart(Credentials(ufrag, PASSWORD, "theirs")))
+    assert set(port._by_ufrag) == {"ours", "fresh"}
+    port._dispatch(binding("ours"), here)
+    port._dispatch(binding("fresh"), there)
+    assert set(port._by_ufrag) == {"fresh"}
+    assert endpoint.seen == [("nominated", here), ("nominated", there)]
+    port._dispatch(binding("ours"), here)
+    assert port.counters.unknown_ufrag == 1
+    port.unregister(endpoint)
+    assert not port._by_ufrag
+    assert not port._by_address
+    assert not port._addresses
 
 
 def test_packets_are_told_apart_by_their_first_byte_and_sent_by_address(port: MediaPort) -> None:

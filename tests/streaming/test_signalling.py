@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from server.http.signalling import MAX_BODY_BYTES, SignallingRefused
 from streaming.media_settings import MediaSettings
+from streaming.sdp_fragment import parse_fragment
 from tests.streaming.harness import Station, station
 from tests.streaming.test_sdp_answer import PUBLISHER, VIEWER
 
@@ -26,6 +28,14 @@ async def ask(
         text = await response.text()
         assert response.headers["Access-Control-Allow-Origin"] == "*"
         return response.status, json.loads(text) if text.startswith("{") else {}, response.headers
+
+
+async def restarted(show: Station, location: str, fragment: str) -> tuple[int, str, str]:
+    """Ask for an ICE restart; gives status, text and ETag."""
+    headers = {**ANNA, "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*"}
+    async with show.http.patch(show.base_url + location, data=fragment.encode(), headers=headers) as response:
+        assert response.content_type == "application/trickle-ice-sdpfrag"
+        return response.status, await response.text(), response.headers["ETag"]
 
 
 @pytest.mark.parametrize(("protocol", "offer"), [("whip", PUBLISHER), ("whep", VIEWER)])
@@ -124,7 +134,7 @@ async def test_a_resource_belongs_to_its_viewer_its_broadcast_and_its_protocol()
         assert status == 200
 
 
-async def test_trickled_candidates_need_the_right_etag_and_a_restart_is_refused() -> None:
+async def test_trickled_candidates_need_the_right_etag_and_a_restart_gets_new_credentials() -> None:
     async with station() as show:
         _, _, headers = await ask(show, "POST", "/whep/show", VIEWER, **ANNA, **SDP)
         location, etag = headers["Location"], headers["ETag"]
@@ -141,7 +151,22 @@ async def test_trickled_candidates_need_the_right_etag_and_a_restart_is_refused(
         assert await patch(trickle, **SDP, If_Match=etag) == (415, "unsupported_media_type")
         assert await patch(trickle, **fragment, If_Match=etag) == (204, "")
         restart = "a=ice-ufrag:brandnew\r\na=ice-pwd:0123456789012345678901\r\n"
-        assert await patch(restart, **fragment, If_Match="*") == (422, "ice_restart_unsupported")
+        assert await patch("a=ice-ufrag:brandnew\r\n", **fragment, If_Match="*") == (400, "bad_sdp")
+        assert await patch("not a fragment", **fragment, If_Match="*") == (400, "bad_sdp")
+        answers = [await restarted(show, location, restart) for _ in range(2)]
+        assert answers[0] == answers[1]  # a PATCH whose answer was lost may be sent again
+        status, answered, new_etag = answers[0]
+        assert status == 200
+        assert new_etag not in ("", etag)
+        assert re.search(r"^m=\S+ 9 UDP/TLS/RTP/SAVPF \d+\r\na=mid:0\r$", answered, re.MULTILINE)
+        assert f" 127.0.0.1 {show.engine.local_port} typ host\r\na=end-of-candidates" in answered
+        assert parse_fragment(answered).ufrag in show.engine._port._by_ufrag  # type: ignore[union-attr]
+        assert await patch(trickle, **fragment, If_Match=etag) == (412, "etag_mismatch")
+        assert await patch(restart, **fragment, If_Match=new_etag) == (204, "")
+        status, _, _ = await ask(show, "DELETE", location, **ANNA)
+        assert status == 200
+        assert not show.engine._port._by_ufrag  # type: ignore[union-attr]
+        assert await patch(restart, **fragment, If_Match="*") == (404, "unknown_resource")
 
 
 @pytest.mark.parametrize("path", ["/whip/..%2Fetc", "/whip/" + "x" * 100, "/whep/%00"])
