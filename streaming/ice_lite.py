@@ -156,7 +156,7 @@ class IceLiteAgent:
     @property
     def ufrags(self) -> tuple[str, ...]:
         """Every fragment under which this agent answers."""
-        return (self._current.ufrag,) if self._next is None else (self._current.ufrag, self._next.ufrag)
+        return tuple(held.ufrag for held in (self._current, self._next) if held is not None)
 
     def restart(self, credentials: Credentials) -> str | None:
         """Answer to these too; gives the fragment of an earlier restart that was not nominated and is over."""

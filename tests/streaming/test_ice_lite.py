@@ -138,14 +138,14 @@ def fresh(**attributes: object) -> bytes:
 def test_after_a_restart_both_credentials_are_answered_until_the_new_ones_are_nominated() -> None:
     ours = agent()
     assert ours.restart(NEW) is None
-    assert ours.ufrags == ("ours", "fresh")
+    assert list(ours.ufrags) == ["ours", "fresh"]
     checked = ours.handle(parse_stun(fresh()), ADDRESS, 1.0)
     assert (checked.authenticated, checked.nominated, checked.retired_ufrag) == (True, False, None)
     old = ours.handle(parse_stun(request(ICE_CONTROLLING=1, USE_CANDIDATE=None)), ADDRESS, 2.0)
     assert (old.nominated, old.retired_ufrag) == (True, None)
     nominated = ours.handle(parse_stun(fresh(USE_CANDIDATE=None)), ADDRESS, 3.0)
     assert (nominated.nominated, nominated.retired_ufrag) == (True, "ours")
-    assert ours.ufrags == ("fresh",)
+    assert list(ours.ufrags) == ["fresh"]
     assert not ours.handle(parse_stun(request(ICE_CONTROLLING=1)), ADDRESS, 4.0).authenticated
     assert ours.handle(parse_stun(fresh(USE_CANDIDATE=None)), ADDRESS, 5.0).retired_ufrag is None
 
@@ -164,7 +164,7 @@ def test_a_second_restart_before_any_nomination_replaces_the_first() -> None:
     ours = agent()
     ours.restart(NEW)
     assert ours.restart(Credentials("third", "r" * 24, "newest")) == "fresh"
-    assert ours.ufrags == ("ours", "third")
+    assert list(ours.ufrags) == ["ours", "third"]
     assert not ours.handle(parse_stun(fresh()), ADDRESS, 1.0).authenticated
 
 
