@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from streaming.keyframes import starts_keyframe
 from streaming.rtp import RtpPacket
+from streaming.vp8_descriptor import begins_frame, descriptor_bytes
 
 _START_CODE = b"\x00\x00\x00\x01"
 _STAP_A, _FU_A = 24, 28
@@ -54,10 +55,11 @@ class FrameAssembler:
     def _begin(self, packet: RtpPacket, *, clean: bool) -> None:
         self._timestamp, self._parts, self._keyframe = packet.timestamp, [], False
         # After a loss only VP8 says by itself that a packet begins a frame; a keyframe's beginning shows in H264 too.
-        self._whole = clean or starts_keyframe(self._codec, packet.payload) or self._begins_vp8(packet.payload)
-
-    def _begins_vp8(self, payload: bytes) -> bool:
-        return self._codec == "VP8" and payload[0] & 0x10 != 0 and payload[0] & 0x07 == 0
+        self._whole = (
+            clean
+            or starts_keyframe(self._codec, packet.payload)
+            or (self._codec == "VP8" and begins_frame(packet.payload))
+        )
 
     def _add(self, packet: RtpPacket) -> None:
         self._keyframe = self._keyframe or starts_keyframe(self._codec, packet.payload)
@@ -78,16 +80,8 @@ class FrameAssembler:
 
 def vp8_data(payload: bytes) -> bytes | None:
     """Strip the payload descriptor (RFC 7741 §4.2); None where it is cut short."""
-    position = 1
-    if payload[0] & 0x80:
-        if len(payload) < 2:
-            return None
-        flags = payload[1]
-        position = 2
-        if flags & 0x80:
-            position += 2 if len(payload) > 2 and payload[2] & 0x80 else 1
-        position += bool(flags & 0x40) + bool(flags & 0x30)
-    return payload[position:] if position < len(payload) else None
+    start = descriptor_bytes(payload)
+    return payload[start:] if start else None
 
 
 def h264_data(payload: bytes) -> bytes | None:

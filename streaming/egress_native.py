@@ -123,6 +123,24 @@ class NativeLane(Lane[WriterPeer]):
         self.c.timestamp_delta = value
 
     @property
+    def picture_id_delta(self) -> int:
+        """As in Lane."""
+        return int(self.c.picture_id_delta)
+
+    @picture_id_delta.setter
+    def picture_id_delta(self, value: int) -> None:
+        self.c.picture_id_delta = value
+
+    @property
+    def tl0_delta(self) -> int:
+        """As in Lane."""
+        return int(self.c.tl0_delta)
+
+    @tl0_delta.setter
+    def tl0_delta(self, value: int) -> None:
+        self.c.tl0_delta = value
+
+    @property
     def abs_send_time_id(self) -> int:
         """As in Lane."""
         return int(self.c.abs_send_time_id)
@@ -215,6 +233,11 @@ class NativePacketWriter:
         c.payload, c.payload_bytes = payload, len(packet.payload)
         c.sequence, c.timestamp, c.marker = packet.sequence & 0xFFFF, packet.timestamp, packet.marker
         c.abs_send_time = abs_send_time(self._clock())
+        ids = packet.picture_ids
+        c.picture_id_bytes = c.tl0_at = 0
+        if ids is not None:
+            c.picture_id_bytes, c.picture_id_at, c.picture_id = ids.picture_id_bytes, ids.picture_id_at, ids.picture_id
+            c.tl0_at, c.tl0 = ids.tl0_at, ids.tl0
         write, writer, count = self._binding.lib.wc_write, self._c, table.count
         done = write(writer, c, table.pointers, count, 0, bool(self._sender.waiting))
         while writer.pending_end:

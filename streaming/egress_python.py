@@ -74,6 +74,7 @@ class PythonPacketWriter:
         payload = packet.payload
         size = len(payload)
         sequence, timestamp, marker = packet.sequence, packet.timestamp, 0x80 if packet.marker else 0
+        picture_ids = packet.picture_ids
         sent_at = abs_send_time(self._clock())
         buffer, view, cdata, length = outbound_buffer, outbound_view, outbound_c, outbound_length
         protect, pack_into, sendto = srtp_protect, _HEADER.pack_into, self._sendto
@@ -94,6 +95,8 @@ class PythonPacketWriter:
             if extension:
                 _EXTENSION.pack_into(buffer, 12, 0xBEDE, 1, (extension << 28) | (2 << 24) | sent_at)
             buffer[start:end] = payload
+            if picture_ids is not None:
+                picture_ids.write(buffer, start, lane.picture_id_delta, lane.tl0_delta)
             length[0] = end
             peer: Any = lane.peer
             if protect(peer.srtp.srtp, cdata, length):

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
+from streaming.vp8_descriptor import PICTURE_ID_MODULUS, TL0_MODULUS, PictureIds
+
 PeerT = TypeVar("PeerT")
 """What the packet writer knows of a viewer: the pure part only carries it along."""
 
@@ -24,10 +26,17 @@ def signed_16(difference: int) -> int:
 class RelayedPacket:
     """A media packet on the broadcast's line: what all viewers share. Never changed after it was made."""
 
-    __slots__ = ("arrived_s", "keyframe_start", "marker", "payload", "sequence", "timestamp")
+    __slots__ = ("arrived_s", "keyframe_start", "marker", "payload", "picture_ids", "sequence", "timestamp")
 
     def __init__(
-        self, sequence: int, timestamp: int, payload: bytes, marker: bool, keyframe_start: bool, arrived_s: float
+        self,
+        sequence: int,
+        timestamp: int,
+        payload: bytes,
+        marker: bool,
+        keyframe_start: bool,
+        arrived_s: float,
+        picture_ids: PictureIds | None = None,
     ) -> None:
         self.sequence = sequence
         self.timestamp = timestamp
@@ -35,6 +44,8 @@ class RelayedPacket:
         self.marker = marker
         self.keyframe_start = keyframe_start
         self.arrived_s = arrived_s
+        self.picture_ids = picture_ids
+        """Set where viewers may come from another layer, whose picture ids are others."""
 
 
 class Splice:
@@ -98,39 +109,20 @@ class Splice:
         self.timestamp_delta = (start - timestamp) & 0xFFFFFFFF
 
 
-class Lane(Generic[PeerT]):
-    """One stream (audio or video) to one viewer: constant offsets from the broadcast's line, and counters.
+class LaneOffsets:
+    """What is added to a packet of a line so that it fits one viewer's stream.
 
-    `sequence_delta` and `timestamp_delta` are added modulo 2^16 and 2^32. The viewer's first sequence number should be
-    below 2^15, so that a lost first packet cannot set the two ends' SRTP roll-over counters apart (RFC 3711 §3.3.1).
+    `sequence_delta` and `timestamp_delta` are added modulo 2^16 and 2^32, `picture_id_delta` and `tl0_delta` modulo
+    2^15 and 2^8.
     """
 
-    __slots__ = (
-        "abs_send_time_id",
-        "octets",
-        "packets",
-        "payload_type",
-        "peer",
-        "sequence_delta",
-        "ssrc",
-        "timestamp_delta",
-    )
+    __slots__ = ("picture_id_delta", "sequence_delta", "timestamp_delta", "tl0_delta")
 
-    def __init__(self, peer: PeerT, ssrc: int, payload_type: int) -> None:
-        self.peer = peer
-        self.ssrc = ssrc
-        self.payload_type = payload_type
+    def __init__(self) -> None:
         self.sequence_delta = 0
         self.timestamp_delta = 0
-        self.abs_send_time_id = 0
-        """The id (1..14) under which the peer takes abs-send-time; 0 sends none."""
-        self.packets = 0
-        self.octets = 0
-
-    def begin(self, packet: RelayedPacket, first_sequence: int, first_timestamp: int) -> None:
-        """Let `packet` leave as (first_sequence, first_timestamp); later packets keep their distance from it."""
-        self.sequence_delta = (first_sequence - packet.sequence) & 0xFFFF
-        self.timestamp_delta = (first_timestamp - packet.timestamp) & 0xFFFFFFFF
+        self.picture_id_delta = 0
+        self.tl0_delta = 0
 
     def sequence_of(self, packet: RelayedPacket) -> int:
         """The sequence number under which this viewer sees `packet`."""
@@ -140,6 +132,57 @@ class Lane(Generic[PeerT]):
         """The timestamp under which this viewer sees a broadcast timestamp."""
         return (timestamp + self.timestamp_delta) & 0xFFFFFFFF
 
+    def payload_of(self, packet: RelayedPacket) -> bytes:
+        """The payload as this viewer sees it."""
+        if packet.picture_ids is None:
+            return packet.payload
+        payload = bytearray(packet.payload)
+        packet.picture_ids.write(payload, 0, self.picture_id_delta, self.tl0_delta)
+        return bytes(payload)
+
     def broadcast_sequence(self, sequence: int, highest: int) -> int:
         """Find the broadcast sequence number behind a viewer's 16-bit one, taking the one nearest below `highest`."""
         return highest - ((highest + self.sequence_delta - sequence) & 0xFFFF)
+
+    def offsets(self) -> LaneOffsets:
+        """A copy that stays as it is."""
+        copy = LaneOffsets()
+        copy.sequence_delta, copy.timestamp_delta = self.sequence_delta, self.timestamp_delta
+        copy.picture_id_delta, copy.tl0_delta = self.picture_id_delta, self.tl0_delta
+        return copy
+
+
+class Lane(LaneOffsets, Generic[PeerT]):
+    """One stream (audio or video) to one viewer: offsets from a line that change at keyframes only, and counters.
+
+    The viewer's first sequence number should be below 2^15, so that a lost first packet cannot set the two ends' SRTP
+    roll-over counters apart (RFC 3711 §3.3.1).
+    """
+
+    __slots__ = ("abs_send_time_id", "octets", "packets", "payload_type", "peer", "ssrc")
+
+    def __init__(self, peer: PeerT, ssrc: int, payload_type: int) -> None:
+        super().__init__()
+        self.peer = peer
+        self.ssrc = ssrc
+        self.payload_type = payload_type
+        self.abs_send_time_id = 0
+        """The id (1..14) under which the peer takes abs-send-time; 0 sends none."""
+        self.packets = 0
+        self.octets = 0
+
+    def begin(
+        self, packet: RelayedPacket, first_sequence: int, first_timestamp: int, first_ids: tuple[int, int] | None = None
+    ) -> None:
+        """Let `packet` leave as (first_sequence, first_timestamp); later packets keep their distance from it.
+
+        `first_ids` are the picture id and TL0PICIDX that it is to carry; None leaves them as they come.
+        """
+        self.sequence_delta = (first_sequence - packet.sequence) & 0xFFFF
+        self.timestamp_delta = (first_timestamp - packet.timestamp) & 0xFFFFFFFF
+        ids = packet.picture_ids
+        if first_ids is None or ids is None:
+            self.picture_id_delta = self.tl0_delta = 0
+        else:
+            self.picture_id_delta = (first_ids[0] - ids.picture_id) % PICTURE_ID_MODULUS
+            self.tl0_delta = (first_ids[1] - ids.tl0) % TL0_MODULUS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from streaming.vp8_descriptor import begins_frame, descriptor_bytes
+
 _NAL_IDR, _NAL_SPS, _STAP_A, _FU_A = 5, 7, 24, 28
 
 
@@ -15,22 +17,11 @@ def starts_keyframe(codec: str, payload: bytes) -> bool:
 
 
 def _vp8_starts_keyframe(payload: bytes) -> bool:
-    """RFC 7741 §4.2-4.3: start of partition 0, and the inverse-keyframe bit P of the VP8 header is 0."""
-    if not payload or not payload[0] & 0x10 or payload[0] & 0x07:
+    """RFC 7741 §4.3: the start of a frame, and the inverse-keyframe bit P of the VP8 header is 0."""
+    if not begins_frame(payload):
         return False
-    position = 1
-    if payload[0] & 0x80:
-        if len(payload) < 2:
-            return False
-        flags = payload[1]
-        position = 2
-        if flags & 0x80:
-            position += 2 if len(payload) > 2 and payload[2] & 0x80 else 1
-        if flags & 0x40:
-            position += 1
-        if flags & 0x30:
-            position += 1
-    return len(payload) > position and not payload[position] & 0x01
+    start = descriptor_bytes(payload)
+    return bool(start) and not payload[start] & 0x01
 
 
 def _h264_starts_keyframe(payload: bytes) -> bool:

@@ -41,12 +41,14 @@ typedef struct { ...; } wc_peer;
 typedef struct { ...; } wc_stream;
 typedef struct {
     wc_peer *peer; wc_stream *stream;
-    uint32_t timestamp_delta; uint16_t sequence_delta; uint8_t payload_type; uint8_t abs_send_time_id;
+    uint32_t timestamp_delta; uint16_t sequence_delta; uint16_t picture_id_delta; uint8_t tl0_delta;
+    uint8_t payload_type; uint8_t abs_send_time_id;
     uint64_t packets, octets; ...;
 } wc_lane;
 typedef struct {
     const uint8_t *payload; size_t payload_bytes;
-    uint32_t timestamp; uint32_t abs_send_time; uint16_t sequence; uint8_t marker; ...;
+    uint32_t timestamp; uint32_t abs_send_time; uint16_t sequence; uint16_t picture_id; uint8_t marker;
+    uint8_t picture_id_bytes, picture_id_at, tl0, tl0_at; ...;
 } wc_packet;
 typedef struct { unsigned lane; unsigned bytes; uint8_t data[...]; ...; } wc_slot;
 typedef struct {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <string.h>
 
 static int system_send(int descriptor, struct mmsghdr *messages, unsigned count)
 {
@@ -55,18 +56,41 @@ static size_t lay_header(const wc_packet *packet, const wc_lane *lane, uint8_t *
     return 20;
 }
 
+/* Writes the lane's picture id and TL0PICIDX into `payload`, whose other bytes are the packet's (RFC 7741 section 4.2). */
+static void lay_picture_ids(const wc_packet *packet, const wc_lane *lane, uint8_t *payload)
+{
+    unsigned picture_id = (unsigned)packet->picture_id + lane->picture_id_delta;
+    uint8_t *at = payload + packet->picture_id_at;
+    if (packet->picture_id_bytes == 1) {
+        at[0] = picture_id & 0x7f;
+    } else if (packet->picture_id_bytes == 2) {
+        at[0] = (uint8_t)(0x80 | (picture_id >> 8 & 0x7f));
+        at[1] = (uint8_t)picture_id;
+    }
+    if (packet->tl0_at != 0)
+        payload[packet->tl0_at] = (uint8_t)(packet->tl0 + lane->tl0_delta);
+}
+
 /* Protects for lanes[*from..count) until the slots are full; returns how many slots are filled. */
 static unsigned fill(wc_writer *writer, const wc_packet *packet, wc_lane *const *lanes, unsigned count, unsigned *from)
 {
     unsigned filled = 0;
+    const uint8_t *payload = packet->payload;
+    int rewrites = packet->picture_id_bytes != 0 || packet->tl0_at != 0;
+    if (rewrites && packet->payload_bytes <= sizeof writer->rewritten) { /* what is longer is refused below */
+        memcpy(writer->rewritten, packet->payload, packet->payload_bytes);
+        payload = writer->rewritten;
+    }
     while (*from < count && filled < WC_BATCH) {
         wc_lane *lane = lanes[*from];
         wc_slot *slot = &writer->slots[filled];
         struct msghdr *header = &writer->messages[filled].msg_hdr;
         int bytes = -1;
+        if (payload == writer->rewritten)
+            lay_picture_ids(packet, lane, writer->rewritten);
         if (lane->peer->address_bytes != 0)
             bytes = wc_seal_rtp(lane->peer, lane->stream, slot->data, lay_header(packet, lane, slot->data),
-                                packet->payload, packet->payload_bytes);
+                                payload, packet->payload_bytes);
         if (bytes < 0) {
             writer->dropped++;
         } else {

@@ -12,26 +12,32 @@
 /* Takes up to `count` datagrams; how many it took, or minus errno when it took none. */
 typedef int (*wc_send)(int descriptor, struct mmsghdr *messages, unsigned count);
 
-/* One stream to one peer: constant offsets from the broadcast's line, and counters. */
+/* One stream to one peer: offsets from a line of the broadcast, which change at keyframes only, and counters. */
 typedef struct {
     wc_peer *peer;
     wc_stream *stream;
     uint32_t timestamp_delta;
     uint16_t sequence_delta;
+    uint16_t picture_id_delta;
+    uint8_t tl0_delta;
     uint8_t payload_type;
     uint8_t abs_send_time_id; /* 0: no extension */
     uint64_t packets;
     uint64_t octets;
 } wc_lane;
 
-/* The shared part of a packet. `abs_send_time` is the 24-bit 6.18 fixed-point second. */
+/* The shared part of a packet. `abs_send_time` is the 24-bit 6.18 fixed-point second. The VP8 picture id (one or two
+ * bytes at picture_id_at) and TL0PICIDX (at tl0_at) are rewritten for each lane; 0 bytes or offset 0: they stay. */
 typedef struct {
     const uint8_t *payload;
     size_t payload_bytes;
     uint32_t timestamp;
     uint32_t abs_send_time;
     uint16_t sequence;
+    uint16_t picture_id;
     uint8_t marker;
+    uint8_t picture_id_bytes, picture_id_at;
+    uint8_t tl0, tl0_at;
 } wc_packet;
 
 /* A protected datagram and the position of its lane in the caller's table. */
@@ -49,6 +55,7 @@ typedef struct {
     struct mmsghdr messages[WC_BATCH];
     struct iovec vectors[WC_BATCH];
     wc_slot slots[WC_BATCH];
+    uint8_t rewritten[WC_SLOT_BYTES]; /* the payload of a packet whose descriptor differs from lane to lane */
 } wc_writer;
 
 /* `send` NULL means sendmmsg(2). NULL when out of memory. */

@@ -21,9 +21,12 @@ from streaming.forwarding import Lane, RelayedPacket
 from streaming.ice_lite import Address
 from streaming.rtp import header_extensions, parse_rtp, serialize_rtp
 from streaming.srtp_pylibsrtp import InboundSrtp, SrtpKeys, SrtpProfile
+from streaming.vp8_descriptor import picture_ids
 from tests.streaming.harness import eventually
 from tests.streaming.native_binding import native_binding
 
+WIDE_IDS, NARROW_ID, TL0_ONLY = b"\x90\xe0\xff\xff\xff\x20", b"\x90\x80\x7f", b"\x90\x60\xff\x20"
+"""VP8 payload descriptors whose numbers are about to wrap."""
 KEY_BYTES = {
     SrtpProfile.AES128_CM_SHA1_80: 30,
     SrtpProfile.AEAD_AES_128_GCM: 28,
@@ -287,10 +290,13 @@ async def test_both_writers_give_the_same_bytes_for_the_same_packets(profile: Sr
         for index, lane in enumerate(lanes):
             lane.begin(packet(1), (65_000, 32_700, 5)[index], 0xFFFFFF00)
             lane.abs_send_time_id = (0, 3, 14)[index]
+            lane.picture_id_delta, lane.tl0_delta = (0, 32_767, 300)[index], (0, 255, 7)[index]
         for step in range(600):
             sequence = max(1, sequence + walk.choice((1, 1, 1, 2, 40, -1, -3, 700, -1020, -1030, 2999)))
             size = walk.choice((0, 1, 15, 16, 17, 1100, 2000, 2008, 2016, 2017, 2048))
-            writer.write(RelayedPacket(sequence, sequence * 3000, walk.randbytes(size), step % 3 == 0, False, 0), table)
+            payload = walk.choice((b"", WIDE_IDS, NARROW_ID, TL0_ONLY)) + walk.randbytes(size)
+            ids = picture_ids(payload) if payload[:1] == b"\x90" else None
+            writer.write(RelayedPacket(sequence, sequence * 3000, payload, step % 3 == 0, False, 0, ids), table)
             peer = lanes[step % 3].peer
             header = bytes([0x90, 97, *walk.randbytes(10), 0xBE, 0xDE, 0, 1, *walk.randbytes(4)])
             header = header[:8] + bytes([0, 0, 0, 50 + step % 3]) + header[12:]
@@ -303,6 +309,28 @@ async def test_both_writers_give_the_same_bytes_for_the_same_packets(profile: Sr
     assert len(outputs[0]) > 1000
     assert outputs[0] == outputs[1]
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(
+    ("payload", "seen_by_first", "seen_by_second"),
+    [
+        pytest.param(WIDE_IDS, b"\x90\xe0\x80\x01\x03\x20", b"\x90\xe0\xff\xfe\x00\x20", id="15 bits"),
+        pytest.param(NARROW_ID, b"\x90\x80\x01", b"\x90\x80\x7e", id="7 bits"),
+        pytest.param(TL0_ONLY, b"\x90\x60\x03\x20", b"\x90\x60\x00\x20", id="TL0PICIDX alone"),
+    ],
+)
+async def test_picture_ids_are_rewritten_for_each_lane(
+    stuffy: StuffySocket, make: Maker, payload: bytes, seen_by_first: bytes, seen_by_second: bytes
+) -> None:
+    writer, keys = make(stuffy), [new_keys(), new_keys()]
+    lanes = [lane_to(writer, k, ("127.0.0.1", 9)) for k in keys]
+    for lane, deltas in zip(lanes, [(2, 4), (-1, 1)], strict=True):
+        lane.picture_id_delta, lane.tl0_delta = deltas[0] % 2**15, deltas[1]
+    data = payload + b"frame"
+    writer.write(RelayedPacket(1, 0, data, True, False, 0.0, picture_ids(data)), writer.table(lanes))
+    writer.write(RelayedPacket(2, 0, data, True, False, 0.0), writer.table(lanes))
+    seen = [opposite(keys[i % 2]).unprotect_rtp(sent) or b"" for i, (sent, _) in enumerate(stuffy.sent)]
+    assert [plain[12:] for plain in seen] == [seen_by_first + b"frame", seen_by_second + b"frame", data, data]
 
 
 async def test_abs_send_time_is_carried_where_the_peer_takes_it(stuffy: StuffySocket, make: Maker) -> None:
