@@ -105,3 +105,14 @@ class SnapshotBuilder:
     def forget(room: Room, recording: Recording) -> None:
         """Stop recording."""
         room.recordings = [kept for kept in room.recordings if kept is not recording]
+
+
+def adopt(room: Room, shared: SharedSnapshot) -> None:
+    """Take a room's state, tips and card from the snapshot, unless an event since then knows better."""
+    known_since = {arrival.headline.type for arrival in shared.recording.arrivals}
+    if "state" not in known_since:
+        room.state = shared.snapshot.state
+    if not known_since & {"card_shown", "card_pulled"}:
+        room.tips_enabled = shared.snapshot.tips_enabled
+        card = shared.snapshot.card
+        room.card_product_id = None if card is None else card["product_id"]

@@ -36,7 +36,9 @@ from server.broadcast_reader import RoomReader, SaleReader, StreamClocks
 from server.broadcasting import Broadcasting
 from server.consequences import Consequences
 from server.gateway.addresses import AddressLimits
-from server.gateway.gateway import Gateway, GatewayOptions
+from server.gateway.gateway import Gateway
+from server.gateway.options import GatewayOptions
+from server.gateway.services import GatewayPorts
 from server.http import (
     broadcasts,
     config,
@@ -167,21 +169,23 @@ class Parts:
                 times=RoomTimes(tick_s=settings.room_tick_ms / 1_000),
             ),
             gateway_id=f"gw-{secrets.token_hex(6)}",
-            authenticator=RoomAuthenticator(self.tokens),
-            broadcasts=RoomReader(self.store, self.directory, self.commerce.stage),
-            tips=TipDesk(self.commerce.applause, self.accounts, self.moderator),
-            clock=self.clocks,
-            broker=self.broker,
-            archive=self.archive,
-            likes=self.likes,
-            presence=self.presence,
-            moderator=self.moderator,
-            moderation=self.moderation,
-            talk=self.talk,
-            figures=self.figures,
-            restrictions=self.restrictions,
-            restriction_feed=self.restriction_feed,
-            new_id=new_id,
+            ports=GatewayPorts(
+                authenticator=RoomAuthenticator(self.tokens),
+                broadcasts=RoomReader(self.store, self.directory, self.commerce.stage),
+                tips=TipDesk(self.commerce.applause, self.accounts, self.moderator),
+                clock=self.clocks,
+                broker=self.broker,
+                archive=self.archive,
+                likes=self.likes,
+                presence=self.presence,
+                moderator=self.moderator,
+                moderation=self.moderation,
+                talk=self.talk,
+                figures=self.figures,
+                restrictions=self.restrictions,
+                restriction_feed=self.restriction_feed,
+                new_id=new_id,
+            ),
         )
 
     def _banned(self, account_id: str) -> bool:

@@ -2,43 +2,22 @@
 
 import asyncio
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from chat import commands
-from chat.attendance_book import AttendanceBook
 from chat.close_codes import CloseCode
 from chat.codec import encode_event, join_events
-from chat.conversation import Conversation, Speaker
+from chat.conversation import Speaker
+from chat.entrance_hall import JoinRefused
 from chat.errors import AuthenticationFailed, ChatError, Unavailable
 from chat.events import Erred, Limits, Welcome, You
-from chat.ports import Authenticator, Principal, TipDesk
-from chat.rate_limit import AccountBuckets
+from chat.ports import Principal
 from chat.recovery import Entrance, recovered_events
 from chat.room import Room
-from chat.rooms import JoinRefused, Rooms
-from chat.session import Authenticate, Dismiss, Effect, Execute, Join, Say, Session, SessionLimits
+from chat.session import Authenticate, Dismiss, Effect, Execute, Join, Say, Session
 from chat.shared_frame import SharedFrame
-from server.gateway.counters import GatewayCounters
 from server.gateway.frames import own_frame, text_frame
 from server.gateway.raw_connection import RawConnection
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What every participant of a gateway uses."""
-
-    authenticator: Authenticator
-    tips: TipDesk
-    rooms: Rooms
-    conversation: Conversation
-    account_buckets: AccountBuckets
-    limits: SessionLimits
-    counters: GatewayCounters
-    heartbeat_s: float
-    port_timeout_s: float
-    wall_s: Callable[[], float]
-    attendance: AttendanceBook
+from server.gateway.services import Services
 
 
 class Participant:

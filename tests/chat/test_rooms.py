@@ -10,11 +10,12 @@ from chat.broker import Delivery
 from chat.broker_memory import MemoryBroker, MemoryHub
 from chat.close_codes import CloseCode
 from chat.coalescer import Coalescer
+from chat.entrance_hall import JoinRefused
 from chat.envelope import Sealed, seal
 from chat.events import Author, Comment, CommentPosted, LikesCounted, OrderChanged, QuotaChanged, StateChanged
 from chat.ports import BroadcastFacts, Principal
 from chat.room import Recording, Room
-from chat.rooms import JoinRefused, Rooms
+from chat.rooms import Rooms
 from chat.shared_frame import SharedFrame
 from chat.single_flight import SingleFlight
 from chat.snapshot import SnapshotBuilder

@@ -27,7 +27,9 @@ from chat.presence_redis import RedisPresence
 from chat.restriction_feed import RestrictionFeed
 from chat.restrictions import Restrictions
 from chat.talk_postgres import PostgresTalk
-from server.gateway.gateway import SUBPROTOCOL, Gateway, GatewayOptions
+from server.gateway.gateway import SUBPROTOCOL, Gateway
+from server.gateway.options import GatewayOptions
+from server.gateway.services import GatewayPorts
 from server.ids import new_id
 from tests.chat.fakes import BROADCAST, FakeAuthenticator, FakeBroadcasts, FakeClock, FakeTips
 
@@ -110,21 +112,23 @@ class Rig:
         gateway = Gateway(
             options=replace(GatewayOptions(port=0), **options),
             gateway_id=f"gw_{next(_gateway_numbers)}",
-            authenticator=self.authenticator,
-            broadcasts=self.broadcasts,
-            tips=self.tips,
-            clock=FakeClock(),
-            broker=broker,
-            archive=archive,
-            likes=likes,
-            presence=RedisPresence(client),
-            moderator=Moderator(shipped_phrases()),
-            moderation=moderation,
-            talk=PostgresTalk(self.pool),
-            figures=PostgresFigures(self.pool),
-            restrictions=restrictions,
-            restriction_feed=feed,
-            new_id=new_id,
+            ports=GatewayPorts(
+                authenticator=self.authenticator,
+                broadcasts=self.broadcasts,
+                tips=self.tips,
+                clock=FakeClock(),
+                broker=broker,
+                archive=archive,
+                likes=likes,
+                presence=RedisPresence(client),
+                moderator=Moderator(shipped_phrases()),
+                moderation=moderation,
+                talk=PostgresTalk(self.pool),
+                figures=PostgresFigures(self.pool),
+                restrictions=restrictions,
+                restriction_feed=feed,
+                new_id=new_id,
+            ),
         )
         await gateway.start()
         try:

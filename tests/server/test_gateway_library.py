@@ -18,7 +18,7 @@ from websockets.protocol import OPEN, Protocol
 from chat.shared_frame import SharedFrame
 from server.gateway.counters import GatewayCounters
 from server.gateway.frames import text_frame
-from server.gateway.gateway import _DEFLATE
+from server.gateway.gateway import DEFLATE
 from server.gateway.raw_connection import RawConnection, WriteLimits
 
 
@@ -88,7 +88,7 @@ async def test_a_shared_compressed_frame_is_read_by_connections_of_every_window_
     asked = [ClientPerMessageDeflateFactory(server_max_window_bits=client_bits, client_max_window_bits=True)]
     create: Any = functools.partial(RawConnection, limits=WriteLimits(), counters=GatewayCounters(), sockets=set())
     async with serve(
-        handler, "127.0.0.1", 0, compression=None, extensions=[_DEFLATE], create_connection=create
+        handler, "127.0.0.1", 0, compression=None, extensions=[DEFLATE], create_connection=create
     ) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with (

@@ -1,0 +1,127 @@
+"""Prepares what one who enters an open room is told: a shared snapshot and what was missed. I/O through ports."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import msgspec
+
+from chat.arrival import Arrival
+from chat.broadcast_states import may_join
+from chat.broker import Broker, Delivery, Position
+from chat.close_codes import CloseCode
+from chat.envelope import unseal
+from chat.errors import ChatError, Unavailable
+from chat.open_room import OpenRoom
+from chat.ports import Principal
+from chat.recovery import Entrance
+from chat.room import Room
+from chat.snapshot import SharedSnapshot, SnapshotBuilder, adopt
+
+# How long one who returns may be ahead of this process, which has yet to hear what another told them.
+_AHEAD_S = 1.0
+
+
+class JoinRefused(ChatError):
+    """There is no room for this person; the connection ends with `close_code`."""
+
+    def __init__(self, close_code: CloseCode, message: str) -> None:
+        super().__init__(close_code.reason, message)
+        self.close_code = close_code
+
+
+class EntranceHall:
+    """Snapshots are shared by all who come within `fresh_s`, and recorded behind for `kept_s`."""
+
+    def __init__(
+        self, broker: Broker, snapshots: SnapshotBuilder, now_s: Callable[[], float], *, fresh_s: float, kept_s: float
+    ) -> None:
+        self._broker = broker
+        self._snapshots = snapshots
+        self._now_s = now_s
+        self._fresh_s = fresh_s
+        self._kept_s = kept_s
+
+    async def enter(self, opened: OpenRoom, principal: Principal, reached: Position | None) -> Entrance:
+        """Return what to tell; the caller adds the member without waiting. Raises JoinRefused and Unavailable."""
+        if reached is not None:
+            await self._prepare(opened, reached)
+        shared = await self._snapshot(opened, staff=principal.role in ("host", "monitor"))
+        room = opened.room
+        if room.over:
+            raise JoinRefused(CloseCode.BROADCAST_OVER, "the broadcast is over")
+        if not may_join(principal.role, room.state):
+            raise JoinRefused(CloseCode.NO_SUCH_BROADCAST, "there is no such broadcast")
+        return Entrance(room, shared, _missed(room, reached))
+
+    async def _prepare(self, opened: OpenRoom, reached: Position) -> None:
+        """Get to know what followed a position, as far as that can be had; the room may be behind it, or younger."""
+        room = opened.room
+        try:
+            async with asyncio.timeout(_AHEAD_S):
+                while reached.epoch == room.mailed.epoch and reached.offset > room.mailed.offset:
+                    await opened.mailed.wait()
+        except TimeoutError:
+            return
+        if room.history.lacks(reached):
+            await opened.loading.run(lambda: self._load_history(opened, reached))
+
+    async def _load_history(self, opened: OpenRoom, after: Position) -> None:
+        history = opened.room.history
+        try:
+            replay = await self._broker.replay(opened.room.broadcast_id, after)
+        except Unavailable:
+            return  # the joiner is given a snapshot
+        if not history.lacks(after):
+            return
+        if replay.missed is None:
+            history.give_up(after.offset)
+        else:
+            history.add_older(_arrivals(replay.missed, history.known_after), after.offset)
+
+    async def _snapshot(self, opened: OpenRoom, *, staff: bool) -> SharedSnapshot:
+        kept = opened.snapshots.get(staff)
+        if kept is not None and not kept.recording.spoilt and self._now_s() - kept.begun_s <= self._fresh_s:
+            return kept
+        return await opened.building[staff].run(lambda: self._build(opened, staff=staff))
+
+    async def _build(self, opened: OpenRoom, *, staff: bool) -> SharedSnapshot:
+        room = opened.room
+        shared = await self._snapshots.build(room, staff=staff, now_s=self._now_s())
+        if shared is None:
+            raise JoinRefused(CloseCode.NO_SUCH_BROADCAST, "there is no such broadcast")
+        if shared.recording.spoilt:
+            self._snapshots.forget(room, shared.recording)
+            raise Unavailable("the room is too busy to join now")
+        adopt(room, shared)
+        replaced = opened.snapshots.get(staff)
+        opened.snapshots[staff] = shared
+        if replaced is not None:
+            self._snapshots.forget(room, replaced.recording)
+        return shared
+
+    def drop_snapshots(self, opened: OpenRoom) -> None:
+        """Stop recording for snapshots that nobody was given for long; those being handed out are younger."""
+        for staff, shared in list(opened.snapshots.items()):
+            if self._now_s() - shared.begun_s > self._kept_s:
+                self._snapshots.forget(opened.room, shared.recording)
+                del opened.snapshots[staff]
+
+
+def _missed(room: Room, reached: Position | None) -> list[Arrival] | None:
+    if reached is None or not room.history.covers(reached) or reached.offset > room.mailed.offset:
+        return None
+    return room.history.since(reached)
+
+
+def _arrivals(deliveries: list[Delivery], up_to: int) -> list[Arrival]:
+    """What was published before this process opened the room, up to an offset."""
+    arrivals = []
+    for delivery in deliveries:
+        assert delivery.position is not None
+        if delivery.position.offset > up_to:
+            break
+        with contextlib.suppress(msgspec.DecodeError):
+            envelope, headline = unseal(delivery.envelope)
+            arrivals.append(Arrival(0, envelope, headline, delivery.position, delivery.sampled_out))
+    return arrivals

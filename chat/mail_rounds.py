@@ -1,0 +1,87 @@
+"""Hands out what open rooms have to say, one mail after the other in each. I/O through ports."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from chat.close_codes import CloseCode
+from chat.errors import Unavailable
+from chat.open_room import OpenRoom
+from chat.room import Member, Room
+from chat.subscription import Subscription
+
+log = logging.getLogger(__name__)
+
+# A fan-out goes out in slices of about 2 ms, so that reading and joining are never held up for long.
+SLICE = 256
+_ASK_AGAIN_S = 0.25
+
+
+class MailRounds:
+    """One task a room, in one TaskGroup."""
+
+    def __init__(self, subscription: Subscription, now_s: Callable[[], float]) -> None:
+        self._subscription = subscription
+        self._now_s = now_s
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self, already_open: Iterable[OpenRoom]) -> None:
+        """Hand out until cancelled, for these rooms and for those that `begin` is told of."""
+        async with asyncio.TaskGroup() as self._tasks:
+            for opened in already_open:
+                self.begin(opened)
+            await asyncio.Event().wait()
+
+    def begin(self, opened: OpenRoom) -> None:
+        """Speak in a room from now on; before `run` this does nothing."""
+        if self._tasks is not None:
+            opened.speaking = self._tasks.create_task(self._speak(opened))
+
+    async def _speak(self, opened: OpenRoom) -> None:
+        """Mail what is due in a room; the next mail is taken when the last has gone out, which keeps the order."""
+        while True:
+            await opened.noted.wait()
+            try:
+                await self._speak_once(opened)
+            except Unavailable:
+                log.warning("room %s waits for what it missed", opened.room.broadcast_id)
+                await asyncio.sleep(_ASK_AGAIN_S)
+            except Exception:
+                # The boundary of one room: what broke here must not end the others.
+                log.exception("a mail of room %s failed", opened.room.broadcast_id)
+                await asyncio.sleep(_ASK_AGAIN_S)
+
+    async def _speak_once(self, opened: OpenRoom) -> None:
+        if opened.subscribed and opened.feed.broken:
+            await self._subscription.catch_up(opened)
+        coalescer = opened.room.coalescer
+        due_s = coalescer.due_s()
+        if due_s is None:
+            opened.noted.clear()
+            return
+        if due_s > (now_s := self._now_s()):
+            await asyncio.sleep(due_s - now_s)
+        began_s = self._now_s()
+        await self._hand_out(opened, began_s)
+        coalescer.spent(self._now_s() - began_s)
+
+    async def _hand_out(self, opened: OpenRoom, now_s: float) -> None:
+        room = opened.room
+        mailings = room.mail(now_s)
+        opened.mailed.set()
+        opened.mailed = asyncio.Event()
+        ending = room.members if room.over else ()
+        for mailing in mailings:
+            for start in range(0, len(mailing.members), SLICE):
+                for member in mailing.members[start : start + SLICE]:
+                    member.offer(mailing.frame)
+                await asyncio.sleep(0)
+        await _dismiss(room, ending)
+
+
+async def _dismiss(room: Room, members: tuple[Member, ...]) -> None:
+    for i, member in enumerate(members):
+        member.dismiss(CloseCode.BROADCAST_OVER)
+        room.remove(member)
+        if i % SLICE == SLICE - 1:
+            await asyncio.sleep(0)

@@ -1,0 +1,37 @@
+"""A room of this process with what is needed to let people in and to go on talking to them. No I/O."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from chat.feed import Feed
+from chat.room import Room
+from chat.single_flight import SingleFlight
+from chat.snapshot import SharedSnapshot
+
+
+@dataclass(slots=True, eq=False)
+class OpenRoom:
+    """What `subscription`, `mail_rounds` and `entrance_hall` know together about one room.
+
+    `noted` is set when the room may have something to say, `mailed` is set and replaced after each mail.
+    """
+
+    room: Room
+    subscribing: SingleFlight[None] = field(default_factory=SingleFlight)
+    subscribed: bool = False
+    building: dict[bool, SingleFlight[SharedSnapshot]] = field(
+        default_factory=lambda: {False: SingleFlight(), True: SingleFlight()}
+    )
+    snapshots: dict[bool, SharedSnapshot] = field(default_factory=dict)
+    joining: int = 0
+    empty_since_s: float | None = None
+    feed: Feed = field(default_factory=Feed)
+    loading: SingleFlight[None] = field(default_factory=SingleFlight)
+    mailed: asyncio.Event = field(default_factory=asyncio.Event)
+    noted: asyncio.Event = field(default_factory=asyncio.Event)
+    speaking: asyncio.Task[None] | None = None
+
+    def stop_speaking(self) -> None:
+        """End the room's task, if it has one."""
+        if self.speaking is not None:
+            self.speaking.cancel()

@@ -1,0 +1,107 @@
+"""Feeds open rooms from the broker and fills what was lost on the way. I/O through ports."""
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from chat.broker import Broker, Delivery, Position
+from chat.envelope import seal
+from chat.errors import Unavailable
+from chat.events import CardPulled, CardShown, CommentPosted, Pinned, Snapshot, StateChanged
+from chat.open_room import OpenRoom
+from chat.room import Room
+from chat.snapshot import SnapshotBuilder, adopt
+
+log = logging.getLogger(__name__)
+
+
+class Subscription:
+    """Subscribes rooms and keeps each in the order of its stream."""
+
+    def __init__(
+        self, broker: Broker, snapshots: SnapshotBuilder, now_s: Callable[[], float], now_ms: Callable[[], int]
+    ) -> None:
+        """`now_s` is monotonic, `now_ms` epoch milliseconds."""
+        self._broker = broker
+        self._snapshots = snapshots
+        self._now_s = now_s
+        self._now_ms = now_ms
+        self.events_in = 0
+
+    async def begin(self, opened: OpenRoom) -> None:
+        """Subscribe a room and learn where its stream is. Raises Unavailable."""
+        room = opened.room
+
+        def deliver(delivery: Delivery) -> None:
+            self.events_in += 1
+            if opened.feed.take(delivery):
+                self._deliver(room, delivery)
+            opened.noted.set()
+
+        def gap() -> None:
+            opened.feed.interrupt()
+            opened.noted.set()
+
+        await self._broker.subscribe(room.broadcast_id, deliver, gap)
+        # Read after the subscription: what is at or before it will be in the snapshot, what follows comes.
+        position = await self._broker.position(room.broadcast_id)
+        room.begin(position)
+        self._resume(opened, position, [])
+        opened.subscribed = True
+
+    async def end(self, opened: OpenRoom) -> None:
+        """Hear nothing more of a room."""
+        await self._broker.unsubscribe(opened.room.broadcast_id)
+
+    def _resume(self, opened: OpenRoom, position: Position, missed: list[Delivery]) -> None:
+        for delivery in opened.feed.resume(position, missed):
+            self._deliver(opened.room, delivery)
+
+    def _deliver(self, room: Room, delivery: Delivery) -> None:
+        try:
+            room.deliver(delivery, self._now_s())
+        except msgspec.DecodeError:
+            log.warning("room %s was sent something that is not an envelope; dropped", room.broadcast_id)
+
+    async def catch_up(self, opened: OpenRoom) -> None:
+        """Fill a hole from the stream; where it is gone tell everyone so, and how things stand. Raises Unavailable."""
+        room, here = opened.room, opened.feed.position
+        assert here is not None
+        replay = await self._broker.replay(room.broadcast_id, here)
+        if replay.missed is None:
+            log.warning("room %s lost events after %s %d", room.broadcast_id, here.epoch, here.offset)
+            await self._mend(opened, lost=True)
+            room.begin(replay.position, lost=True)
+            self._resume(opened, replay.position, [])
+        else:
+            self._resume(opened, here, replay.missed)
+            try:
+                await self._mend(opened, lost=False)
+            except Unavailable:
+                opened.feed.interrupt()
+                raise
+
+    async def _mend(self, opened: OpenRoom, *, lost: bool) -> None:
+        """Tell the state, which may have changed while nobody could be told; if events are lost, all that is so now."""
+        room = opened.room
+        shared = await self._snapshots.build(room, staff=False, now_s=self._now_s())
+        if shared is None:
+            return
+        self._snapshots.forget(room, shared.recording)
+        snapshot = shared.snapshot
+        room.say(StateChanged(snapshot.state, snapshot.publisher, snapshot.stream_time_ms))
+        if lost:
+            self._tell_all(room, snapshot)
+        adopt(room, shared)
+        opened.noted.set()
+
+    def _tell_all(self, room: Room, snapshot: Snapshot) -> None:
+        if snapshot.card is not None:
+            room.say(CardShown(snapshot.card, self._now_ms(), snapshot.stream_time_ms))
+        elif room.card_product_id is not None:
+            room.say(CardPulled(room.card_product_id, "pulled"))
+        room.say(Pinned(snapshot.pinned))
+        for comment in room.missed(snapshot.comments):
+            sealed = seal(CommentPosted(**msgspec.structs.asdict(comment)))
+            room.deliver(Delivery(None, False, sealed.data), self._now_s())

@@ -1,0 +1,33 @@
+"""What a deployment may set of the gateway. No I/O."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from chat.rooms import RoomTimes
+from chat.session import SessionLimits
+from server.gateway.addresses import AddressLimits
+from server.gateway.raw_connection import WriteLimits
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayOptions:
+    """What a deployment may set; times in seconds, sizes in bytes."""
+
+    host: str = "127.0.0.1"
+    port: int = 8081
+    allowed_origins: Sequence[str] = ()
+    max_connections: int = 20_000
+    max_frame_bytes: int = 16 * 1024
+    handshake_s: float = 5.0
+    heartbeat_s: float = 10.0
+    poll_tick_s: float = 0.5
+    figures_s: float = 5.0
+    # A peer that is gone without a word is found within twice this.
+    ping_s: float = 15.0
+    port_timeout_s: float = 10.0
+    send_buffer_bytes: int = 128 * 1024
+    write_limit_bytes: int = 32 * 1024
+    addresses: AddressLimits = field(default_factory=AddressLimits)
+    write: WriteLimits = field(default_factory=WriteLimits)
+    session: SessionLimits = field(default_factory=SessionLimits)
+    times: RoomTimes = field(default_factory=RoomTimes)

@@ -1,0 +1,139 @@
+"""What every participant of a gateway uses, made of the ports that the program gives it. No I/O."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from chat.archive import Archive
+from chat.attendance_book import AttendanceBook
+from chat.barred import BarringAuthenticator
+from chat.broker import Broker
+from chat.conversation import Conversation
+from chat.figures import FigureStore
+from chat.likes import LikeStore
+from chat.moderation import Judge
+from chat.moderation_store import ModerationStore
+from chat.monitor_desk import MonitorDesk
+from chat.nicknames import NamingAuthenticator
+from chat.ports import Authenticator, BroadcastReader, StreamClock, TipDesk
+from chat.presence import Presence
+from chat.rate_limit import AccountBuckets
+from chat.restriction_feed import RestrictionFeed
+from chat.restrictions import Restrictions
+from chat.rooms import Rooms
+from chat.session import SessionLimits
+from chat.snapshot import SnapshotBuilder
+from chat.talk_desk import TalkDesk
+from chat.talk_store import TalkStore
+from server.gateway.counters import GatewayCounters
+from server.gateway.frames import text_frame
+from server.gateway.options import GatewayOptions
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPorts:
+    """What the gateway needs of the rest of the program."""
+
+    authenticator: Authenticator
+    broadcasts: BroadcastReader
+    tips: TipDesk
+    clock: StreamClock
+    broker: Broker
+    archive: Archive
+    likes: LikeStore
+    presence: Presence
+    moderator: Judge
+    moderation: ModerationStore
+    talk: TalkStore
+    figures: FigureStore
+    restrictions: Restrictions
+    restriction_feed: RestrictionFeed
+    new_id: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every participant of a gateway uses."""
+
+    authenticator: Authenticator
+    tips: TipDesk
+    rooms: Rooms
+    conversation: Conversation
+    talk: TalkDesk
+    account_buckets: AccountBuckets
+    limits: SessionLimits
+    counters: GatewayCounters
+    heartbeat_s: float
+    port_timeout_s: float
+    wall_s: Callable[[], float]
+    attendance: AttendanceBook
+
+
+def make_services(ports: GatewayPorts, options: GatewayOptions, gateway_id: str, counters: GatewayCounters) -> Services:
+    """Put a gateway's parts together."""
+    talk = TalkDesk(
+        store=ports.talk,
+        broker=ports.broker,
+        judge=ports.moderator,
+        broadcasts=ports.broadcasts,
+        clock=ports.clock,
+        new_id=ports.new_id,
+        now=_now,
+    )
+    return Services(
+        authenticator=NamingAuthenticator(
+            BarringAuthenticator(ports.authenticator, ports.restrictions), ports.moderator
+        ),
+        tips=ports.tips,
+        rooms=_rooms(ports, options, gateway_id),
+        conversation=_conversation(ports, talk),
+        talk=talk,
+        account_buckets=AccountBuckets(options.session.comments),
+        limits=options.session,
+        counters=counters,
+        heartbeat_s=options.heartbeat_s,
+        port_timeout_s=options.port_timeout_s,
+        wall_s=time.time,
+        attendance=AttendanceBook(ports.figures, gateway_id, now_s=time.monotonic, now=_now),
+    )
+
+
+def _rooms(ports: GatewayPorts, options: GatewayOptions, gateway_id: str) -> Rooms:
+    return Rooms(
+        gateway_id=gateway_id,
+        broker=ports.broker,
+        snapshots=SnapshotBuilder(ports.broadcasts, ports.archive, ports.likes, ports.presence, gateway_id, ports.talk),
+        likes=ports.likes,
+        presence=ports.presence,
+        build_frame=text_frame,
+        now_s=time.monotonic,
+        now_ms=lambda: int(time.time() * 1_000),
+        times=options.times,
+    )
+
+
+def _conversation(ports: GatewayPorts, talk: TalkDesk) -> Conversation:
+    desk = MonitorDesk(
+        store=ports.moderation,
+        broker=ports.broker,
+        restrictions=ports.restrictions,
+        restricted=ports.restriction_feed.take,
+        now=_now,
+    )
+    return Conversation(
+        archive=ports.archive,
+        broker=ports.broker,
+        moderator=ports.moderator,
+        tips=ports.tips,
+        clock=ports.clock,
+        new_id=ports.new_id,
+        now=_now,
+        restrictions=ports.restrictions,
+        desk=desk,
+        talk=talk,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
