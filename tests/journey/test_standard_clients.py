@@ -37,6 +37,29 @@ async def negotiate(peer: RTCPeerConnection, url: str, bearer: str) -> tuple[int
         return answer.status, answer.headers["Location"]
 
 
+class Stopping:
+    """A camera and a microphone that can be made to stop while their connection stays."""
+
+    def __init__(self) -> None:
+        self.goes = asyncio.Event()
+        self.goes.set()
+
+    def tracks(self) -> tuple[MediaStreamTrack, MediaStreamTrack]:
+        goes = self.goes
+
+        class Camera(VideoStreamTrack):
+            async def recv(self) -> Any:
+                await goes.wait()
+                return await super().recv()
+
+        class Microphone(AudioStreamTrack):
+            async def recv(self) -> Any:
+                await goes.wait()
+                return await super().recv()
+
+        return Camera(), Microphone()
+
+
 @asynccontextmanager
 async def connection() -> AsyncIterator[RTCPeerConnection]:
     offer_loopback()
@@ -68,7 +91,7 @@ async def a_show(database_url: str, redis_url: str) -> AsyncIterator[tuple[Serve
         yield server, host.person, str((await encoder_token(host.person))["token"])
 
 
-async def test_an_encoder_publishes_a_player_sees_and_the_monitors_cut_ends_both_within_a_second(
+async def test_an_encoder_publishes_a_player_sees_its_stall_is_told_and_the_monitors_cut_ends_both_within_a_second(
     postgres_url: str, redis_url: str
 ) -> None:
     async with (
@@ -77,8 +100,9 @@ async def test_an_encoder_publishes_a_player_sees_and_the_monitors_cut_ends_both
         connection() as encoder,
         connection() as watching,
     ):
-        encoder.addTrack(VideoStreamTrack())
-        encoder.addTrack(AudioStreamTrack())
+        source = Stopping()
+        for track in source.tracks():
+            encoder.addTrack(track)
         assert (await negotiate(encoder, f"{server.base}/whip/{OWN_ID}", token))[0] == 201
         tracks = player(watching)
         whep = f"{server.base}/whep/{OWN_ID}"
@@ -90,6 +114,14 @@ async def test_an_encoder_publishes_a_player_sees_and_the_monitors_cut_ends_both
                 assert frame.pts is not None
         await viewer.told.of("state", publisher="flowing")
         assert (await viewer.person.call("GET", f"/api/v1/broadcasts/{OWN_ID}"))["stream_time_ms"] > 0
+
+        source.goes.clear()
+        started = time.monotonic()
+        await viewer.told.of("state", publisher="stalled")
+        noticed_s = time.monotonic() - started
+        print(f"stall: the room was told after {noticed_s:.1f} s")
+        assert noticed_s < 5 * 3
+        source.goes.set()
 
         ends = [closed(encoder), closed(watching)]
         started = time.monotonic()

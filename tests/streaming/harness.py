@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -62,14 +62,17 @@ class Station:
 
 @asynccontextmanager
 async def station(
-    settings: MediaSettings | None = None, page: str = "", recorder: Recorder | None = None
+    settings: MediaSettings | None = None,
+    page: str = "",
+    recorder: Recorder | None = None,
+    more: Sequence[web.RouteDef] = (),
 ) -> AsyncIterator[Station]:
-    """Run a server for the length of the block."""
+    """Run a server for the length of the block; `more` routes come before the page at `/`."""
     events: list[MediaEvent] = []
     engine = MediaEngine(settings or MediaSettings(bind_host="127.0.0.1"), events.append, recorder=recorder)
     gate = OpenGate()
     application = web.Application()
-    application.add_routes(routes(engine, gate))
+    application.add_routes([*routes(engine, gate), *more])
 
     async def index(_: web.Request) -> web.Response:
         return web.Response(text=page, content_type="text/html")

@@ -1,14 +1,15 @@
 /**
- * One media connection that is kept up: offer, wait until it breaks, back off, offer again, until `stop()`.
+ * One media connection that is kept up: offer, mend what breaks, and where that fails back off and offer again, until `stop()`.
  * WHIP and WHEP differ only in the peer connection they prepare. The offer goes out before ICE gathering ends:
  * the server is ICE-lite and answers from one address, so the page's own candidates are not needed.
  */
+import { restartIce } from "./ice_restart.js";
+import { keepLink } from "./link_keeper.js";
 import { end, offer } from "./signalling.js";
 
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 12_000;
-const DISCONNECTED_GRACE_MS = 4_000;
 const FINAL_STATUS = new Set([401, 403, 406, 415]);
 
 const sleep = (ms, signal) =>
@@ -25,6 +26,7 @@ export class PeerSession {
   #stop = new AbortController();
   #peer = null;
   #resource = null;
+  #answer = "";
 
   /**
    * @param {{url:string, token:()=>string, prepare:(peer:RTCPeerConnection)=>void|Promise<void>,
@@ -89,6 +91,7 @@ export class PeerSession {
       await peer.setLocalDescription();
       const { answer, resource } = await offer(this.#url, this.#token(), peer.localDescription.sdp);
       this.#resource = resource;
+      this.#answer = answer;
       if (signal.aborted) {
         this.#leave(); // Stopped while the answer was on its way.
         return {};
@@ -97,29 +100,33 @@ export class PeerSession {
     } catch (error) {
       return { code: error.code ?? "connection_failed", retryAfterMs: error.retryAfterMs, refused: FINAL_STATUS.has(error.status) };
     }
-    return this.#untilBroken(peer, signal);
+    return this.#untilLost(peer, signal);
   }
 
-  #untilBroken(peer, signal) {
+  /** Waits until the session is lost for good; a connection that breaks is mended first, by restarting ICE. */
+  #untilLost(peer, signal) {
     return new Promise((resolve) => {
-      let wasConnected = false;
-      let timer = setTimeout(() => finish(), CONNECT_TIMEOUT_MS);
+      let keeper = null;
+      const timer = setTimeout(() => finish(), CONNECT_TIMEOUT_MS);
       const finish = () => {
         clearTimeout(timer);
-        resolve({ code: "connection_failed", wasConnected });
+        keeper?.stop();
+        signal.removeEventListener("abort", finish);
+        peer.onconnectionstatechange = null;
+        resolve({ code: "connection_failed", wasConnected: keeper !== null });
       };
       signal.addEventListener("abort", finish, { once: true });
       peer.onconnectionstatechange = () => {
-        clearTimeout(timer);
         if (peer.connectionState === "connected") {
-          wasConnected = true;
+          clearTimeout(timer);
+          keeper ??= keepLink(peer, () => this.#restart(peer), finish);
           this.#onPhase({ phase: "connected" });
-        } else if (peer.connectionState === "disconnected") {
-          timer = setTimeout(finish, DISCONNECTED_GRACE_MS); // Short losses heal by themselves.
-        } else if (peer.connectionState === "connecting") {
-          timer = setTimeout(finish, CONNECT_TIMEOUT_MS);
-        } else finish();
+        } else if (!keeper && ["failed", "closed"].includes(peer.connectionState)) finish();
       };
     });
+  }
+
+  async #restart(peer) {
+    this.#answer = await restartIce(peer, { resource: this.#resource, token: this.#token(), answer: this.#answer });
   }
 }

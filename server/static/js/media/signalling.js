@@ -1,5 +1,7 @@
-/** WHIP and WHEP over HTTP (RFC 9725, draft-ietf-wish-whep): one POST with the offer, one DELETE at the end. */
+/** WHIP and WHEP over HTTP (RFC 9725, draft-ietf-wish-whep): POST with the offer, PATCH to restart ICE, DELETE at the end. */
 import { ApiError, problemOf, reach } from "../api.js";
+
+const PATCH_TIMEOUT_MS = 2_000;
 
 /**
  * Posts `sdp`; gives `{answer, resource}` where `resource` is the absolute URL to DELETE.
@@ -15,6 +17,18 @@ export async function offer(url, token, sdp) {
   const location = response.headers.get("Location");
   if (!location) throw new ApiError({ status: 502, code: "no_location" });
   return { answer: await response.text(), resource: new URL(location, response.url).href };
+}
+
+/** Sends new ICE credentials and gives the server's fragment; raises ApiError, 404 where the session has ended. */
+export async function patchIce(resource, token, fragment) {
+  const response = await reach(resource, {
+    method: "PATCH",
+    headers: { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*", Authorization: `Bearer ${token}` },
+    body: fragment,
+    signal: AbortSignal.timeout(PATCH_TIMEOUT_MS),
+  });
+  if (response.status !== 200) throw await problemOf(response);
+  return response.text();
 }
 
 /** Ends the resource. It may be gone already, and `keepalive` lets it be sent while the page unloads. */
