@@ -1,4 +1,4 @@
-"""The pages' media modules in a real Chromium on a real engine: what the network does to a viewer, and what heals it."""
+"""The pages' media modules in a real Chromium on a real engine: what the network does to a viewer, what heals it."""
 
 import asyncio
 import shutil
