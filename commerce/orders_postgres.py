@@ -112,13 +112,19 @@ class Orders:
         return None if row is None else _view(row)
 
     async def views(
-        self, customer_id: str, before: str | None, limit: int, states: frozenset[State] | None
+        self,
+        customer_id: str,
+        before: str | None,
+        limit: int,
+        states: frozenset[State] | None,
+        broadcast_id: str | None = None,
     ) -> list[OrderView]:
-        """A customer's orders, newest first, from before the given id; of these states, or of all."""
+        """A customer's orders, newest first, from before the given id; of these states and broadcast, or of all."""
         rows = await self._connection.fetch(
             f"{_VIEW} WHERE o.customer_id = $1 AND ($2::text IS NULL OR o.order_id < $2)"
-            " AND ($4::text[] IS NULL OR o.state = ANY($4)) ORDER BY o.order_id DESC LIMIT $3",
-            customer_id, before, limit, None if states is None else sorted(states),
+            " AND ($4::text[] IS NULL OR o.state = ANY($4)) AND ($5::text IS NULL OR o.broadcast_id = $5)"
+            " ORDER BY o.order_id DESC LIMIT $3",
+            customer_id, before, limit, None if states is None else sorted(states), broadcast_id,
         )  # fmt: skip
         return [_view(row) for row in rows]
 

@@ -127,12 +127,21 @@ class Sale:
         return view
 
     async def own(
-        self, customer_id: str, *, before: str | None, limit: int, open_only: bool = False
+        self,
+        customer_id: str,
+        *,
+        before: str | None,
+        limit: int,
+        open_only: bool = False,
+        broadcast_id: str | None = None,
     ) -> list[OrderView]:
-        """One's own orders, newest first; `open_only`: those that can be gone on with after the app was closed."""
+        """One's own orders, newest first, of one broadcast or of all.
+
+        `open_only`: those that can be gone on with after the app was closed.
+        """
         states = order.OPEN if open_only else None
         async with self._given.units.begin() as unit:
-            return await unit.orders.views(customer_id, before, limit, states)
+            return await unit.orders.views(customer_id, before, limit, states, broadcast_id)
 
     async def _broadcast_of(self, customer_id: str, order_id: str) -> BroadcastFacts:
         view = await self.read(customer_id, order_id)

@@ -15,6 +15,7 @@ from commerce.errors import Unavailable
 from commerce.gate import Gate
 from commerce.outbox import OutboxRelay
 from commerce.outbox_postgres import OutboxReader
+from commerce.places import Places
 from commerce.ports import BroadcastReader, Clock, FactReader, NewId
 from commerce.records import CustomerRecords
 from commerce.sale import Sale
@@ -48,6 +49,7 @@ class CommerceService:
         self.sale = Sale(given, core or LedgerCore(self._units, now, new_id))
         self.applause = Applause(given)
         self.customers = CustomerRecords(given)
+        self.places = Places(given)
 
     def relay(self, read: FactReader) -> OutboxRelay:
         """Make the relay that takes facts to the rooms; run its `run()` in a TaskGroup, once a process at most."""

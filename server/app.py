@@ -213,7 +213,9 @@ class Parts:
         routes = health.routes(probes(self.pool, self.client), registry)
         if "api" in self.settings.roles:
             routes += self._api()
-        return build(routes, self.tokens, (broadcasts.lifecycle_error, commerce_error, rooms.chat_error))
+        return build(
+            routes, self.tokens, (broadcasts.lifecycle_error, commerce_error, rooms.chat_error), self.commerce.places
+        )
 
     def _api(self) -> list[web.RouteDef]:
         settings = self.settings

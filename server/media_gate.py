@@ -60,7 +60,7 @@ class MediaGate:
             who = self._tokens.verify(bearer, now_s=time.time())
         except TokenError as error:
             raise SignallingRefused(401, error.code, "sign in again") from None
-        if who.broadcast_id not in (None, broadcast_id):
+        if not who.covers(broadcast_id):
             raise SignallingRefused(403, "forbidden", "this token is for another broadcast")
         return who
 

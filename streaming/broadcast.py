@@ -72,9 +72,18 @@ class BroadcastStore(Protocol):
         """Read the states of these; what does not exist is left out."""
 
     async def list(
-        self, *, states: frozenset[State] | None, staff_id: str | None, after: str | None, limit: int
+        self,
+        *,
+        states: frozenset[State] | None,
+        staff_id: str | None,
+        only_id: str | None = None,
+        after: str | None,
+        limit: int,
     ) -> list[Broadcast]:
-        """Read newest first, ids below `after`; `staff_id` keeps those this person makes, hosts or monitors."""
+        """Read newest first, ids below `after`; `staff_id` keeps those this person makes, hosts or monitors.
+
+        `only_id` keeps that one.
+        """
 
     async def edit(self, broadcast: Broadcast, draft: Draft, now: datetime) -> None:
         """Replace what its maker wrote and go back to draft. Raises VersionStale or UnknownPerson."""

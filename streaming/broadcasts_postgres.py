@@ -52,17 +52,25 @@ class PostgresBroadcasts:
         return {row["broadcast_id"]: State(row["state"]) for row in rows}
 
     async def list(
-        self, *, states: frozenset[State] | None, staff_id: str | None, after: str | None, limit: int
+        self,
+        *,
+        states: frozenset[State] | None,
+        staff_id: str | None,
+        only_id: str | None = None,
+        after: str | None,
+        limit: int,
     ) -> list[Broadcast]:
         """Read newest first: on-air shows, then the rest by id."""
         rows = await self._pool.fetch(
             f"{_SELECT} WHERE ($1::text[] IS NULL OR b.state = ANY($1)) "
             "AND ($2::text IS NULL OR $2 IN (b.maker_id, b.host_id, b.monitor_id)) "
-            "AND ($3::text IS NULL OR b.broadcast_id < $3) ORDER BY b.broadcast_id DESC LIMIT $4",
+            "AND ($3::text IS NULL OR b.broadcast_id < $3) AND ($5::text IS NULL OR b.broadcast_id = $5) "
+            "ORDER BY b.broadcast_id DESC LIMIT $4",
             None if states is None else sorted(states),
             staff_id,
             after,
             limit,
+            only_id,
             timeout=_TIMEOUT_S,
         )
         return [_broadcast(row) for row in rows]

@@ -19,6 +19,10 @@ class Principal:
     expires_at_s: int
     broadcast_id: str | None = None
 
+    def covers(self, broadcast_id: str) -> bool:
+        """Say whether this token is good for that broadcast, as far as its scope goes."""
+        return self.broadcast_id in (None, broadcast_id)
+
     @property
     def is_staff(self) -> bool:
         """Staff see held comments and unapproved products."""

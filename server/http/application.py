@@ -5,13 +5,18 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from server.auth.tokens import Tokens
+from server.http.body import LARGE_BYTES
 from server.http.middleware import Mapper, middlewares
+from server.http.scope import Places
 
-_BODY_BYTES = 256 * 1024
 
+def build(
+    routes: Iterable[web.RouteDef], tokens: Tokens, mappers: tuple[Mapper, ...], places: Places | None = None
+) -> web.Application:
+    """Put routes behind the middlewares; `mappers` turn the packages' errors into answers.
 
-def build(routes: Iterable[web.RouteDef], tokens: Tokens, mappers: tuple[Mapper, ...]) -> web.Application:
-    """Put routes behind the middlewares; `mappers` turn the packages' errors into answers."""
-    application = web.Application(middlewares=middlewares(tokens, mappers), client_max_size=_BODY_BYTES)
+    `places` comes with the sale's routes: it says to which broadcast an order belongs.
+    """
+    application = web.Application(middlewares=middlewares(tokens, mappers, places), client_max_size=LARGE_BYTES)
     application.add_routes(list(routes))
     return application

@@ -1,5 +1,6 @@
-"""JSON bodies in and out, strictly typed by msgspec."""
+"""Bodies in, within a size and a time, and JSON out, strictly typed by msgspec. The one place that reads a body."""
 
+import asyncio
 from typing import Any, TypeVar
 
 import msgspec
@@ -8,14 +9,39 @@ from aiohttp import web
 from server.http.errors import ApiError
 
 T = TypeVar("T")
+BODY_S = web.AppKey("body_s", float)  # how long a body may take to come; an application may set it
+_BODY_S = 10.0
+SMALL_BYTES = 16 * 1024
+LARGE_BYTES = 256 * 1024  # products, with the text of their documents
 
 
-async def read_json(request: web.Request, kind: type[T]) -> T:
-    """Decode the body into `kind`; raises ApiError 400 `bad_json`, 413 `too_large` or 422 `bad_field`."""
+async def read_bytes(request: web.Request, most: int = SMALL_BYTES) -> bytes:
+    """Read the body; raises ApiError 413 `too_large` over `most` bytes, 408 `body_too_slow`.
+
+    It may be read again: the first reading is kept with the request.
+    """
+    if (request.content_length or 0) > most:
+        raise _too_large(most)
+    within_s = request.config_dict.get(BODY_S, _BODY_S)
     try:
-        body = await request.read()
+        async with asyncio.timeout(within_s):
+            body = await request.read()
     except web.HTTPRequestEntityTooLarge:
-        raise ApiError(413, "too_large", "the body is larger than this server reads") from None
+        raise _too_large(most) from None
+    except TimeoutError:
+        raise ApiError(408, "body_too_slow", f"the body did not come within {within_s:g} s") from None
+    if len(body) > most:
+        raise _too_large(most)
+    return body
+
+
+def _too_large(most: int) -> ApiError:
+    return ApiError(413, "too_large", f"the body must be within {most} bytes")
+
+
+async def read_json(request: web.Request, kind: type[T], *, most: int = SMALL_BYTES) -> T:
+    """Decode the body into `kind`; raises ApiError 400 `bad_json`, 422 `bad_field`, and as `read_bytes` does."""
+    body = await read_bytes(request, most)
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from server.auth.permissions import PRINCIPAL
 from server.auth.tokens import TokenError, Tokens
+from server.http import scope
 from server.http.errors import ApiError, problem
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -52,7 +53,7 @@ def api_error(error: Exception, mappers: tuple[Mapper, ...]) -> ApiError | None:
     return None
 
 
-def middlewares(tokens: Tokens, mappers: tuple[Mapper, ...]) -> list[Any]:
+def middlewares(tokens: Tokens, mappers: tuple[Mapper, ...], places: scope.Places | None) -> list[Any]:
     """Build the chain, outermost first."""
 
     @web.middleware
@@ -90,6 +91,7 @@ def middlewares(tokens: Tokens, mappers: tuple[Mapper, ...]) -> list[Any]:
                 request[PRINCIPAL] = tokens.verify(token, now_s=time.time())
             except TokenError as error:
                 raise ApiError(401, error.code, "sign in again") from None
+            await scope.hold(request, request[PRINCIPAL], places)
         return await handler(request)
 
     return [answer_errors, know_who_asks]

@@ -15,7 +15,7 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 _ANY_ROUTE = {500: "internal", 503: "unavailable"}
 _BAD_TOKEN = {401: "bad_token token_expired"}  # a token that is sent is read, also where none is needed
 _SIGNED_IN = {401: "unauthenticated", 403: "forbidden"}
-_WITH_BODY = {400: "bad_json", 413: "too_large", 422: "bad_field"}
+_WITH_BODY = {400: "bad_json", 408: "body_too_slow", 413: "too_large", 422: "bad_field"}
 _KEYED = {400: "missing_idempotency_key bad_idempotency_key"}
 
 

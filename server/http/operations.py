@@ -1,7 +1,7 @@
 """What every route under /api/v1 takes, answers and refuses: the table that the OpenAPI document is made of. Pure."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from commerce.applause import PointsView
 from commerce.product import CardContent
@@ -31,12 +31,19 @@ _PURCHASE = {
 }
 
 
+Tie = Literal["path", "body", "acknowledgement", "order", "listed", "own", "none"]
+
+
 @dataclass(frozen=True)
 class Operation:
     """One route. `answer` is the type of the 2xx body (None: no body, dict: rendered without a type of its own).
 
     `refusals` maps a status to its codes, separated by blanks; what every route of the same kind refuses
     (no session, bad JSON, a store that is away) is added when the document is made.
+
+    `tie` says by what a request is tied to one broadcast (server/http/scope.py): the id in its `path` or `body`, the
+    `acknowledgement` that its body names, the `order` in its path; `listed`: the list is narrowed to it; `own`: it is
+    of the person alone; `none`: it is the bank's, and not for a token that is limited to one broadcast.
     """
 
     method: str
@@ -52,9 +59,14 @@ class Operation:
     public: bool = False
     media_type: str = "application/json"
     refusals: tuple[tuple[int, str], ...] = ()
+    tie: Tie = "none"
 
 
 def _op(method: str, path: str, summary: str, refusals: dict[int, str] | None = None, **more: Any) -> Operation:
+    if path.startswith(_BROADCAST):
+        more["tie"] = "path"
+    elif path.startswith(_ORDER):
+        more["tie"] = "order"
     return Operation(method, path, summary, refusals=tuple((refusals or {}).items()), **more)
 
 
@@ -91,8 +103,8 @@ _CARD = {
 }
 
 _SESSIONS = (
-    _op("GET", "/api/v1/openapi.json", "This document", public=True),
-    _op("GET", "/api/v1/config", "Where the gateway is", public=True),
+    _op("GET", "/api/v1/openapi.json", "This document", public=True, tie="own"),
+    _op("GET", "/api/v1/config", "Where the gateway is", public=True, tie="own"),
     _op(
         "POST",
         "/api/v1/sessions",
@@ -103,9 +115,17 @@ _SESSIONS = (
         answer=SessionView,
         status=201,
         public=True,
+        tie="own",
     ),
-    _op("POST", "/api/v1/sessions/refresh", "A new token of the same person", answer=SessionView, status=201),
-    _op("GET", "/api/v1/me", "Who I am", answer=AccountView),
+    _op(
+        "POST",
+        "/api/v1/sessions/refresh",
+        "A new token of the same person, for the same broadcast if it was for one",
+        answer=SessionView,
+        status=201,
+        tie="own",
+    ),
+    _op("GET", "/api/v1/me", "Who I am", answer=AccountView, tie="own"),
     _op(
         "POST",
         "/api/v1/identity-proofs",
@@ -114,11 +134,12 @@ _SESSIONS = (
         body=Password,
         example={"password": "…"},
         status=201,
+        tie="own",
     ),
-    _op("GET", "/api/v1/points", "Own applause points", answer=PointsView),
+    _op("GET", "/api/v1/points", "Own applause points", answer=PointsView, tie="own"),
 )
 _BROADCASTS = (
-    _op("GET", "/api/v1/broadcasts", "List", {422: "bad_field"}, query=("state", "mine", *_PAGE)),
+    _op("GET", "/api/v1/broadcasts", "List", {422: "bad_field"}, query=("state", "mine", *_PAGE), tie="listed"),
     _op(
         "POST",
         "/api/v1/broadcasts",
@@ -213,6 +234,7 @@ _CATALOGUE = (
         {404: "no_such_document"},
         answer=str,
         media_type="text/plain",
+        tie="own",  # read before buying, in whichever broadcast
     ),
     _op("GET", _BROADCAST + "/card", "The card on stage", {404: "no_such_broadcast no_card"}),
     _op(
@@ -255,6 +277,7 @@ _PURCHASES = (
         body=NewAcknowledgement,
         example=_READING,
         status=201,
+        tie="body",
     ),
     _op(
         "POST",
@@ -266,8 +289,9 @@ _PURCHASES = (
         answer=OrderView,
         status=201,
         keyed=True,
+        tie="acknowledgement",
     ),
-    _op("GET", "/api/v1/orders", "Own orders", {422: "bad_field"}, query=("limit", "before", "open")),
+    _op("GET", "/api/v1/orders", "Own orders", {422: "bad_field"}, query=("limit", "before", "open"), tie="listed"),
     _op("GET", _ORDER, "One's own order", {404: "no_such_order"}, answer=OrderView),
     _op(
         "POST",

@@ -99,7 +99,13 @@ def routes(service: CommerceService, proofs: Proofs) -> list[web.RouteDef]:
     async def own(request: web.Request) -> web.Response:
         who = require(request, "order.read")
         before, open_only = page_start(request, "before", "or"), flag(request, "open")
-        found = await service.sale.own(who.account_id, before=before, limit=page_size(request), open_only=open_only)
+        found = await service.sale.own(
+            who.account_id,
+            before=before,
+            limit=page_size(request),
+            open_only=open_only,
+            broadcast_id=who.broadcast_id,
+        )
         return json_response({"orders": found})
 
     return [

@@ -8,7 +8,7 @@ from aiohttp import web
 from commerce.product import CardContent
 from commerce.service import CommerceService
 from server.auth.permissions import require
-from server.http.body import json_response, read_json
+from server.http.body import LARGE_BYTES, json_response, read_json
 from server.http.query import page_size, page_start, path_id
 
 _BASE = "/api/v1/products"
@@ -41,14 +41,14 @@ def routes(service: CommerceService) -> list[web.RouteDef]:
 
     async def create(request: web.Request) -> web.Response:
         who = require(request, "product.make")
-        content = await read_json(request, CardContent)
+        content = await read_json(request, CardContent, most=LARGE_BYTES)
         product = await service.products.create(content, who.account_id)
         location = f"{_BASE}/{product['product_id']}"
         return json_response(product, status=201, headers={"Location": location})
 
     async def edit(request: web.Request) -> web.Response:
         who = require(request, "product.make")
-        changes = await read_json(request, dict[str, Any])
+        changes = await read_json(request, dict[str, Any], most=LARGE_BYTES)
         return json_response(await service.products.edit(_product_id(request), changes, who.account_id))
 
     async def move(request: web.Request) -> web.Response:

@@ -6,13 +6,13 @@ application/problem+json (RFC 9457) with the stable `code`; codes become statuse
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aiohttp import web
 
+from server.http.body import read_bytes
 from server.http.errors import ApiError, problem
 from streaming.engine import MediaEngine
 from streaming.errors import StreamingError, UnknownResource
@@ -21,7 +21,6 @@ from streaming.sdp_fragment import parse_fragment
 
 MAX_BODY_BYTES = 64 * 1024
 """Chrome's offers have 5 to 8 KB."""
-BODY_TIMEOUT_S = 10.0
 SDP_TYPE = "application/sdp"
 FRAGMENT_TYPE = "application/trickle-ice-sdpfrag"
 
@@ -205,24 +204,10 @@ def _bearer(request: web.Request) -> str:
 async def _body(request: web.Request, content_type: str) -> str:
     if request.content_type != content_type:
         raise SignallingRefused(415, "unsupported_media_type", f"the body must be {content_type}")
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise SignallingRefused(413, "body_too_large", f"the body must be within {MAX_BODY_BYTES} bytes")
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return (await _read(request)).decode()
-    except TimeoutError:
-        raise SignallingRefused(408, "body_too_slow", f"the body did not come within {BODY_TIMEOUT_S:g} s") from None
+        return (await read_bytes(request, MAX_BODY_BYTES)).decode()
     except UnicodeDecodeError:
         raise SignallingRefused(400, "bad_sdp", "the body is not UTF-8") from None
-
-
-async def _read(request: web.Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.content.iter_chunked(16 * 1024):
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise SignallingRefused(413, "body_too_large", f"the body must be within {MAX_BODY_BYTES} bytes")
-    return bytes(body)
 
 
 def _options(allow: str, more: dict[str, str]) -> web.Response:

@@ -88,6 +88,6 @@ async def open_shop(pool: asyncpg.Pool, settings: CommerceSettings | None = None
     await seed_people(pool)
     passwords = Passwords(threads=1)
     routes += identity.routes(AccountStore(pool), passwords, PROOFS)
-    async with TestClient(TestServer(build(routes, TOKENS, (commerce_error,)))) as client:
+    async with TestClient(TestServer(build(routes, TOKENS, (commerce_error,), bank.service.places))) as client:
         yield Shop(client, bank)
     passwords.close()

@@ -216,7 +216,7 @@ async def test_a_token_of_one_broadcast_opens_no_other(api: Api) -> None:
     async with api.client.get(f"{BASE}/{mine}", headers=session("host", broadcast_id=mine)) as response:
         assert response.status == 200
     async with api.client.get(f"{BASE}/{other}", headers=session("host", broadcast_id=mine)) as response:
-        assert response.status == 404
+        assert response.status == 403
 
 
 async def test_an_encoder_token_is_for_one_broadcast_and_ends_when_revoked(api: Api) -> None:

@@ -1,5 +1,6 @@
 """Every cell of the one permission table, asked of the whole application over HTTP."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from server.app import Parts
 from server.auth.permissions import PERMISSIONS, allowed
 from server.auth.principal import ROLES
+from server.http.operations import OPERATIONS
 from server.settings import load_settings
 from tests.server.people import TOKENS, seed_people, session
 
@@ -45,6 +47,19 @@ CALLS: dict[str, tuple[str, str, Any]] = {
     "moderation.read": ("GET", f"{B}/moderation", None),
     "talk.read": ("GET", f"{B}/questions", None),
 }
+# The other operations, each of which shares one of those permissions.
+MORE_CALLS: tuple[tuple[str, str, str, Any], ...] = (
+    ("account.read", "POST", "/api/v1/sessions/refresh", None),
+    ("order.submit", "POST", "/api/v1/identity-proofs", {"password": ""}),
+    ("order.submit", "POST", "/api/v1/orders/or_none/extend", None),
+    ("order.read", "GET", "/api/v1/orders/or_none", None),
+    ("product.read", "GET", "/api/v1/products/pr_none", None),
+    ("product.make", "POST", "/api/v1/products", {}),
+    ("product.make", "POST", "/api/v1/products/pr_none/moves", {"move": "submit"}),
+    ("product.check", "POST", "/api/v1/products/pr_none/moves", {"move": "reject"}),
+    ("talk.read", "GET", f"{B}/polls", None),
+)
+ALL_CALLS = (*((name, *call) for name, call in CALLS.items()), *MORE_CALLS)
 # Media is asked at signalling, with the broadcast's own rules: tests/server/test_media_gate.py walks those two.
 ELSEWHERE = {"media.publish", "media.view"}
 PEOPLE = dict(zip(ROLES, ("viewer", "host", "guest", "monitor", "checker", "operator"), strict=True))
@@ -69,9 +84,16 @@ def test_every_permission_is_walked() -> None:
     assert set(CALLS) | ELSEWHERE == set(PERMISSIONS)
 
 
+def test_every_operation_is_walked() -> None:
+    called = [(method, path.partition("?")[0]) for _, method, path, _ in ALL_CALLS]
+    for one in OPERATIONS:
+        pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", one.path))
+        assert one.public or any(method == one.method and pattern.fullmatch(path) for method, path in called), one
+
+
 async def test_every_cell_of_the_table_holds_over_http(client: TestClient[Any, Any]) -> None:
     wrong = []
-    for permission, (method, path, body) in CALLS.items():
+    for permission, method, path, body in ALL_CALLS:
         for role in ROLES:
             headers = {**session(PEOPLE[role]), "Idempotency-Key": "k1"}
             async with client.request(method, path, json=body, headers=headers) as response:
@@ -82,7 +104,7 @@ async def test_every_cell_of_the_table_holds_over_http(client: TestClient[Any, A
 
 
 async def test_nothing_is_given_without_a_session(client: TestClient[Any, Any]) -> None:
-    for method, path, body in CALLS.values():
+    for _, method, path, body in ALL_CALLS:
         async with client.request(method, path, json=body) as response:
             assert response.status == 401, path
             assert response.content_type == "application/problem+json"

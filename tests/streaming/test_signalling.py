@@ -86,7 +86,7 @@ async def test_other_methods_are_not_allowed_on_an_endpoint(method: str) -> None
         (VIEWER, ANNA | SDP, 400, "bad_sdp"),
         (PUBLISHER.replace("VP8/", "VPX/").replace("H264/", "H999/").replace("opus/", "what/"), ANNA | SDP, 406,
          "no_usable_codec"),
-        ("x" * (MAX_BODY_BYTES + 1), ANNA | SDP, 413, "body_too_large"),
+        ("x" * (MAX_BODY_BYTES + 1), ANNA | SDP, 413, "too_large"),
     ],
 )  # fmt: skip
 async def test_a_publishers_mistakes_have_a_status_and_a_code(
