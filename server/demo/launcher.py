@@ -76,6 +76,7 @@ def run_demo(options: DemoOptions) -> None:
             http_port=options.port,
             gateway_port=options.port + 1,
             media_port=options.port + 2,
+            admin_port=0,
             media_advertised_ip=address,
             recording_dir=places.data / "recordings",
             demo=True,

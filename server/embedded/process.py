@@ -31,7 +31,7 @@ def service_user() -> str | None:
     raise EmbeddedError("running as root and neither user 'postgres' nor 'nobody' exists: run as an ordinary user")
 
 
-def _die_with_parent(parent_pid: int, death_signal: int) -> Callable[[], None]:
+def die_with_parent(parent_pid: int, death_signal: int) -> Callable[[], None]:
     """Build the hook that runs in the child between fork and exec, after any change of user.
 
     A change of user clears the death signal, so it is set last; the parent may already be gone by
@@ -73,7 +73,7 @@ def spawn(
             group=pwd.getpwnam(user).pw_gid if user else None,
             extra_groups=[] if user else None,
             process_group=0,
-            preexec_fn=_die_with_parent(os.getpid(), death_signal),
+            preexec_fn=die_with_parent(os.getpid(), death_signal),
         )
     finally:
         if out is not None:

@@ -19,6 +19,7 @@ from server.gateway.participant import Participant
 from server.gateway.pulse import SLICE, Pulse
 from server.gateway.raw_connection import RawConnection
 from server.gateway.services import GatewayPorts, make_services
+from server.listening import listen
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class Gateway:
         origins = [Origin(origin) for origin in options.allowed_origins]
         self._server = await serve(
             self._handle,
-            sock=self._listening or self._bind(),
+            sock=self._listening or listen(options.host, options.port, send_buffer_bytes=options.send_buffer_bytes),
             # Native apps send no Origin; the check is against other sites' pages in a browser.
             origins=[*origins, None] if origins else None,
             subprotocols=[SUBPROTOCOL],
@@ -89,13 +90,6 @@ class Gateway:
             ),
         )
         self._ticking = asyncio.create_task(self._pulse.run())
-
-    def _bind(self) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self.options.host else socket.AF_INET
-        listening = socket.create_server((self.options.host, self.options.port), family=family, backlog=1_024)
-        # Accepted sockets inherit it; the kernel's own bound would let a peer that never reads cost megabytes.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.options.send_buffer_bytes)
-        return listening
 
     async def _handle(self, connection: ServerConnection) -> None:
         assert isinstance(connection, RawConnection)

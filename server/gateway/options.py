@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from chat.rooms import RoomTimes
 from chat.session import SessionLimits
 from server.gateway.addresses import AddressLimits
+from server.gateway.limits import SEND_BUFFER_BYTES
 from server.gateway.raw_connection import WriteLimits
 
 
@@ -25,7 +26,7 @@ class GatewayOptions:
     # A peer that is gone without a word is found within twice this.
     ping_s: float = 15.0
     port_timeout_s: float = 10.0
-    send_buffer_bytes: int = 128 * 1024
+    send_buffer_bytes: int = SEND_BUFFER_BYTES
     write_limit_bytes: int = 32 * 1024
     addresses: AddressLimits = field(default_factory=AddressLimits)
     write: WriteLimits = field(default_factory=WriteLimits)

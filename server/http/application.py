@@ -6,17 +6,23 @@ from aiohttp import web
 
 from server.auth.tokens import Tokens
 from server.http.body import LARGE_BYTES
+from server.http.health import Phase
 from server.http.middleware import Mapper, middlewares
 from server.http.scope import Places
 
 
 def build(
-    routes: Iterable[web.RouteDef], tokens: Tokens, mappers: tuple[Mapper, ...], places: Places | None = None
+    routes: Iterable[web.RouteDef],
+    tokens: Tokens,
+    mappers: tuple[Mapper, ...],
+    places: Places | None = None,
+    phase: Phase | None = None,
 ) -> web.Application:
     """Put routes behind the middlewares; `mappers` turn the packages' errors into answers.
 
     `places` comes with the sale's routes: it says to which broadcast an order belongs.
     """
-    application = web.Application(middlewares=middlewares(tokens, mappers, places), client_max_size=LARGE_BYTES)
+    chain = middlewares(tokens, mappers, places, phase or Phase())
+    application = web.Application(middlewares=chain, client_max_size=LARGE_BYTES)
     application.add_routes(list(routes))
     return application

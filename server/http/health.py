@@ -2,40 +2,57 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from server.http.body import json_response
 
-Probe = Callable[[], Awaitable[None]]
+Probe = Callable[[], Awaitable[str | None]]
+"""Raises when its part is not there; may return what an operator should know of a part that is."""
 _PROBE_TIMEOUT_S = 2
 
 
-def routes(probes: dict[str, Probe], registry: CollectorRegistry) -> list[web.RouteDef]:
-    """`/healthz` asks nobody; `/readyz` asks each probe, which raises when its part is not there; `/metrics`."""
+@dataclass
+class Phase:
+    """Where the process is in its life; only one that serves is ready."""
+
+    now: Literal["starting", "serving", "draining"] = "serving"
+
+
+def routes(probes: dict[str, Probe], phase: Phase) -> list[web.RouteDef]:
+    """`/healthz` asks nobody; `/readyz` asks each probe, all at once and for two seconds at most."""
 
     async def healthz(request: web.Request) -> web.Response:
         return json_response({"status": "alive"})
 
     async def readyz(request: web.Request) -> web.Response:
         answers = await asyncio.gather(*(_ask(probe) for probe in probes.values()))
-        parts = dict(zip(probes, answers, strict=True))
-        ready = all(answer == "ok" for answer in answers)
+        parts = {name: said for name, (_, said) in zip(probes, answers, strict=True)}
+        if phase.now != "serving":
+            parts["process"] = phase.now
+        ready = phase.now == "serving" and all(well for well, _ in answers)
         return json_response({"ready": ready, "parts": parts}, status=200 if ready else 503)
+
+    return [web.get("/healthz", healthz), web.get("/readyz", readyz)]
+
+
+def metrics_route(registry: CollectorRegistry) -> web.RouteDef:
+    """`/metrics`, for Prometheus; on the admin port, as it tells more than the public should know."""
 
     async def metrics(request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    return [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
+    return web.get("/metrics", metrics)
 
 
-async def _ask(probe: Probe) -> str:
+async def _ask(probe: Probe) -> tuple[bool, str]:
     try:
         async with asyncio.timeout(_PROBE_TIMEOUT_S):
-            await probe()
+            return True, await probe() or "ok"
     except TimeoutError:
-        return f"no answer in {_PROBE_TIMEOUT_S} s"
+        return False, f"no answer in {_PROBE_TIMEOUT_S} s"
     except Exception as error:  # whatever a store's client raises means that the part is not there
-        return type(error).__name__  # never its text: that may hold an address or a password
-    return "ok"
+        return False, type(error).__name__  # never its text: that may hold an address or a password

@@ -14,6 +14,7 @@ from server.auth.permissions import PRINCIPAL
 from server.auth.tokens import TokenError, Tokens
 from server.http import scope
 from server.http.errors import ApiError, problem
+from server.http.health import Phase
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Mapper = Callable[[Exception], ApiError | None]
@@ -53,7 +54,7 @@ def api_error(error: Exception, mappers: tuple[Mapper, ...]) -> ApiError | None:
     return None
 
 
-def middlewares(tokens: Tokens, mappers: tuple[Mapper, ...], places: scope.Places | None) -> list[Any]:
+def middlewares(tokens: Tokens, mappers: tuple[Mapper, ...], places: scope.Places | None, phase: Phase) -> list[Any]:
     """Build the chain, outermost first."""
 
     @web.middleware
@@ -72,6 +73,8 @@ def middlewares(tokens: Tokens, mappers: tuple[Mapper, ...], places: scope.Place
             if isinstance(error, web.HTTPMethodNotAllowed):
                 response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
         response.headers["X-Request-Id"] = request_id
+        if phase.now == "draining" and not response.prepared:
+            response.force_close()  # the client's next request comes by a connection to another process
         for name, value in _SAFETY.items():
             response.headers.setdefault(name, value)
         log.debug(

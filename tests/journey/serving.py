@@ -24,6 +24,8 @@ class Server:
 
     port: int
     process: asyncio.subprocess.Process
+    admin_port: int = 0
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def base(self) -> str:
@@ -45,7 +47,27 @@ async def serving(
 ) -> AsyncIterator[Server]:
     """Start `serve`, wait until it is ready, and end it unless the test has."""
     port = port or free_port()
-    environment = {
+    environment = serve_environment(database_url, redis_url, port, **settings)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "server", "serve", cwd=ROOT, env=environment)
+    server = Server(port, process)
+    try:
+        await until_ready(server)
+        yield server
+    finally:
+        await end(server)
+
+
+async def end(server: Server) -> None:
+    """SIGTERM, and wait."""
+    if server.process.returncode is None:
+        server.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE_S):
+            await server.process.wait()
+
+
+def serve_environment(database_url: str, redis_url: str, port: int, **settings: str) -> dict[str, str]:
+    """What an operator would set."""
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith("WEALTHCAST_")},
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
@@ -55,19 +77,10 @@ async def serving(
         "WEALTHCAST_HTTP_PORT": str(port),
         "WEALTHCAST_GATEWAY_PORT": str(port + 1),
         "WEALTHCAST_MEDIA_PORT": str(port + 2),
+        "WEALTHCAST_ADMIN_PORT": "0",
         "WEALTHCAST_MINIMUM_DWELL_MS": "0",
         **{f"WEALTHCAST_{name.upper()}": value for name, value in settings.items()},
     }
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "server", "serve", cwd=ROOT, env=environment)
-    server = Server(port, process)
-    try:
-        await until_ready(server)
-        yield server
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(PATIENCE_S):
-                await process.wait()
 
 
 async def until_ready(server: Server) -> None:

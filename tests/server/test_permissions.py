@@ -1,5 +1,6 @@
 """Every cell of the one permission table, asked of the whole application over HTTP."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -7,13 +8,15 @@ from typing import Any
 import asyncpg
 import pytest
 import redis.asyncio
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from server.app import Parts
 from server.auth.permissions import PERMISSIONS, allowed
 from server.auth.principal import ROLES
+from server.http import health
 from server.http.operations import OPERATIONS
-from server.settings import load_settings
+from server.settings import Settings, load_settings
 from tests.server.people import TOKENS, seed_people, session
 
 B = "/api/v1/broadcasts/bc_none"
@@ -65,16 +68,19 @@ ELSEWHERE = {"media.publish", "media.view"}
 PEOPLE = dict(zip(ROLES, ("viewer", "host", "guest", "monitor", "checker", "operator"), strict=True))
 
 
-@pytest.fixture
-async def client(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> AsyncIterator[TestClient[Any, Any]]:
-    await seed_people(pool)
-    settings = load_settings(
+def settings() -> Settings:
+    return load_settings(
         database_url="postgres://unused",
         redis_url="redis://unused",
         jwt_secret=TOKENS.secret,
         roles=("api", "commerce"),
     )
-    parts = Parts(settings, pool, redis_client)
+
+
+@pytest.fixture
+async def client(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> AsyncIterator[TestClient[Any, Any]]:
+    await seed_people(pool)
+    parts = Parts(settings(), pool, redis_client)
     async with TestClient(TestServer(parts.http())) as client:
         yield client
     parts.passwords.close()
@@ -130,5 +136,53 @@ async def test_health_and_readiness_say_what_is_there(client: TestClient[Any, An
     async with client.get("/readyz") as response:
         assert response.status == 503
         assert (await response.json())["parts"]["migrations"] == "MigrationsPending"
+
+
+async def test_metrics_are_on_the_admin_port_and_not_public(
+    client: TestClient[Any, Any], pool: asyncpg.Pool, redis_client: redis.asyncio.Redis
+) -> None:
     async with client.get("/metrics") as response:
+        assert response.status == 404
+    parts = Parts(settings(), pool, redis_client)
+    async with TestClient(TestServer(parts.admin())) as admin, admin.get("/metrics") as response:
         assert "process_cpu_seconds_total" in await response.text()
+    parts.passwords.close()
+
+
+async def test_a_database_ahead_by_what_was_added_is_served_and_one_that_took_something_away_is_not(
+    client: TestClient[Any, Any], pool: asyncpg.Pool
+) -> None:
+    await pool.execute("INSERT INTO schema_migrations (version) VALUES ('20990101000000')")
+    async with client.get("/readyz") as response:
+        assert response.status == 200
+        assert (await response.json())["parts"]["migrations"] == "ok, the database is ahead by 1"
+    await pool.execute("UPDATE schema_floor SET version = '20990101000000'")
+    async with client.get("/readyz") as response:
+        assert response.status == 503
+        assert (await response.json())["parts"]["migrations"] == "SchemaTooNew"
+
+
+async def test_who_starts_or_drains_is_alive_and_not_ready(
+    pool: asyncpg.Pool, redis_client: redis.asyncio.Redis
+) -> None:
+    parts = Parts(settings(), pool, redis_client)
+    async with TestClient(TestServer(parts.http())) as client:
+        parts.phase.now = "draining"
+        async with client.get("/healthz") as response:
+            assert response.status == 200
+            assert response.headers["Connection"] == "close"
+        async with client.get("/readyz") as response:
+            assert response.status == 503
+            assert (await response.json())["parts"]["process"] == "draining"
+    parts.passwords.close()
+
+
+async def test_a_store_that_never_answers_keeps_no_probe_waiting() -> None:
+    async def silent() -> None:
+        await asyncio.Event().wait()
+
+    application = web.Application()
+    application.add_routes(health.routes({"store": silent, "other": silent}, health.Phase()))
+    async with TestClient(TestServer(application)) as asking, asyncio.timeout(20), asking.get("/readyz") as response:
+        assert response.status == 503
+        assert (await response.json())["parts"] == {"store": "no answer in 2 s", "other": "no answer in 2 s"}
