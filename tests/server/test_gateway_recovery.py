@@ -4,11 +4,12 @@ import asyncio
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 import redis.asyncio
 
 from chat.broker_redis import RedisBroker
-from chat.envelope import seal
+from chat.envelope import Sealed, seal
 from chat.events import Author, CardPulled, CommentPosted, TipGiven
 from tests.chat.fakes import BROADCAST
 from tests.server.gateway_rig import Client, Event, Rig, connected, joined
@@ -49,6 +50,38 @@ async def test_one_who_returns_to_another_gateway_gets_what_was_missed_and_no_sn
             pulled = [event["product_id"] for event in again.events if event["type"] == "card_pulled"]
             assert pulled == [f"pr_{number}" for number in range(5)]
             assert {"state", "likes", "presence"} <= {event["type"] for event in again.events}
+
+
+async def test_what_the_next_version_says_disturbs_neither_this_gateway_nor_its_offsets(rig: Rig) -> None:
+    """Side by side in an upgrade: unknown events and fields are passed on, unreadable envelopes dropped."""
+
+    def of_the_next_version(**envelope: object) -> Sealed:
+        told = {"to": None, "audience": "all", "event": {"type": "hologram_shown", "depth": 3}, "importance": "must"}
+        return Sealed(msgspec.json.encode({**told, **envelope}))
+
+    broker = RedisBroker(rig.redis)
+    async with rig.gateway() as here, rig.gateway() as there:
+        async with joined(rig, here, ("ac_a", "viewer"), ("ac_b", "viewer")) as (a, b):
+            where = reached(a)
+            await broker.publish(BROADCAST, of_the_next_version(trace="unknown field"))
+            await broker.publish(BROADCAST, of_the_next_version(audience="of a kind unknown here"))
+            await broker.publish(BROADCAST, of_the_next_version(event=["not", "an", "object"]))
+            await broker.publish(BROADCAST, seal(CardPulled("pr_known", "x")))
+            for client in (a, b):
+                await client.next_of("card_pulled")
+                await client.next_of("position")
+                assert reached(client)["offset"] == where["offset"] + 4
+                assert [event for event in client.events if event["type"] == "hologram_shown"] == [
+                    {"type": "hologram_shown", "depth": 3}
+                ]
+                assert not any(event.get("lost") for event in client.events)
+        for gateway in (here, there):
+            async with connected(gateway) as again:
+                welcome = await come_back(rig, again, where)
+                assert (welcome["recovered"], welcome["offset"]) == (True, where["offset"] + 4)
+                await again.next_of("position")
+                types = [event["type"] for event in again.events]
+                assert (types.count("hologram_shown"), types.count("card_pulled")) == (1, 1)
 
 
 @pytest.mark.parametrize("nonsense", [{"offset": -5}, {"offset": 10**15}, {"epoch": "of another time"}])
