@@ -113,6 +113,40 @@ _CHECKS: dict[str, str] = {
            <> (a.customer_id, a.product_id, a.card_version, a.broadcast_id)""",
     "receipt_missing": """
         SELECT order_id, format('%s without a receipt', state) FROM orders WHERE state = ANY($2) AND receipt IS NULL""",
+    "evidence_without_move": """
+        SELECT e.evidence_id, format('order %s has no step %s to %s', e.order_id, e.step, e.outcome)
+        FROM sale_evidence e LEFT JOIN order_history h USING (order_id, step)
+        WHERE h.to_state IS DISTINCT FROM CASE e.outcome WHEN 'refused' THEN 'reserved' ELSE e.outcome END""",
+    "move_without_evidence": """
+        SELECT h.order_id, format('step %s, %s to %s, has no record', h.step, h.from_state, h.to_state)
+        FROM order_history h LEFT JOIN sale_evidence e USING (order_id, step)
+        LEFT JOIN evidence_exempt x USING (order_id, step)
+        WHERE e.evidence_id IS NULL AND x.order_id IS NULL AND h.to_state <> h.from_state AND (
+            h.to_state IN ('accepted', 'rejected', 'confirmed', 'partially_confirmed', 'confirm_failed', 'refunded')
+            OR (h.from_state, h.to_state) IN (('submitted', 'reserved'), ('accepted', 'cancelled')))""",
+    "evidence_hash_differs": """
+        SELECT evidence_id, 'its record is not what was hashed' FROM sale_evidence
+        WHERE record_sha256 <> sha256(record)""",
+    "evidence_missing": """
+        SELECT l.evidence_id, format('link %s stands for a record that is gone', l.position)
+        FROM evidence_links l LEFT JOIN sale_evidence e USING (evidence_id) WHERE e.evidence_id IS NULL""",
+    "evidence_not_as_linked": """
+        SELECT l.evidence_id, format('link %s was made of another record', l.position)
+        FROM evidence_links l JOIN sale_evidence e USING (evidence_id) WHERE l.record_sha256 <> e.record_sha256""",
+    "evidence_out_of_chain": """
+        SELECT e.evidence_id, 'neither linked nor waiting to be' FROM sale_evidence e
+        WHERE NOT EXISTS (SELECT 1 FROM evidence_links l WHERE l.evidence_id = e.evidence_id)
+          AND NOT EXISTS (SELECT 1 FROM evidence_unlinked u WHERE u.evidence_id = e.evidence_id)""",
+    "chain_broken": """
+        SELECT 'link ' || position, CASE WHEN position <> before + 1 THEN 'the link before is missing'
+                                         ELSE 'it does not follow from the link before' END
+        FROM (
+            SELECT *, coalesce(lag(position) OVER chain, 0) AS before,
+                   coalesce(lag(link_sha256) OVER chain, decode(repeat('00', 32), 'hex')) AS previous
+            FROM evidence_links WINDOW chain AS (ORDER BY position)
+        ) l WHERE position <> before + 1 OR link_sha256 <> sha256(
+            previous || convert_to(format('%s %s %s ', position, to_char(day, 'YYYY-MM-DD'), evidence_id), 'UTF8')
+            || record_sha256)""",
     "key_unanswered": """
         SELECT format('%s %s %s', customer_id, operation, key), 'committed without an answer'
         FROM idempotency_keys WHERE answer IS NULL""",

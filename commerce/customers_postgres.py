@@ -1,47 +1,60 @@
 """Customers and what they acknowledged, in Postgres. Does I/O inside the caller's transaction."""
 
-from datetime import datetime
+from dataclasses import fields
+from datetime import date, datetime
 from typing import Any
 
+import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
+from commerce.envelopes import Envelopes
 from commerce.money import Money
 from commerce.product import CardVersion
-from commerce.purchase import Acknowledgement
-from commerce.rows import to_json
+from commerce.purchase import Acknowledgement, KeptReading
+from commerce.rows import from_json, to_json
 from commerce.suitability import Customer
 
 
 class Customers:
     """Customer records by account id."""
 
-    def __init__(self, connection: PoolConnectionProxy) -> None:
+    def __init__(self, connection: PoolConnectionProxy, envelopes: Envelopes) -> None:
         self._connection = connection
+        self._envelopes = envelopes
 
     async def read(self, customer_id: str, lock: str = "") -> Customer | None:
         """Read one; `FOR UPDATE` makes the customer's purchases and tips take turns."""
         row = await self._connection.fetchrow(f"SELECT * FROM customers WHERE customer_id = $1 {lock}", customer_id)
-        return None if row is None else customer_of(row)
+        return None if row is None else customer_of(row, self._envelopes)
 
     async def save(self, customer: Customer, at: datetime) -> None:
         means = customer.declared_means
         await self._connection.execute(
-            "INSERT INTO customers (customer_id, masked_name, birth_date, risk_tolerance, assessed_at,"
-            " declared_means_minor, means_currency, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
-            " ON CONFLICT (customer_id) DO UPDATE SET masked_name = $2, birth_date = $3, risk_tolerance = $4,"
-            " assessed_at = $5, declared_means_minor = $6, means_currency = $7, updated_at = $8",
-            customer.customer_id, customer.masked_name, customer.birth_date, customer.risk_tolerance,
-            customer.assessed_at, None if means is None else means.amount_minor,
-            None if means is None else means.currency, at,
+            "INSERT INTO customers (customer_id, personal, risk_tolerance, assessed_at, declared_means_minor,"
+            " means_currency, relationship_manager_id, branch, updated_at, questionnaire_version)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+            " ON CONFLICT (customer_id) DO UPDATE SET personal = $2, masked_name = NULL, birth_date = NULL,"
+            " risk_tolerance = $3, assessed_at = $4, declared_means_minor = $5, means_currency = $6,"
+            " relationship_manager_id = $7, branch = $8, updated_at = $9,"
+            " questionnaire_version = $10",
+            customer.customer_id,
+            seal_personal(self._envelopes, customer.customer_id, customer.masked_name, customer.birth_date),
+            customer.risk_tolerance, customer.assessed_at, None if means is None else means.amount_minor,
+            None if means is None else means.currency, customer.relationship_manager_id, customer.branch, at,
+            customer.questionnaire_version,
         )  # fmt: skip
 
-    async def acknowledgement(self, acknowledgement_id: str) -> Acknowledgement | None:
+    async def kept_reading(self, acknowledgement_id: str) -> KeptReading | None:
         row = await self._connection.fetchrow(
-            "SELECT acknowledgement_id, customer_id, broadcast_id, product_id, card_version, typed_text,"
-            " acknowledged_at, expires_at FROM acknowledgements WHERE acknowledgement_id = $1",
+            "SELECT *, documents::text AS documents_json FROM acknowledgements WHERE acknowledgement_id = $1",
             acknowledgement_id,
         )
-        return None if row is None else Acknowledgement(*row)
+        if row is None:
+            return None
+        acknowledgement = Acknowledgement(*(row[field.name] for field in fields(Acknowledgement)))
+        documents = from_json(row["documents_json"], list[dict[str, str]]) or []
+        read = tuple((document["document_id"], document["sha256"]) for document in documents)
+        return KeptReading(acknowledgement, read, row["dwell_ms"], row["stream_time_ms"])
 
     async def add_acknowledgement(
         self, acknowledgement: Acknowledgement, card: CardVersion, dwell_ms: int, stream_time_ms: int | None
@@ -77,14 +90,40 @@ class Customers:
         return at
 
 
-def customer_of(row: Any) -> Customer:
-    """Build a customer from a row of the table."""
-    means = row["declared_means_minor"]
+class Personal(msgspec.Struct, frozen=True):
+    """What is sealed of a customer."""
+
+    name: str
+    birth_date: date
+
+
+def seal_personal(envelopes: Envelopes, customer_id: str, name: str, birth_date: date) -> bytes:
+    """Make the value of `customers.personal`."""
+    return envelopes.seal(msgspec.json.encode(Personal(name, birth_date)), _context(customer_id))
+
+
+def customer_of(row: Any, envelopes: Envelopes) -> Customer:
+    """Build a customer from a row of the table; one that the version before wrote is not sealed yet."""
+    means, sealed = row["declared_means_minor"], row["personal"]
+    if sealed is None:
+        personal = Personal(row["masked_name"], row["birth_date"])
+    else:
+        personal = _DECODE_PERSONAL(envelopes.open(sealed, _context(row["customer_id"])))
     return Customer(
         row["customer_id"],
-        row["masked_name"],
-        row["birth_date"],
+        personal.name,
+        personal.birth_date,
         row["risk_tolerance"],
         row["assessed_at"],
         None if means is None else Money(means, row["means_currency"]),
+        row["relationship_manager_id"],
+        row["branch"],
+        row["questionnaire_version"],
     )
+
+
+def _context(customer_id: str) -> str:
+    return f"customers.personal {customer_id}"
+
+
+_DECODE_PERSONAL = msgspec.json.Decoder(Personal).decode

@@ -15,6 +15,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from commerce.catalogue_postgres import CARD_COLUMNS, card_of
 from commerce.customers_postgres import customer_of
+from commerce.envelopes import Envelopes
 from commerce.facts import NewFact
 from commerce.group import Buyer, Request, StoredAnswer
 from commerce.idempotency import Answer
@@ -51,8 +52,7 @@ _STAGES = f"""
     WHERE s.broadcast_id = ANY($1::text[]) AND s.pulled_at IS NULL"""
 
 _BUYERS = """
-    SELECT c.customer_id, c.masked_name, c.birth_date, c.risk_tolerance, c.assessed_at, c.declared_means_minor,
-           c.means_currency, x.acknowledged_at AS extra_at, p.of_product, p.of_all, k.body_sha256, k.answer
+    SELECT c.*, x.acknowledged_at AS extra_at, p.of_product, p.of_all, k.body_sha256, k.answer
     FROM unnest($1::text[], $2::text[], $3::integer[]) WITH ORDINALITY AS r(customer_id, key, card_version, n)
     LEFT JOIN LATERAL (SELECT * FROM customers c WHERE c.customer_id = r.customer_id LIMIT 1) c ON true
     LEFT JOIN LATERAL (
@@ -122,8 +122,9 @@ class KeyAnswer(msgspec.Struct, frozen=True):
 class Groups:
     """Reads what a group's decision needs and writes what it decided."""
 
-    def __init__(self, connection: PoolConnectionProxy) -> None:
+    def __init__(self, connection: PoolConnectionProxy, envelopes: Envelopes) -> None:
         self._connection = connection
+        self._envelopes = envelopes
 
     async def acknowledgements(self, ids: Sequence[str]) -> dict[str, Acknowledgement]:
         """Read the acknowledgements that exist, by id; they never change."""
@@ -157,7 +158,11 @@ class Groups:
             product_id,
             currency,
         )
-        return [_buyer(row) for row in rows], [_stored(row) for row in rows]
+        return [self._buyer(row) for row in rows], [_stored(row) for row in rows]
+
+    def _buyer(self, row: Mapping[str, Any]) -> Buyer:
+        customer = None if row["customer_id"] is None else customer_of(row, self._envelopes)
+        return Buyer(customer, row["extra_at"], row["of_product"], int(row["of_all"]))
 
     async def lock_quota(self, product_id: str) -> tuple[Quota, list[str]]:
         """Read the product's quota, kept for this transaction, and the broadcasts that show it."""
@@ -219,11 +224,6 @@ def _fact_columns(facts: Sequence[NewFact]) -> list[list[Any]]:
         [fact.account_id for fact in facts],
         [msgspec.json.encode(fact.payload).decode() for fact in facts],
     ]
-
-
-def _buyer(row: Mapping[str, Any]) -> Buyer:
-    customer = None if row["customer_id"] is None else customer_of(row)
-    return Buyer(customer, row["extra_at"], row["of_product"], int(row["of_all"]))
 
 
 def _stored(row: Mapping[str, Any]) -> StoredAnswer | None:

@@ -67,7 +67,8 @@ HOLDS_FROZEN_FUNDS = frozenset({_S.ACCEPTED})
 class Order(msgspec.Struct, frozen=True):
     """An order as it stands; `stream_time_ms` is the broadcast's clock when it was reserved.
 
-    `core_reference` names its latest submission to the core, `submit_key` the idempotency key of that.
+    `core_reference` names its latest submission to the core, `submit_key` the idempotency key of that;
+    `confirmed_units` is a decimal number, None before the order is confirmed.
     """
 
     order_id: str
@@ -88,6 +89,7 @@ class Order(msgspec.Struct, frozen=True):
     extended_at: datetime | None = None
     submit_key: str | None = None
     core_reference: str | None = None
+    confirmed_units: str | None = None
 
 
 class OrderMoved(msgspec.Struct, frozen=True):

@@ -24,15 +24,15 @@ class Orders:
     def __init__(self, connection: PoolConnectionProxy) -> None:
         self._connection = connection
 
-    async def save(self, decision: Decision, stream_time_ms: int | None, receipt: Receipt | None = None) -> None:
-        """Write an order's next state and the move that led there."""
+    async def save(self, decision: Decision, stream_time_ms: int | None, receipt: Receipt | None = None) -> int:
+        """Write an order's next state and the move that led there; returns the number of that step."""
         await self._connection.execute(
             "UPDATE orders SET state = $2, updated_at = $3, receipt = coalesce($4::text::jsonb, receipt)"
             " WHERE order_id = $1",
             decision.order.order_id, decision.order.state.value, decision.moved.at,
             None if receipt is None else to_json(receipt),
         )  # fmt: skip
-        await self._record(decision, stream_time_ms)
+        return await self._record(decision, stream_time_ms)
 
     async def save_submitted(
         self, decision: Decision, stream_time_ms: int | None, authenticated_at: datetime | None
@@ -78,14 +78,16 @@ class Orders:
         )  # fmt: skip
         return [(_order(row), row["updated_at"]) for row in rows]
 
-    async def _record(self, decision: Decision, stream_time_ms: int | None) -> None:
+    async def _record(self, decision: Decision, stream_time_ms: int | None) -> int:
         moved = decision.moved
-        await self._connection.execute(
+        step: int = await self._connection.fetchval(
             "INSERT INTO order_history (order_id, step, from_state, to_state, actor_id, reason, stream_time_ms, at)"
-            " SELECT $1, coalesce(max(step), 0) + 1, $2, $3, $4, $5, $6, $7 FROM order_history WHERE order_id = $1",
+            " SELECT $1, coalesce(max(step), 0) + 1, $2, $3, $4, $5, $6, $7 FROM order_history WHERE order_id = $1"
+            " RETURNING step",
             moved.order_id, moved.from_state.value, moved.to_state.value, moved.actor_id, moved.reason,
             stream_time_ms, moved.at,
         )  # fmt: skip
+        return step
 
     async def lock(self, order_id: str, customer_id: str | None = None) -> Order | None:
         """Read an order for a change; with `customer_id`, only if it is that customer's."""

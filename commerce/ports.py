@@ -27,6 +27,7 @@ class BroadcastFacts:
     stream_time_ms: int | None
     monitor_absent: bool
     recording_unavailable: bool
+    recording_id: str | None = None  # what the recording can be found by; None: nothing is recorded
 
 
 class BroadcastReader(Protocol):

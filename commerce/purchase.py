@@ -33,6 +33,17 @@ class Acknowledgement:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptReading:
+    """An acknowledgement with what it rests on: opened documents as (id, SHA-256), how long, how it was given."""
+
+    acknowledgement: Acknowledgement
+    documents: tuple[tuple[str, str], ...]
+    dwell_ms: int
+    stream_time_ms: int | None
+    method: str = "typed"
+
+
+@dataclass(frozen=True, slots=True)
 class OnStage:
     """The showing that is open in a broadcast, with its card, and since when by both clocks."""
 

@@ -4,12 +4,10 @@ from datetime import datetime
 
 import msgspec
 
+from commerce.evidence import SaleFile
 from commerce.facts import NewFact
 from commerce.order import Order, allowed_acts
 from commerce.ports import BroadcastFacts
-from commerce.product import CardVersion
-from commerce.purchase import Acknowledgement
-from commerce.suitability import Customer
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -76,18 +74,12 @@ def order_view(order: Order, product_name: str, receipt: Receipt | None) -> Orde
     )
 
 
-def make_receipt(
-    order: Order,
-    customer: Customer,
-    card: CardVersion,
-    acknowledgement: Acknowledgement,
-    facts: BroadcastFacts,
-    accepted_at: datetime,
-) -> Receipt:
+def make_receipt(order: Order, file: SaleFile, facts: BroadcastFacts, accepted_at: datetime) -> Receipt:
     """Freeze an accepted order's evidence; levels are those at the time of reserving."""
+    card, acknowledgement = file.card, file.reading.acknowledgement
     return Receipt(
         order_id=order.order_id,
-        customer_name=customer.masked_name,
+        customer_name=file.customer.masked_name,
         product=card.content.name,
         risk_rating=f"R{order.risk_rating}",
         risk_tolerance=f"C{order.risk_tolerance}",

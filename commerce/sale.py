@@ -18,6 +18,7 @@ from commerce.receipt import OrderView, order_changed
 from commerce.reservations import Reservations
 from commerce.submission import Submission
 from commerce.uow_postgres import Unit
+from commerce.witness import save_witnessed
 
 _EXPIRE_BATCH = 1_000  # at most this many a sweep, so that a sweep ends
 _PURGE_BATCH = 5_000
@@ -100,7 +101,7 @@ class Sale:
         assert card is not None, "an order has its card"
         now = self._given.now()
         decision = order.cancel(held, now, card.content.window_closes_at)
-        await unit.orders.save(decision, facts.stream_time_ms)
+        await save_witnessed(self._given, unit, decision, facts)
         if held.state in order.HOLDS_FROZEN_FUNDS:
             await unit.orders.release_later(order_id)
         await give_back(self._given, unit, decision, now)

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+from pathlib import Path
 
 import asyncpg
 
@@ -11,6 +12,7 @@ from commerce.catalogue import Products
 from commerce.core import CoreBanking
 from commerce.core_ledger import LedgerCore
 from commerce.dependencies import Dependencies
+from commerce.envelopes import Envelopes
 from commerce.errors import Unavailable
 from commerce.gate import Gate
 from commerce.outbox import OutboxRelay
@@ -19,6 +21,7 @@ from commerce.places import Places
 from commerce.ports import BroadcastReader, Clock, FactReader, NewId
 from commerce.records import CustomerRecords
 from commerce.sale import Sale
+from commerce.sequencer import Sequencer
 from commerce.settings import CommerceSettings
 from commerce.stage import Stage
 from commerce.uow_postgres import Units
@@ -35,13 +38,14 @@ class CommerceService:
     """
 
     def __init__(
-        self, pool: asyncpg.Pool, *, broadcasts: BroadcastReader, now: Clock, new_id: NewId,
+        self, pool: asyncpg.Pool, *, broadcasts: BroadcastReader, now: Clock, new_id: NewId, envelopes: Envelopes,
         settings: CommerceSettings | None = None, core: CoreBanking | None = None,
+        evidence_export_dir: Path | None = None,
     ) -> None:  # fmt: skip
         self.settings = settings or CommerceSettings()
         self._pool = pool
         self._now = now
-        self._units = Units(pool, self.settings)
+        self._units = Units(pool, self.settings, envelopes)
         given = Dependencies(self._units, broadcasts, now, new_id, self.settings)
         self.products = Products(given)
         self.stage = Stage(given)
@@ -50,6 +54,7 @@ class CommerceService:
         self.applause = Applause(given)
         self.customers = CustomerRecords(given)
         self.places = Places(given)
+        self.sequencer = Sequencer(given, evidence_export_dir)
 
     def relay(self, read: FactReader) -> OutboxRelay:
         """Make the relay that takes facts to the rooms; run its `run()` in a TaskGroup, once a process at most."""

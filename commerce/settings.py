@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from commerce.evidence import RetentionRules
 from commerce.suitability import SuitabilityRules
 
 
@@ -26,6 +27,7 @@ class CommerceSettings:
     resolve_after_s: int = 10  # a submission without outcome is asked about again this long after its last move
     void_after_s: int = 120  # one that the core has never heard of is given up this long after its last move
     reauthentication_within_s: int | None = None  # submitting asks for a proof of identity this young; None: for none
+    retention: RetentionRules = field(default_factory=RetentionRules)
     suitability: SuitabilityRules = field(default_factory=SuitabilityRules)
 
     @property

@@ -16,6 +16,7 @@ from commerce import order
 from commerce.core import CoreBanking, Hold, HoldState
 from commerce.dependencies import Dependencies
 from commerce.errors import CommerceError, Forbidden, NotFound, Refusal, Unavailable
+from commerce.evidence import is_evidence
 from commerce.given_back import give_back
 from commerce.idempotency import Answer, Claim, body_hash
 from commerce.keys_postgres import in_progress
@@ -23,8 +24,9 @@ from commerce.once import refused_once
 from commerce.order import AWAITS_CORE, Decision, Order, State
 from commerce.ports import BroadcastFacts
 from commerce.purchase import raise_first, submit_refusal
-from commerce.receipt import OrderView, Receipt, make_receipt, order_changed
+from commerce.receipt import OrderView, make_receipt, order_changed
 from commerce.uow_postgres import Unit
+from commerce.witness import read_file, save_witnessed
 
 _log = logging.getLogger(__name__)
 _BATCH = 200  # at most this many a sweep
@@ -131,19 +133,15 @@ class Submission:
     async def _save(self, unit: Unit, decision: Decision, facts: BroadcastFacts, now: datetime) -> None:
         moved = decision.order
         if moved.state is State.REJECTED:
-            await unit.orders.save(decision, facts.stream_time_ms)
+            await save_witnessed(self._given, unit, decision, facts)
             await give_back(self._given, unit, decision, now)
             return
-        receipt = await self._receipt(unit, moved, facts, now) if moved.state is State.ACCEPTED else None
-        await unit.orders.save(decision, facts.stream_time_ms, receipt)
+        file = await read_file(unit, moved) if is_evidence(decision.moved) else None
+        receipt = None
+        if file is not None and moved.state is State.ACCEPTED:
+            receipt = make_receipt(moved, file, facts, now)
+        await save_witnessed(self._given, unit, decision, facts, file=file, receipt=receipt)
         await unit.outbox.add(order_changed(moved), now)
-
-    async def _receipt(self, unit: Unit, accepted: Order, facts: BroadcastFacts, now: datetime) -> Receipt:
-        customer = await unit.customers.read(accepted.customer_id)
-        acknowledgement = await unit.customers.acknowledgement(accepted.acknowledgement_id)
-        card = await unit.catalogue.card(accepted.product_id, accepted.card_version)
-        assert customer is not None and acknowledgement is not None and card is not None, "an order has these"  # noqa: PT018
-        return make_receipt(accepted, customer, card, acknowledgement, facts, now)
 
     async def resolve_due(self, now: datetime) -> int:
         """Ask the core about submissions that have waited long, and pay back what is due; returns how many ended.

@@ -7,6 +7,7 @@ Art. 29 questionnaire; the senior wait is practice, hence settings.
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
+from commerce.dates import months_later
 from commerce.errors import Refusal
 from commerce.money import Money
 
@@ -29,7 +30,10 @@ class SuitabilityRules:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """What the sale knows of a customer; levels are 1–5, `declared_means` is None when nothing was declared."""
+    """What the sale knows of a customer; levels are 1–5, `declared_means` is None when nothing was declared.
+
+    `questionnaire_version` is None where the level was not found here, but came from the bank's own records.
+    """
 
     customer_id: str
     masked_name: str
@@ -37,6 +41,9 @@ class Customer:
     risk_tolerance: int | None
     assessed_at: datetime | None
     declared_means: Money | None
+    relationship_manager_id: str | None = None
+    branch: str | None = None
+    questionnaire_version: str | None = None
 
 
 def suitable_levels(risk_rating: int) -> tuple[str, ...]:
@@ -60,14 +67,7 @@ def is_adult(customer: Customer, now: datetime, rules: SuitabilityRules) -> bool
 
 def assessed_until(assessed_at: datetime, rules: SuitabilityRules) -> datetime:
     """The end of an assessment's validity: the same day of the month, or that month's last day."""
-    months = assessed_at.month - 1 + rules.assessment_valid_months
-    year, month = assessed_at.year + months // 12, months % 12 + 1
-    for day in range(assessed_at.day, 27, -1):
-        try:
-            return assessed_at.replace(year=year, month=month, day=day)
-        except ValueError:  # this month is shorter
-            continue
-    return assessed_at.replace(year=year, month=month)
+    return months_later(assessed_at, rules.assessment_valid_months)
 
 
 def needs_extra_disclosure(customer: Customer, risk_rating: int, now: datetime, rules: SuitabilityRules) -> bool:

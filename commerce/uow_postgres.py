@@ -16,7 +16,9 @@ from asyncpg.pool import PoolConnectionProxy
 
 from commerce.catalogue_postgres import Catalogue
 from commerce.customers_postgres import Customers
+from commerce.envelopes import Envelopes
 from commerce.errors import Invalid, Unavailable
+from commerce.evidence_postgres import EvidenceStore
 from commerce.groups_postgres import Groups
 from commerce.holds_postgres import Holds
 from commerce.keys_postgres import Keys
@@ -44,8 +46,9 @@ _TRANSIENT = (
 class Unit:
     """The stores of one transaction; it ends with the `begin` block that made it."""
 
-    def __init__(self, connection: PoolConnectionProxy) -> None:
+    def __init__(self, connection: PoolConnectionProxy, envelopes: Envelopes) -> None:
         self._connection = connection
+        self.envelopes = envelopes
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -57,7 +60,7 @@ class Unit:
 
     @cached_property
     def customers(self) -> Customers:
-        return Customers(self._connection)
+        return Customers(self._connection, self.envelopes)
 
     @cached_property
     def orders(self) -> Orders:
@@ -65,7 +68,7 @@ class Unit:
 
     @cached_property
     def groups(self) -> Groups:
-        return Groups(self._connection)
+        return Groups(self._connection, self.envelopes)
 
     @cached_property
     def quotas(self) -> Quotas:
@@ -88,6 +91,10 @@ class Unit:
         return Points(self._connection)
 
     @cached_property
+    def evidence(self) -> EvidenceStore:
+        return EvidenceStore(self._connection)
+
+    @cached_property
     def outbox(self) -> Outbox:
         return Outbox(self._connection)
 
@@ -95,8 +102,9 @@ class Unit:
 class Units:
     """Opens units of work on a pool that belongs to the caller."""
 
-    def __init__(self, pool: asyncpg.Pool, settings: CommerceSettings) -> None:
+    def __init__(self, pool: asyncpg.Pool, settings: CommerceSettings, envelopes: Envelopes) -> None:
         self._pool = pool
+        self._envelopes = envelopes
         self._settings = settings
         self._on_facts: list[Callable[[], None]] = []
 
@@ -112,7 +120,7 @@ class Units:
         commit that was cut off counted is unknown then: repeat with the same idempotency key.
         """
         async with self._connected() as connection, connection.transaction():
-            unit = Unit(connection)
+            unit = Unit(connection, self._envelopes)
             yield unit
         if unit.outbox.written:
             for wake in self._on_facts:
@@ -122,7 +130,7 @@ class Units:
     async def glance(self) -> AsyncIterator[Unit]:
         """Run the block without a transaction: for one statement that reads. Raises as `begin` does."""
         async with self._connected() as connection:
-            yield Unit(connection)
+            yield Unit(connection, self._envelopes)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[PoolConnectionProxy]:

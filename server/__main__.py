@@ -1,5 +1,6 @@
 """The command line: `python -m server {demo,serve,roll,migrate,token,doctor,audit}`; `./run` stands before it."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -137,14 +138,36 @@ def doctor(data_dir: DataDir = None) -> None:
 
 
 @cli.command()
-def audit() -> None:
-    """Recompute quota and ledgers of DATABASE_URL from their rows, and list what does not add up."""
-    from server.doctor import audit_database
+def audit(
+    export_dir: Annotated[
+        Path | None, typer.Option(envvar="WEALTHCAST_EVIDENCE_EXPORT_DIR", help="folder of the exported heads")
+    ] = None,
+) -> None:
+    """Recompute quota, ledgers and evidence of DATABASE_URL, and list what does not add up."""
+    from server.audit import audit_database
+    from server.settings import PREFIX
 
     url = os.environ.get("DATABASE_URL")
     if not url:
         _fail("DATABASE_URL: not set")
-    sys.exit(0 if audit_database(url) else 1)
+    try:
+        keys = json.loads(os.environ.get(f"{PREFIX}DATA_KEYS", "{}"))
+        sys.exit(0 if audit_database(url, export_dir, keys) else 1)
+    except ValueError as error:
+        _fail(f"DATA_KEYS: {error}")
+
+
+@cli.command()
+def rotate_keys() -> None:
+    """Seal personal data again under the first of DATA_KEYS; then the older ones can go."""
+    from server.key_rotation import rotate_data_keys
+    from server.settings import SettingsError, load_settings
+
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        _fail(str(error))
+    sys.exit(0 if rotate_data_keys(settings) else 1)
 
 
 def _add_groups() -> None:

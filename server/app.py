@@ -25,6 +25,7 @@ from chat.restriction_feed import RestrictionFeed
 from chat.restrictions import Restrictions
 from chat.rooms import RoomTimes
 from chat.talk_postgres import PostgresTalk
+from commerce.evidence import RetentionRules
 from commerce.service import CommerceService
 from commerce.settings import CommerceSettings
 from server.announcer import Announcer
@@ -97,7 +98,8 @@ class Parts:
         self.phase = Phase()
         self.pool = pool
         self.client = client
-        self.accounts = AccountStore(pool)
+        self.envelopes = settings.envelopes()
+        self.accounts = AccountStore(pool, self.envelopes)
         self.passwords = Passwords(threads=_LOGIN_THREADS, queue=settings.password_queue)
         self.tokens = Tokens(settings.jwt_secret.get_secret_value(), settings.session_ttl_s)
         self.proofs = Proofs(settings.jwt_secret.get_secret_value())
@@ -110,14 +112,21 @@ class Parts:
         self.commerce = CommerceService(
             pool,
             broadcasts=SaleReader(
-                self.store, self.presence, RecorderDirectory(client), settings.monitor_absent_after_s
+                self.store,
+                self.presence,
+                RecorderDirectory(client),
+                settings.monitor_absent_after_s,
+                recorded=settings.recording_dir is not None,
             ),
             now=lambda: datetime.now(UTC),
             new_id=new_id,
+            envelopes=self.envelopes,
+            evidence_export_dir=settings.evidence_export_dir,
             settings=CommerceSettings(
                 reservation_ttl_s=settings.reservation_ttl_s,
                 minimum_dwell_ms=settings.minimum_dwell_ms,
                 reauthentication_within_s=settings.reauthentication_within_s,
+                retention=RetentionRules(settings.evidence_retention_years),
             ),
         )
         self.archive = PostgresArchive(pool)
@@ -212,6 +221,7 @@ class Parts:
             work.append(MediaWatch(self.media, self.store).run())
         if "commerce" in self.settings.roles:
             work += [self.commerce.relay(Announcer(self.broker).take).run(), self.commerce.sweep_forever()]
+            work.append(self.commerce.sequencer.run())
         return work
 
     def http(self) -> web.Application:

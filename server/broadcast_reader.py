@@ -116,10 +116,13 @@ class SaleReader:
         presence: MonitorPresence,
         recorders: RecorderDirectory,
         monitor_absent_after_s: int,
+        *,
+        recorded: bool,
     ) -> None:
         self._store = store
         self._presence = presence
         self._recorders = recorders
+        self._recorded = recorded
         self._absent_after = timedelta(seconds=monitor_absent_after_s)
 
     async def read(self, broadcast_id: str) -> commerce.ports.BroadcastFacts:
@@ -141,6 +144,7 @@ class SaleReader:
             stream_time_ms=stream_time_ms(broadcast.clock_started_at, datetime.now(UTC)),
             monitor_absent=absent,
             recording_unavailable=unrecorded,
+            recording_id=broadcast_id if self._recorded else None,
         )
 
     async def _monitor_absent(self, broadcast: Broadcast) -> bool:

@@ -15,8 +15,6 @@ import redis.asyncio
 from rich.console import Console
 from rich.table import Table
 
-from commerce.audit_postgres import Finding as AuditFinding
-from commerce.audit_postgres import audit
 from server.demo.places import default_data_dir
 from server.descriptors import ADVICE, ENOUGH, raise_limit
 from server.embedded.postgres import reachable
@@ -185,20 +183,3 @@ def _is_ours(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
         except OSError:
             return False
     return True
-
-
-def audit_database(database_url: str) -> bool:
-    """Print every difference that the commerce audit finds; True when there is none."""
-
-    async def ask() -> list[AuditFinding]:
-        pool = await asyncpg.create_pool(database_url, min_size=1, max_size=1, timeout=_TIMEOUT_S)
-        try:
-            return await audit(pool)
-        finally:
-            await pool.close()
-
-    findings = asyncio.run(ask())
-    for finding in findings:
-        print(f"{finding.code}\t{finding.subject}\t{finding.detail}")
-    print(f"audit: {len(findings)} differences" if findings else "audit: clean")
-    return not findings

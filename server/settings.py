@@ -8,6 +8,8 @@ import pydantic
 from pydantic import AliasChoices, Field, IPvAnyAddress, IPvAnyNetwork, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from commerce.envelopes import Envelopes
+
 PREFIX = "WEALTHCAST_"
 CONFIG_FILE = f"{PREFIX}CONFIG"
 DEMO_SECRET_PREFIX = "demo-"
@@ -32,6 +34,7 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(validation_alias=_env("database_url"))
     redis_url: SecretStr = Field(validation_alias=_env("redis_url"))
     jwt_secret: SecretStr = Field(min_length=32)
+    data_keys: dict[str, SecretStr]
     session_ttl_s: int = Field(3600, ge=60, le=86_400)
     roles: tuple[Role, ...] = ALL_ROLES
 
@@ -48,6 +51,8 @@ class Settings(BaseSettings):
     media_max_viewers: int = Field(2_000, ge=1, le=100_000)
     media_joins_per_s: int = Field(300, ge=1, le=100_000)
     recording_dir: Path | None = None
+    evidence_export_dir: Path | None = None
+    evidence_retention_years: int = Field(20, ge=1, le=100)
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field((), validation_alias=_env("trusted_proxies"))
     allowed_origins: tuple[str, ...] = ()
 
@@ -79,8 +84,20 @@ class Settings(BaseSettings):
             sources.append(TomlConfigSettingsSource(settings_cls, Path(path)))
         return tuple(sources)
 
+    def envelopes(self) -> Envelopes:
+        """Make what seals and opens personal data."""
+        return Envelopes.of_base64({key_id: key.get_secret_value() for key_id, key in self.data_keys.items()})
+
+    @pydantic.field_validator("data_keys")
+    @classmethod
+    def _check_data_keys(cls, keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        Envelopes.of_base64({key_id: key.get_secret_value() for key_id, key in keys.items()})
+        return keys
+
     @pydantic.model_validator(mode="after")
     def _refuse_demo_secrets(self) -> Self:
+        if not self.demo and any(key_id.startswith(DEMO_SECRET_PREFIX) for key_id in self.data_keys):
+            raise ValueError("data_keys: this is a demo's key; make one with: openssl rand -base64 32")
         if not self.demo and self.jwt_secret.get_secret_value().startswith(DEMO_SECRET_PREFIX):
             raise ValueError("jwt_secret: this is a demo's secret; make one with: openssl rand -base64 48")
         return self

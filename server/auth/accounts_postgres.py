@@ -1,9 +1,11 @@
 """Accounts of customers and staff in Postgres."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import asyncpg
+
+from commerce.envelopes import Envelopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,38 +28,56 @@ _COLUMNS = "account_id, login, role, display_name, nickname, employee_no, licenc
 class AccountStore:
     """Reads and writes accounts; a disabled account is as if it did not exist."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, envelopes: Envelopes) -> None:
         self._pool = pool
+        self._envelopes = envelopes
 
     async def by_login(self, login: str) -> tuple[Account, str] | None:
         """Return the account and its password hash."""
-        sql = f"SELECT {_COLUMNS}, password_hash FROM accounts WHERE login = $1 AND NOT disabled"
+        sql = f"SELECT {_COLUMNS}, sealed_name, password_hash FROM accounts WHERE login = $1 AND NOT disabled"
         row = await self._pool.fetchrow(sql, login, timeout=5)
-        return (_account(row), row["password_hash"]) if row else None
+        return (self._account(row), row["password_hash"]) if row else None
 
     async def by_id(self, account_id: str) -> Account | None:
         """Return the account."""
-        sql = f"SELECT {_COLUMNS} FROM accounts WHERE account_id = $1 AND NOT disabled"
+        sql = f"SELECT {_COLUMNS}, sealed_name FROM accounts WHERE account_id = $1 AND NOT disabled"
         row = await self._pool.fetchrow(sql, account_id, timeout=5)
-        return _account(row) if row else None
+        return self._account(row) if row else None
 
     async def put(self, account: Account, password_hash: str) -> None:
         """Create the account, or leave an existing one as it is."""
+        sealed = None
+        if account.role == "viewer":
+            sealed = seal_name(self._envelopes, account.account_id, account.display_name)
         await self._pool.execute(
-            f"INSERT INTO accounts ({_COLUMNS}, password_hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+            f"INSERT INTO accounts ({_COLUMNS}, password_hash, sealed_name)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
             "ON CONFLICT (account_id) DO NOTHING",
             account.account_id,
             account.login,
             account.role,
-            account.display_name,
+            "" if sealed is not None else account.display_name,
             account.nickname,
             account.employee_no,
             account.licence_no,
             account.licence_expires_on,
             password_hash,
+            sealed,
             timeout=5,
         )
 
+    def _account(self, row: asyncpg.Record) -> Account:
+        account = Account(**{name: row[name] for name in _COLUMNS.split(", ")})
+        if row["sealed_name"] is None:
+            return account
+        name = self._envelopes.open(row["sealed_name"], _context(account.account_id)).decode()
+        return replace(account, display_name=name)
 
-def _account(row: asyncpg.Record) -> Account:
-    return Account(**{name: row[name] for name in _COLUMNS.split(", ")})
+
+def seal_name(envelopes: Envelopes, account_id: str, name: str) -> bytes:
+    """Make the value of `accounts.sealed_name`: a customer's name, which only its owner is shown."""
+    return envelopes.seal(name.encode(), _context(account_id))
+
+
+def _context(account_id: str) -> str:
+    return f"accounts.sealed_name {account_id}"

@@ -1,14 +1,17 @@
 """A bank for measuring: customers and acknowledgements by sets, a product of its own for each arm. Does I/O."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
 
+from commerce.customers_postgres import seal_personal
+from commerce.envelopes import Envelopes
 from commerce.ports import Actor, BroadcastFacts
 from commerce.product import Benchmark, CardContent, DocumentText, Fee
 from commerce.purchase import ACKNOWLEDGEMENT_TEXT
 from commerce.service import CommerceService
 
+DATA_KEYS = {"bench": "Zm9yLW1lYXN1cmluZy1hbmQtbm90aGluZy1lbHNlISE="}
 CURRENCY = "CNY"
 MINIMUM_MINOR = 100_000
 INCREMENT_MINOR = 10_000
@@ -17,9 +20,9 @@ _HOST = Actor("ac_bench_host", "host")
 _MEANS_MINOR = 10**12
 
 _CUSTOMERS = """
-    INSERT INTO customers (customer_id, masked_name, birth_date, risk_tolerance, assessed_at, declared_means_minor,
-        means_currency, updated_at)
-    SELECT 'ac_bench' || n, '*安', date '1990-05-01', 3, $2, $3, 'CNY', $2 FROM generate_series(1, $1::integer) n"""
+    INSERT INTO customers (customer_id, personal, risk_tolerance, assessed_at, declared_means_minor, means_currency,
+        updated_at)
+    SELECT customer_id, personal, 3, $3, $4, 'CNY', $3 FROM unnest($1::text[], $2::bytea[]) c(customer_id, personal)"""
 _ACKNOWLEDGEMENTS = """
     INSERT INTO acknowledgements (acknowledgement_id, customer_id, broadcast_id, product_id, card_version, typed_text,
         documents, disclosure_sha256, dwell_ms, stream_time_ms, acknowledged_at, expires_at)
@@ -37,7 +40,10 @@ class OnAir:
 
 async def seed_customers(pool: asyncpg.Pool, buyers: int) -> None:
     """Create `ac_bench1` … with an assessment and declared means, so that every rule is checked for each."""
-    await pool.execute(_CUSTOMERS, buyers, datetime.now(UTC), _MEANS_MINOR)
+    envelopes = Envelopes.of_base64(DATA_KEYS)
+    ids = [f"ac_bench{n}" for n in range(1, buyers + 1)]
+    sealed = [seal_personal(envelopes, customer_id, "*安", date(1990, 5, 1)) for customer_id in ids]
+    await pool.execute(_CUSTOMERS, ids, sealed, datetime.now(UTC), _MEANS_MINOR)
 
 
 async def open_arm(pool: asyncpg.Pool, service: CommerceService, arm: str, buyers: int, quota_minor: int) -> None:

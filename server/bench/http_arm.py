@@ -18,6 +18,7 @@ import redis.asyncio
 
 from chat.presence_redis import RedisPresence
 from server.auth.tokens import Tokens
+from server.bench.bank import DATA_KEYS
 
 _SECRET = "for-measuring-only-and-made-for-nothing-else"
 _PATIENCE_S = 60.0
@@ -84,6 +85,7 @@ def _environment(stores: Stores, port: int) -> dict[str, str]:
         "DATABASE_URL": stores.database_url,
         "REDIS_URL": stores.redis_url,
         "WEALTHCAST_JWT_SECRET": _SECRET,
+        "WEALTHCAST_DATA_KEYS": json.dumps(DATA_KEYS),
         "WEALTHCAST_HOST": "127.0.0.1",
         "WEALTHCAST_HTTP_PORT": str(port),
         "WEALTHCAST_ADMIN_PORT": "0",

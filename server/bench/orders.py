@@ -22,11 +22,12 @@ import asyncpg
 import uvloop
 
 from commerce.audit_postgres import audit
+from commerce.envelopes import Envelopes
 from commerce.errors import CommerceError
 from commerce.service import CommerceService
 from commerce.settings import CommerceSettings
 from server.bench.arms import Told, order, run_arm, wishes
-from server.bench.bank import OnAir, open_arm, seed_customers
+from server.bench.bank import DATA_KEYS, OnAir, open_arm, seed_customers
 from server.bench.http_arm import Stores, measure_http
 from server.embedded.postgres import start_postgres
 from server.embedded.valkey import start_valkey
@@ -62,7 +63,14 @@ class Books:
 
 def _service(pool: asyncpg.Pool, most: int) -> CommerceService:
     settings = CommerceSettings(order_group_most=most, order_queue_wait_s=60.0)
-    return CommerceService(pool, broadcasts=OnAir(), now=lambda: datetime.now(UTC), new_id=new_id, settings=settings)
+    return CommerceService(
+        pool,
+        broadcasts=OnAir(),
+        now=lambda: datetime.now(UTC),
+        new_id=new_id,
+        envelopes=Envelopes.of_base64(DATA_KEYS),
+        settings=settings,
+    )
 
 
 class Bench:

@@ -27,6 +27,7 @@ import redis.asyncio
 import uvloop
 
 from server.app import Parts
+from server.bench.bank import DATA_KEYS
 from server.demo.bank import OWN_ID
 from server.demo.seed import seed
 from server.embedded.postgres import start_postgres
@@ -49,7 +50,7 @@ def stores() -> Iterator[tuple[str, str]]:
         postgres = start_postgres(folder, runtime)
         try:
             migrate(postgres.url)
-            seed(postgres.url)
+            seed(postgres.url, DATA_KEYS)
             yield valkey.url, postgres.url
         finally:
             postgres.stop()
@@ -125,6 +126,7 @@ def main() -> None:
             redis_url=redis_url,
             database_url=database_url,
             jwt_secret=secrets.token_hex(32),
+            data_keys=DATA_KEYS,
             roles=("gateway",),
             host="127.0.0.1",
             gateway_port=0,

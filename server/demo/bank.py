@@ -17,6 +17,7 @@ SHOW_MONITOR = Account("ac_showmonitor", "wulan", "monitor", "吴岚", "吴岚",
 CHECKER = Account("ac_checker", "hejun", "checker", "何军", "何军", "CK0003")
 OPERATOR = Account("ac_operator", "ops", "operator", "运维", "运维", "OP0001")
 GUEST = Account("ac_guest", "professor", "guest", "许衡", "许衡", "EX0009", "F3010009999999", date(2029, 12, 31))
+BRANCH = "示范支行"
 STAFF = (HOST, SHOW_HOST, MONITOR, SHOW_MONITOR, CHECKER, OPERATOR, GUEST)
 
 

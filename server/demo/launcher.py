@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from server.demo import bank
-from server.demo.places import CHECKOUT, Places, check_ports, demo_secret, lan_address, open_places
+from server.demo.places import CHECKOUT, Places, check_ports, demo_data_key, demo_secret, lan_address, open_places
 from server.demo.seed import seed
 from server.embedded.postgres import start_postgres
 from server.embedded.process import spawn, stop
@@ -67,11 +67,12 @@ def run_demo(options: DemoOptions) -> None:
             running.callback(postgres.stop)
         with step("Migrating and seeding"):
             migrate(postgres.url)
-            seed(postgres.url)
+            seed(postgres.url, demo_data_key(places.data))
         settings = load_settings(
             database_url=postgres.url,
             redis_url=valkey.url,
             jwt_secret=demo_secret(places.data),
+            data_keys=demo_data_key(places.data),
             host=bind,
             http_port=options.port,
             gateway_port=options.port + 1,
@@ -79,6 +80,7 @@ def run_demo(options: DemoOptions) -> None:
             admin_port=0,
             media_advertised_ip=address,
             recording_dir=places.data / "recordings",
+            evidence_export_dir=places.data / "evidence",
             demo=True,
             session_ttl_s=8 * 3600,
             log_level="warning",

@@ -1,5 +1,6 @@
 """Where a demo keeps its data and sockets, and that only one demo uses them. Does I/O."""
 
+import base64
 import fcntl
 import os
 import secrets
@@ -80,9 +81,17 @@ def _lock(data: Path) -> IO[str]:
 
 def _empty(data: Path) -> None:
     """Remove what a demo wrote there and nothing else: the folder may have been named by mistake."""
-    for name in ("postgres", "postgres.unfinished", "valkey", "postgres-programs", "recordings", "run"):
+    for name in ("postgres", "postgres.unfinished", "valkey", "postgres-programs", "recordings", "evidence", "run"):
         shutil.rmtree(data / name, ignore_errors=True)
-    for name in ("postgres-password", "postgres.log", "initdb.log", "show.log", "jwt-secret", "credentials.json"):
+    for name in (
+        "postgres-password",
+        "postgres.log",
+        "initdb.log",
+        "show.log",
+        "jwt-secret",
+        "data-key",
+        "credentials.json",
+    ):
         (data / name).unlink(missing_ok=True)
 
 
@@ -103,6 +112,15 @@ def demo_secret(data: Path) -> str:
         path.touch(mode=0o600)
         path.write_text(DEMO_SECRET_PREFIX + secrets.token_urlsafe(48))
     return path.read_text()
+
+
+def demo_data_key(data: Path) -> dict[str, str]:
+    """Return the key that seals this demo's personal data, made once; `serve` refuses it by its id."""
+    path = data / "data-key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
+    return {f"{DEMO_SECRET_PREFIX}1": path.read_text()}
 
 
 def check_ports(host: str, port: int) -> None:

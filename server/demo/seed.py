@@ -1,10 +1,12 @@
 """Fills an empty demo database, and makes a kept one fit to be used again. Never called outside the demo."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
+from commerce.envelopes import Envelopes
 from commerce.money import Money
 from commerce.ports import BroadcastFacts
 from commerce.service import CommerceService
@@ -30,27 +32,29 @@ _SHOWS = (
 )
 
 
-def seed(database_url: str) -> None:
+def seed(database_url: str, data_keys: Mapping[str, str]) -> None:
     """Create what is missing; broadcasts that are over become approved again."""
-    asyncio.run(_seed(database_url))
+    asyncio.run(_seed(database_url, Envelopes.of_base64(data_keys)))
 
 
-async def _seed(database_url: str) -> None:
+async def _seed(database_url: str, envelopes: Envelopes) -> None:
     pool = await asyncpg.create_pool(database_url, min_size=2, max_size=4, timeout=10, command_timeout=30)
     try:
         now = datetime.now(UTC)
-        await _accounts(pool)
+        await _accounts(pool, envelopes)
         await _broadcasts(pool, now)
-        commerce = CommerceService(pool, broadcasts=_NoBroadcasts(), now=lambda: datetime.now(UTC), new_id=new_id)
+        commerce = CommerceService(
+            pool, broadcasts=_NoBroadcasts(), now=lambda: datetime.now(UTC), new_id=new_id, envelopes=envelopes
+        )
         await _customers(commerce, now)
         await _product(pool, commerce, now)
     finally:
         await pool.close()
 
 
-async def _accounts(pool: asyncpg.Pool) -> None:
+async def _accounts(pool: asyncpg.Pool, envelopes: Envelopes) -> None:
     people = [*bank.STAFF, *(customer.account for customer in (*bank.CUSTOMERS, *bank.CROWD))]
-    store = AccountStore(pool)
+    store = AccountStore(pool, envelopes)
     known = {row["account_id"] for row in await pool.fetch("SELECT account_id FROM accounts")}
     new = [account for account in people if account.account_id not in known]
     if not new:
@@ -99,6 +103,8 @@ async def _customers(commerce: CommerceService, now: datetime) -> None:
                 risk_tolerance=customer.risk_tolerance if assessed else None,
                 assessed_at=now - timedelta(days=30) if assessed else None,
                 declared_means=Money(customer.money_minor, "CNY"),
+                relationship_manager_id=bank.HOST.account_id,
+                branch=bank.BRANCH,
             )
         )
         money = Money(customer.money_minor, "CNY")

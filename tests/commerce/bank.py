@@ -4,11 +4,13 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 
 from commerce.core import CoreBanking
+from commerce.envelopes import Envelopes
 from commerce.gate import Reading
 from commerce.money import Money
 from commerce.ports import Actor, BroadcastFacts
@@ -19,6 +21,8 @@ from commerce.service import CommerceService
 from commerce.settings import CommerceSettings
 from commerce.suitability import Customer
 
+DATA_KEYS = {"t1": "Zm9yLXRlc3RpbmctYW5kLWZvci1ub3RoaW5nLWVsc2U="}
+ENVELOPES = Envelopes.of_base64(DATA_KEYS)
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 HOST = Actor("ac_host", "host")
 MONITOR = Actor("ac_monitor", "monitor")
@@ -97,6 +101,7 @@ class Bank:
         numbers = itertools.count(1)
         self.new_id: Callable[[str], str] = lambda prefix: f"{prefix}_{next(numbers):08d}"
         self._settings = settings
+        self.export_dir: Path | None = None
         self.use_core(None)
 
     def use_core(self, core: CoreBanking | None) -> None:
@@ -106,7 +111,9 @@ class Bank:
             broadcasts=self.broadcasts,
             now=self.clock,
             new_id=self.new_id,
+            envelopes=ENVELOPES,
             settings=self._settings,
+            evidence_export_dir=self.export_dir,
             core=core,
         )
 

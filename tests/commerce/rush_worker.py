@@ -13,7 +13,7 @@ from commerce.errors import CommerceError
 from commerce.service import CommerceService
 from commerce.settings import CommerceSettings
 from server.ids import new_id
-from tests.commerce.bank import Broadcasts
+from tests.commerce.bank import ENVELOPES, Broadcasts
 
 
 async def _order(service: CommerceService, worker: int, number: int) -> None:
@@ -34,7 +34,12 @@ async def _main(worker: int, orders: int) -> None:
     pool = await asyncpg.create_pool(url, min_size=1, max_size=8)
     settings = CommerceSettings(order_group_most=16, order_queue_wait_s=60.0, operation_timeout_s=60.0)
     service = CommerceService(
-        pool, broadcasts=Broadcasts(), now=lambda: datetime.now(UTC), new_id=new_id, settings=settings
+        pool,
+        broadcasts=Broadcasts(),
+        now=lambda: datetime.now(UTC),
+        new_id=new_id,
+        envelopes=ENVELOPES,
+        settings=settings,
     )
     await asyncio.gather(*(_order(service, worker, number) for number in range(orders)))
     pool.terminate()

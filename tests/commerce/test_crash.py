@@ -50,7 +50,7 @@ async def dying(bank: Bank, monkeypatch: pytest.MonkeyPatch, at_statement: int) 
         patch.setattr(
             uow_postgres,
             "Unit",
-            lambda connection: real(DyingConnection(connection, bank.pool, fuse)),
+            lambda connection, *rest: real(DyingConnection(connection, bank.pool, fuse), *rest),
         )
         yield fuse
 

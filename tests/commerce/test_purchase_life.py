@@ -20,7 +20,7 @@ from commerce.core_ledger import LedgerCore
 from commerce.errors import CommerceError
 from commerce.settings import CommerceSettings
 from commerce.uow_postgres import Units
-from tests.commerce.bank import HOST, Bank
+from tests.commerce.bank import ENVELOPES, HOST, Bank
 from tests.commerce.faulty_core import FaultyCore
 from tests.commerce.test_crash import DyingConnection
 
@@ -62,7 +62,9 @@ class PurchaseLife(RuleBasedStateMachine):
             " commerce_outbox, extra_disclosures, point_grants, tips; SET session_replication_role = DEFAULT"
         )
         self.bank = Bank(self.pool, CommerceSettings(duplicate_wait_s=0.5))
-        self.core = FaultyCore(LedgerCore(Units(self.pool, CommerceSettings()), self.bank.clock, self.bank.new_id))
+        self.core = FaultyCore(
+            LedgerCore(Units(self.pool, CommerceSettings(), ENVELOPES), self.bank.clock, self.bank.new_id)
+        )
         self.bank.use_core(self.core)
         await self.bank.approved(quota_total_minor=QUOTA, customer_maximum_minor=500_000)
         await self.bank.service.stage.feature("bc_a", "pr_a", HOST)
@@ -98,7 +100,11 @@ class PurchaseLife(RuleBasedStateMachine):
             return await act()
         fuse, real = [crash], uow_postgres.Unit
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(uow_postgres, "Unit", lambda connection: real(DyingConnection(connection, self.pool, fuse)))
+            patch.setattr(
+                uow_postgres,
+                "Unit",
+                lambda connection, *rest: real(DyingConnection(connection, self.pool, fuse), *rest),
+            )
             return await act()
 
     @rule(

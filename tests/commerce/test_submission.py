@@ -14,7 +14,7 @@ from commerce.errors import CommerceError, Unavailable
 from commerce.money import Money
 from commerce.settings import CommerceSettings
 from commerce.uow_postgres import Units
-from tests.commerce.bank import Bank
+from tests.commerce.bank import ENVELOPES, Bank
 from tests.commerce.faulty_core import Fault, FaultyCore
 
 MONEY = 100_000_000
@@ -22,7 +22,7 @@ MONEY = 100_000_000
 
 @pytest.fixture
 def core(pool: asyncpg.Pool, bank: Bank) -> FaultyCore:
-    return FaultyCore(LedgerCore(Units(pool, CommerceSettings()), bank.clock, bank.new_id))
+    return FaultyCore(LedgerCore(Units(pool, CommerceSettings(), ENVELOPES), bank.clock, bank.new_id))
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ async def test_submitting_asks_for_a_fresh_proof_of_identity_where_it_is_set(poo
 
 async def test_the_embedded_core_keeps_the_ports_promises(pool: asyncpg.Pool, bank: Bank) -> None:
     await bank.add_customer(money=150_000)
-    core = LedgerCore(Units(pool, CommerceSettings()), bank.clock, bank.new_id)
+    core = LedgerCore(Units(pool, CommerceSettings(), ENVELOPES), bank.clock, bank.new_id)
     first = Hold("cr_1", "ac_ann", Money(100_000, "CNY"))
     second = Hold("cr_2", "ac_ann", Money(100_000, "CNY"))
     assert await core.query("cr_1") is HoldState.NOT_KNOWN
@@ -217,7 +217,7 @@ async def test_a_core_that_takes_too_long_is_not_waited_for(bank: Bank) -> None:
             raise Unavailable("busy", "never")
 
     hasty = Bank(bank.pool, CommerceSettings(core_timeout_s=0.05))
-    hasty.use_core(Slow(LedgerCore(Units(bank.pool, CommerceSettings()), bank.clock, bank.new_id)))
+    hasty.use_core(Slow(LedgerCore(Units(bank.pool, CommerceSettings(), ENVELOPES), bank.clock, bank.new_id)))
     await hasty.open_shop()
     order = await hasty.reserved()
     assert (await hasty.service.sale.submit("ac_ann", order.order_id, "k2")).state == "outcome_unknown"

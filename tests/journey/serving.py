@@ -1,6 +1,7 @@
 """The production command as operators start it, on real stores, with the demo's bank seeded into them."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ import aiohttp
 from load_tests.http_client import Door, Person, SignIn
 from load_tests.room_client import Event, RoomClient
 from server.demo.bank import OWN_ID, PASSWORD
+from tests.commerce.bank import DATA_KEYS
 from tests.journey.demo import PATIENCE_S, ROOT, free_port
 
 SECRET = "a-test-secret-that-is-long-enough-for-hs256"
@@ -73,6 +75,7 @@ def serve_environment(database_url: str, redis_url: str, port: int, **settings: 
         "REDIS_URL": redis_url,
         "MEDIA_ADVERTISED_IP": "127.0.0.1",
         "WEALTHCAST_JWT_SECRET": SECRET,
+        "WEALTHCAST_DATA_KEYS": json.dumps(DATA_KEYS),
         "WEALTHCAST_HOST": "127.0.0.1",
         "WEALTHCAST_HTTP_PORT": str(port),
         "WEALTHCAST_GATEWAY_PORT": str(port + 1),

@@ -17,6 +17,7 @@ from server.demo.seed import seed
 from streaming.recording_chain import ChainReport, verify_chain
 from streaming.recordings_postgres import PostgresRecordings
 from streaming.segment_files import DirectoryFiles
+from tests.commerce.bank import DATA_KEYS
 from tests.journey.serving import Guest, Server, in_the_room, serving
 from tests.journey.test_standard_clients import connection, encoder_token, negotiate
 from tests.journey.test_survival import feature, on_air
@@ -28,7 +29,7 @@ PATIENCE_S = 60.0
 
 @pytest.fixture
 async def seeded_url(postgres_url: str) -> str:
-    await asyncio.to_thread(seed, postgres_url)
+    await asyncio.to_thread(seed, postgres_url, DATA_KEYS)
     return postgres_url
 
 

@@ -15,6 +15,7 @@ from load_tests.http_client import Person
 from load_tests.show.whip_aiortc import offer_loopback
 from server.demo.bank import OWN_ID
 from server.demo.seed import seed
+from tests.commerce.bank import DATA_KEYS
 from tests.journey.serving import Server, in_the_room, serving
 from tests.journey.test_survival import on_air
 
@@ -86,7 +87,7 @@ async def encoder_token(person: Person) -> dict[str, Any]:
 @asynccontextmanager
 async def a_show(database_url: str, redis_url: str) -> AsyncIterator[tuple[Server, Person, str]]:
     """A server on the air, its host, and an encoder's token."""
-    await asyncio.to_thread(seed, database_url)
+    await asyncio.to_thread(seed, database_url, DATA_KEYS)
     async with serving(database_url, redis_url) as server, on_air(server) as host:
         yield server, host.person, str((await encoder_token(host.person))["token"])
 

@@ -17,6 +17,7 @@ from server.demo.bank import OWN_ID, PRODUCT_ID
 from server.demo.seed import seed
 from server.embedded.postgres import EmbeddedPostgres, start_postgres
 from server.migrate import migrate
+from tests.commerce.bank import DATA_KEYS
 from tests.journey.serving import Guest, Server, in_the_room, serving, until_ready
 
 pytestmark = pytest.mark.timeout(180)
@@ -26,7 +27,7 @@ SHARES = 3
 
 @pytest.fixture
 async def seeded_url(postgres_url: str) -> str:
-    await asyncio.to_thread(seed, postgres_url)
+    await asyncio.to_thread(seed, postgres_url, DATA_KEYS)
     return postgres_url
 
 
@@ -87,7 +88,7 @@ async def test_everything_acknowledged_is_there_after_the_server_is_killed(seede
 async def test_everything_acknowledged_is_there_after_postgres_is_killed(demo_dir: Path, redis_url: str) -> None:
     postgres = start_own_postgres(demo_dir)
     await asyncio.to_thread(migrate, postgres.url)
-    await asyncio.to_thread(seed, postgres.url)
+    await asyncio.to_thread(seed, postgres.url, DATA_KEYS)
     try:
         async with serving(postgres.url, redis_url) as server:
             async with on_air(server) as host, in_the_room(server, "mei") as (viewer,):

@@ -8,6 +8,7 @@ from argon2 import PasswordHasher
 
 from server.auth.accounts_postgres import Account, AccountStore
 from server.auth.tokens import Tokens
+from tests.commerce.bank import ENVELOPES
 
 TOKENS = Tokens("test-secret-" + "x" * 32, ttl_s=600)
 HASHER = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
@@ -26,7 +27,7 @@ ACCOUNTS = {
 
 async def seed_people(pool: asyncpg.Pool) -> None:
     """Put everybody into the database; each one's password is their login."""
-    store = AccountStore(pool)
+    store = AccountStore(pool, ENVELOPES)
     for account in ACCOUNTS.values():
         await store.put(account, HASHER.hash(account.login))
 

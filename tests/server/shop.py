@@ -16,7 +16,7 @@ from server.auth.proofs import Proofs
 from server.http import documents, identity, orders, points, products, stage
 from server.http.application import build
 from server.http.commerce_errors import commerce_error
-from tests.commerce.bank import Bank, content
+from tests.commerce.bank import ENVELOPES, Bank, content
 from tests.server.people import TOKENS, seed_people, session
 
 Answer = tuple[int, Any]
@@ -87,7 +87,7 @@ async def open_shop(pool: asyncpg.Pool, settings: CommerceSettings | None = None
     routes += orders.routes(bank.service, PROOFS)
     await seed_people(pool)
     passwords = Passwords(threads=1)
-    routes += identity.routes(AccountStore(pool), passwords, PROOFS)
+    routes += identity.routes(AccountStore(pool, ENVELOPES), passwords, PROOFS)
     async with TestClient(TestServer(build(routes, TOKENS, (commerce_error,), bank.service.places))) as client:
         yield Shop(client, bank)
     passwords.close()

@@ -16,6 +16,7 @@ from server.app import Parts
 from server.settings import load_settings
 from streaming.broadcast import Draft
 from tests.chat.test_stores import record
+from tests.commerce.bank import DATA_KEYS
 from tests.server.people import TOKENS, seed_people, session
 
 PATH = "/api/v1/broadcasts/bc_1"
@@ -26,7 +27,11 @@ NOW = datetime.now(UTC)
 async def parts(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> AsyncIterator[Parts]:
     await seed_people(pool)
     settings = load_settings(
-        database_url="postgres://unused", redis_url="redis://unused", jwt_secret=TOKENS.secret, roles=("api",)
+        database_url="postgres://unused",
+        redis_url="redis://unused",
+        jwt_secret=TOKENS.secret,
+        data_keys=DATA_KEYS,
+        roles=("api",),
     )
     parts = Parts(settings, pool, redis_client)
     await parts.store.create("bc_1", "ac_host", Draft("x", "", "ac_host", "ac_monitor", None), NOW)

@@ -18,6 +18,7 @@ from server.http.commerce_errors import commerce_status
 from server.http.openapi import document, refusals
 from server.http.operations import OPERATIONS, Operation
 from server.settings import load_settings
+from tests.commerce.bank import DATA_KEYS
 from tests.server.people import TOKENS
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,11 @@ OF_THE_ROOM = {(409, "tips_off"), (422, "daily_cap"), (422, "insufficient_points
 @pytest.fixture
 async def application(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> AsyncIterator[web.Application]:
     settings = load_settings(
-        database_url="postgres://unused", redis_url="redis://unused", jwt_secret=TOKENS.secret, roles=("api",)
+        database_url="postgres://unused",
+        redis_url="redis://unused",
+        jwt_secret=TOKENS.secret,
+        data_keys=DATA_KEYS,
+        roles=("api",),
     )
     parts = Parts(settings, pool, redis_client)
     yield parts.http()

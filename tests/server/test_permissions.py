@@ -17,6 +17,7 @@ from server.auth.principal import ROLES
 from server.http import health
 from server.http.operations import OPERATIONS
 from server.settings import Settings, load_settings
+from tests.commerce.bank import DATA_KEYS
 from tests.server.people import TOKENS, seed_people, session
 
 B = "/api/v1/broadcasts/bc_none"
@@ -73,6 +74,7 @@ def settings() -> Settings:
         database_url="postgres://unused",
         redis_url="redis://unused",
         jwt_secret=TOKENS.secret,
+        data_keys=DATA_KEYS,
         roles=("api", "commerce"),
     )
 

@@ -6,7 +6,13 @@ import pytest
 
 from server.settings import SettingsError, load_settings
 
-GOOD = {"REDIS_URL": "redis://x", "DATABASE_URL": "postgres://x", "WEALTHCAST_JWT_SECRET": "k" * 40}
+KEY = "Zm9yLXRlc3RpbmctYW5kLWZvci1ub3RoaW5nLWVsc2U="
+GOOD = {
+    "REDIS_URL": "redis://x",
+    "DATABASE_URL": "postgres://x",
+    "WEALTHCAST_JWT_SECRET": "k" * 40,
+    "WEALTHCAST_DATA_KEYS": f'{{"k1": "{KEY}"}}',
+}
 
 
 @pytest.fixture
@@ -92,3 +98,13 @@ def test_a_demo_secret_is_refused_outside_the_demo(environment: pytest.MonkeyPat
 def test_secrets_do_not_print(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("WEALTHCAST_JWT_SECRET", "very-private-" + "k" * 40)
     assert "very-private" not in repr(load_settings())
+    assert KEY not in repr(load_settings())
+
+
+@pytest.mark.parametrize("keys", ["{}", '{"k1": "c2hvcnQ="}', '{"k1": "?"}', f'{{"demo-1": "{KEY}"}}', "[]"])
+def test_data_keys_that_cannot_be_used_are_refused_without_being_printed(
+    environment: pytest.MonkeyPatch, keys: str
+) -> None:
+    environment.setenv("WEALTHCAST_DATA_KEYS", keys)
+    assert "data_keys" in (said := refusal())
+    assert KEY not in said

@@ -1,0 +1,107 @@
+"""The audit beyond SQL: exported heads against the chain, sealed persons against their records. Does I/O."""
+
+import hashlib
+from itertools import zip_longest
+from pathlib import Path
+
+import asyncpg
+import msgspec
+
+from commerce.audit_postgres import Finding
+from commerce.envelopes import EnvelopeError, Envelopes
+from commerce.evidence import Evidence
+from commerce.evidence_file import FILE_NAME, ExportedLine, HeadFile
+
+_TIMEOUT_S = 60
+_AT_ONCE = 1_000
+_RECORDS = """
+    SELECT e.*, o.customer_id AS order_customer, o.product_id AS order_product, o.card_version AS order_card,
+           o.amount_minor AS order_amount, o.currency AS order_currency
+    FROM sale_evidence e LEFT JOIN orders o USING (order_id)
+    WHERE evidence_id > $1 AND record_sha256 = sha256(record) ORDER BY evidence_id LIMIT $2"""
+# A record's field, and the column that says the same. Records whose hash differs are the other audit's finding.
+_OF_ROW = {
+    "order_id": "order_id", "step": "step", "outcome": "outcome", "at": "recorded_at", "retain_until": "retain_until",
+}  # fmt: skip
+_OF_ORDER = {
+    "customer_id": "order_customer", "product_id": "order_product", "card_version": "order_card",
+    "amount_minor": "order_amount", "currency": "order_currency",
+}  # fmt: skip
+
+
+async def audit_exports(pool: asyncpg.Pool, directory: Path) -> list[Finding]:
+    """Compare the file of heads with what was exported and with the chain as it stands now.
+
+    A last line that the database does not know of is well: a crash came between the two.
+    """
+    lines = [line for line in HeadFile(directory).lines() if line is not None]
+    async with pool.acquire(timeout=_TIMEOUT_S) as connection:
+        rows = await connection.fetch(
+            "SELECT e.number, e.line_sha256, l.link_sha256 FROM evidence_exports e"
+            " LEFT JOIN evidence_links l USING (position) ORDER BY e.number",
+            timeout=_TIMEOUT_S,
+        )
+        last = await connection.fetchval(
+            "SELECT link_sha256 FROM evidence_links WHERE position = $1", lines[-1].position if lines else 0
+        )
+    findings = []
+    previous: ExportedLine | None = None
+    for number, (line, row) in enumerate(zip_longest(lines, rows), 1):
+        subject = f"{FILE_NAME} line {number}"
+        if line is None:
+            findings.append(Finding("export_truncated", subject, "it was exported and is not in the file"))
+            continue
+        findings += _line_findings(subject, number, line, previous)
+        chained = last if row is None else row["link_sha256"]
+        if row is not None and line.sha256() != row["line_sha256"]:
+            findings.append(Finding("export_differs", subject, "it is not the line that was exported"))
+        if chained is None or line.head != chained.hex():
+            detail = f"link {line.position} is not the head that was exported"
+            findings.append(Finding("head_differs", subject, detail))
+        previous = line
+    return findings
+
+
+def _line_findings(subject: str, number: int, line: ExportedLine, previous: ExportedLine | None) -> list[Finding]:
+    expected = ("", "") if previous is None else (previous.head, previous.sha256().hex())
+    if line.number == number and (line.previous_head, line.previous_line) == expected:
+        return []
+    return [Finding("export_broken", subject, f"line {line.number} does not follow from the line before")]
+
+
+async def audit_records(pool: asyncpg.Pool, envelopes: Envelopes | None) -> list[Finding]:
+    """Compare each record with its columns, its order and, with keys, the person that is sealed beside it."""
+    findings: list[Finding] = []
+    after = ""
+    while True:
+        rows = await pool.fetch(_RECORDS, after, _AT_ONCE, timeout=_TIMEOUT_S)
+        for row in rows:
+            findings += _record_findings(row, envelopes)
+        if len(rows) < _AT_ONCE:
+            return findings
+        after = rows[-1]["evidence_id"]
+
+
+def _record_findings(row: asyncpg.Record, envelopes: Envelopes | None) -> list[Finding]:
+    try:
+        record = msgspec.json.decode(row["record"], type=Evidence)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return [Finding("record_unreadable", row["evidence_id"], "it is not a record")]
+    findings = []
+    for code, names in (("evidence_row_differs", _OF_ROW), ("evidence_order_differs", _OF_ORDER)):
+        differing = [name for name, column in names.items() if getattr(record, name) != row[column]]
+        if differing:
+            findings.append(Finding(code, row["evidence_id"], f"another {', '.join(differing)} than its record's"))
+    if envelopes is not None:
+        findings += _person_findings(row, record.personal_sha256, envelopes)
+    return findings
+
+
+def _person_findings(row: asyncpg.Record, named: str, envelopes: Envelopes) -> list[Finding]:
+    try:
+        person = envelopes.open(row["personal"], f"sale_evidence.personal {row['evidence_id']}")
+    except EnvelopeError as error:
+        return [Finding("person_unreadable", row["evidence_id"], str(error))]
+    if hashlib.sha256(person).hexdigest() == named:
+        return []
+    return [Finding("person_differs", row["evidence_id"], "another person than its record's")]

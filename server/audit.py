@@ -1,0 +1,38 @@
+"""`./run audit`: recomputes quota, ledger and evidence of a database, and lists what does not add up. Does I/O."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import asyncpg
+
+from commerce.audit_evidence import audit_exports, audit_records
+from commerce.audit_postgres import Finding, audit
+from commerce.envelopes import Envelopes
+
+_TIMEOUT_S = 5
+
+
+def audit_database(database_url: str, export_dir: Path | None, data_keys: Mapping[str, str] | None) -> bool:
+    """Print every difference; True when there is none. What was not compared, for want of folder or keys, is said."""
+
+    async def ask() -> list[Finding]:
+        pool = await asyncpg.create_pool(database_url, min_size=1, max_size=1, timeout=_TIMEOUT_S)
+        try:
+            findings = await audit(pool)
+            if export_dir is not None:
+                findings += await audit_exports(pool, export_dir)
+            findings += await audit_records(pool, Envelopes.of_base64(data_keys) if data_keys else None)
+            return findings
+        finally:
+            await pool.close()
+
+    findings = asyncio.run(ask())
+    for finding in findings:
+        print(f"{finding.code}\t{finding.subject}\t{finding.detail}")
+    if export_dir is None:
+        print("not compared: the exported heads (EVIDENCE_EXPORT_DIR is not set)")
+    if not data_keys:
+        print("not compared: sealed persons with their records (DATA_KEYS is not set)")
+    print(f"audit: {len(findings)} differences" if findings else "audit: clean")
+    return not findings
