@@ -18,5 +18,7 @@ class Places:
     async def of_acknowledgement(self, customer_id: str, acknowledgement_id: str) -> str | None:
         """Return the broadcast whose card was acknowledged."""
         async with self._given.units.glance() as unit:
-            found = await unit.customers.acknowledgement(acknowledgement_id)
-        return found.broadcast_id if found is not None and found.customer_id == customer_id else None
+            kept = await unit.customers.kept_reading(acknowledgement_id)
+        if kept is None or kept.acknowledgement.customer_id != customer_id:
+            return None
+        return kept.acknowledgement.broadcast_id

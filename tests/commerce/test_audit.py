@@ -54,7 +54,7 @@ DAMAGE: list[tuple[str, set[str]]] = [
     ("UPDATE orders SET state = 'expired' WHERE state = 'reserved'",
      {"quota_differs", "position_differs", "history_differs"}),
     ("DELETE FROM order_history WHERE step = 2", {"history_broken"}),
-    ("DELETE FROM order_history WHERE to_state = 'cancelled'", {"history_differs"}),
+    ("DELETE FROM order_history WHERE to_state = 'cancelled'", {"history_differs", "evidence_without_move"}),
     ("UPDATE orders SET receipt = NULL WHERE state = 'accepted'", {"receipt_missing"}),
     ("UPDATE orders SET customer_id = 'ac_bob' WHERE state = 'reserved'",
      {"position_differs", "acknowledgement_differs"}),

@@ -19,6 +19,7 @@ from server.demo.bank import CROWD, OWN_ID
 from server.demo.seed import seed
 from server.embedded.postgres import EmbeddedPostgres
 from server.embedded.valkey import EmbeddedValkey
+from tests.commerce.bank import DATA_KEYS
 from tests.journey.demo import PATIENCE_S, ROOT, free_port
 from tests.journey.installation import Installation, installed
 from tests.journey.serving import Guest, in_the_room, serve_environment
@@ -32,7 +33,7 @@ async def database_url(embedded_postgres: EmbeddedPostgres) -> AsyncIterator[str
     admin = await asyncpg.connect(embedded_postgres.url_of("postgres"))
     await admin.execute('CREATE DATABASE "supervised" TEMPLATE template_wealthcast')
     url = embedded_postgres.url_of("supervised")
-    await asyncio.to_thread(seed, url)
+    await asyncio.to_thread(seed, url, DATA_KEYS)
     yield url
     await admin.execute('DROP DATABASE "supervised" WITH (FORCE)')
     await admin.close()

@@ -17,7 +17,7 @@ from server.http.operations import OPERATIONS, Operation
 from server.settings import load_settings
 from streaming.broadcast import Draft
 from streaming.broadcasts_postgres import PostgresBroadcasts
-from tests.commerce.bank import Bank
+from tests.commerce.bank import DATA_KEYS, Bank
 from tests.server.people import TOKENS, seed_people, session
 
 HERE, OTHER = "bc_a", "bc_b"
@@ -62,7 +62,7 @@ async def door(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> AsyncIt
     order = await bank.reserved(OWNER)
     acknowledgement_id = await pool.fetchval("SELECT acknowledgement_id FROM acknowledgements")
     settings = load_settings(
-        database_url="postgres://unused", redis_url="redis://unused", jwt_secret=TOKENS.secret,
+        database_url="postgres://unused", redis_url="redis://unused", jwt_secret=TOKENS.secret, data_keys=DATA_KEYS,
         roles=("api", "commerce"),
     )  # fmt: skip
     parts = Parts(settings, pool, redis_client)
