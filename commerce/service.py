@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 
 from commerce.applause import Applause
+from commerce.assessment import Assessments
 from commerce.catalogue import Products
 from commerce.core import CoreBanking
 from commerce.core_ledger import LedgerCore
@@ -19,6 +20,8 @@ from commerce.outbox import OutboxRelay
 from commerce.outbox_postgres import OutboxReader
 from commerce.places import Places
 from commerce.ports import BroadcastReader, Clock, FactReader, NewId
+from commerce.questionnaire import Questionnaire
+from commerce.questionnaire_file import load_questionnaire
 from commerce.records import CustomerRecords
 from commerce.sale import Sale
 from commerce.sequencer import Sequencer
@@ -33,14 +36,15 @@ _PURGE_EVERY = 600  # sweeps: what is kept for a month need not go to the second
 class CommerceService:
     """Groups the use-cases; keeps nothing but queues, so any number of processes may run one.
 
-    `core` is the bank's; without one the embedded core on our own ledger. `pool` stays the caller's and needs at
+    `core` is the bank's; without one the embedded core on our own ledger.
+    Without a `questionnaire` the shipped one is asked. `pool` stays the caller's and needs at
     least two connections; nothing connects before the first call.
     """
 
     def __init__(
         self, pool: asyncpg.Pool, *, broadcasts: BroadcastReader, now: Clock, new_id: NewId, envelopes: Envelopes,
         settings: CommerceSettings | None = None, core: CoreBanking | None = None,
-        evidence_export_dir: Path | None = None,
+        evidence_export_dir: Path | None = None, questionnaire: Questionnaire | None = None,
     ) -> None:  # fmt: skip
         self.settings = settings or CommerceSettings()
         self._pool = pool
@@ -54,6 +58,7 @@ class CommerceService:
         self.applause = Applause(given)
         self.customers = CustomerRecords(given)
         self.places = Places(given)
+        self.assessments = Assessments(given, questionnaire or load_questionnaire(None))
         self.sequencer = Sequencer(given, evidence_export_dir)
 
     def relay(self, read: FactReader) -> OutboxRelay:

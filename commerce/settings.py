@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from commerce.evidence import RetentionRules
+from commerce.questionnaire import AssessmentRules
 from commerce.suitability import SuitabilityRules
 
 
@@ -28,6 +29,7 @@ class CommerceSettings:
     void_after_s: int = 120  # one that the core has never heard of is given up this long after its last move
     reauthentication_within_s: int | None = None  # submitting asks for a proof of identity this young; None: for none
     retention: RetentionRules = field(default_factory=RetentionRules)
+    assessments: AssessmentRules = field(default_factory=AssessmentRules)
     suitability: SuitabilityRules = field(default_factory=SuitabilityRules)
 
     @property

@@ -14,6 +14,7 @@ from functools import cached_property
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from commerce.assessments_postgres import AssessmentStore
 from commerce.catalogue_postgres import Catalogue
 from commerce.customers_postgres import Customers
 from commerce.envelopes import Envelopes
@@ -61,6 +62,10 @@ class Unit:
     @cached_property
     def customers(self) -> Customers:
         return Customers(self._connection, self.envelopes)
+
+    @cached_property
+    def assessments(self) -> AssessmentStore:
+        return AssessmentStore(self._connection)
 
     @cached_property
     def orders(self) -> Orders:

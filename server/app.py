@@ -26,6 +26,8 @@ from chat.restrictions import Restrictions
 from chat.rooms import RoomTimes
 from chat.talk_postgres import PostgresTalk
 from commerce.evidence import RetentionRules
+from commerce.questionnaire import Questionnaire
+from commerce.questionnaire_file import load_questionnaire
 from commerce.service import CommerceService
 from commerce.settings import CommerceSettings
 from server.announcer import Announcer
@@ -42,6 +44,7 @@ from server.gateway.gateway import Gateway
 from server.gateway.options import GatewayOptions
 from server.gateway.services import GatewayPorts
 from server.http import (
+    assessments,
     broadcasts,
     config,
     documents,
@@ -122,6 +125,7 @@ class Parts:
             new_id=new_id,
             envelopes=self.envelopes,
             evidence_export_dir=settings.evidence_export_dir,
+            questionnaire=_questionnaire(settings),
             settings=CommerceSettings(
                 reservation_ttl_s=settings.reservation_ttl_s,
                 minimum_dwell_ms=settings.minimum_dwell_ms,
@@ -262,6 +266,7 @@ class Parts:
             *stage.routes(self.commerce),
             *orders.routes(self.commerce, self.proofs),
             *identity.routes(self.accounts, self.passwords, self.proofs),
+            *assessments.routes(self.commerce),
             *points.routes(self.commerce),
             *rooms.routes(self.broadcasting, self.moderation, self.talk, self.figures, self.presence),
         ]
@@ -269,6 +274,13 @@ class Parts:
             gate = MediaGate(self.store, self.tokens, self.encoder_tokens, self._banned)
             routes += signalling.routes(self.media, gate)
         return routes
+
+
+def _questionnaire(settings: Settings) -> Questionnaire:
+    try:
+        return load_questionnaire(settings.questionnaire)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"QUESTIONNAIRE: {error}") from None
 
 
 def _moderator(settings: Settings) -> ReloadingModerator:

@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     room_tick_ms: int = Field(100, ge=0, le=1_000)
     password_queue: int = Field(64, ge=1, le=10_000)
     connections_per_address: int = Field(1_500, ge=1, le=1_000_000)
+    questionnaire: Path | None = None
     phrase_list: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     demo: bool = False

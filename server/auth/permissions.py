@@ -35,6 +35,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "card.read": _ALL,
     "card.feature": _HOST,
     "card.pull": _HOST | _MONITOR,
+    "assessment.take": _VIEWER,
     "gate.read": _VIEWER,
     "acknowledgement.create": _VIEWER,
     "order.create": _VIEWER,

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from commerce.applause import PointsView
+from commerce.assessment import AssessmentView, Standing
 from commerce.product import CardContent
 from commerce.receipt import OrderView
 from server.auth.encoder_tokens_postgres import IssuedEncoderToken
+from server.http.assessments import Answers
 from server.http.broadcasts import Edit, MoveRequest, NewBroadcast
 from server.http.identity import Password
 from server.http.orders import NewAcknowledgement, NewOrder, Submission
@@ -262,6 +264,32 @@ _CATALOGUE = (
     ),
 )
 _PURCHASES = (
+    _op("GET", "/api/v1/questionnaire", "The risk questionnaire", tie="none"),
+    _op("GET", "/api/v1/assessments", "Own level", {404: "no_such_customer"}, answer=Standing, tie="none"),
+    _op(
+        "POST",
+        "/api/v1/assessments",
+        "Answer the questionnaire",
+        {
+            404: "no_such_customer",
+            409: "questionnaire_stale assessment_limit idempotency_conflict in_progress",
+            422: "bad_answers minor",
+        },
+        body=Answers,
+        example={"questionnaire_version": "2026-1", "answers": {"horizon": "c", "loss": "b"}},
+        answer=AssessmentView,
+        status=201,
+        keyed=True,
+        tie="none",
+    ),
+    _op(
+        "POST",
+        "/api/v1/assessments/{assessment_id}/confirm",
+        "Agree to a changed level",
+        {404: "no_such_assessment no_such_customer", 409: "assessment_superseded"},
+        answer=AssessmentView,
+        tie="none",
+    ),
     _op(
         "GET",
         _BROADCAST + "/gate",

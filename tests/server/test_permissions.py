@@ -40,6 +40,7 @@ CALLS: dict[str, tuple[str, str, Any]] = {
     "card.read": ("GET", f"{B}/card", None),
     "card.feature": ("PUT", f"{B}/card", {"product_id": "pr_none"}),
     "card.pull": ("DELETE", f"{B}/card", None),
+    "assessment.take": ("POST", "/api/v1/assessments", {}),
     "gate.read": ("GET", f"{B}/gate?product_id=pr_none", None),
     "acknowledgement.create": ("POST", "/api/v1/acknowledgements", {}),
     "order.create": ("POST", "/api/v1/orders", {}),

@@ -13,6 +13,7 @@ import { useToast } from "../ui/toast.js";
 import { useLikes } from "../ui/use_likes.js";
 import { useRoom } from "../ui/use_room.js";
 import { useWhep } from "../ui/use_whep.js";
+import { AssessmentSheet } from "./assessment/sheet.js";
 import { CardStrip } from "./card_strip.js";
 import { Composer } from "../ui/composer.js";
 import { LikeButton } from "./like_button.js";
@@ -70,7 +71,9 @@ function Viewer({ config, session }) {
       </${Composer}>
     </section>
     ${sheet?.name === "buy" &&
-    html`<${PurchaseSheet} broadcastId=${broadcastId} opened=${sheet.card} resumed=${sheet.order} room=${room} clock=${clock} role=${account.role} onClose=${close} />`}
+    html`<${PurchaseSheet} broadcastId=${broadcastId} opened=${sheet.card} resumed=${sheet.order} room=${room} clock=${clock} role=${account.role} assess=${() => setSheet({ name: "assess", card: sheet.card })} onClose=${close} />`}
+    ${sheet?.name === "assess" &&
+    html`<${AssessmentSheet} done=${() => setSheet({ name: "buy", card: sheet.card })} onClose=${close} />`}
     ${sheet?.name === "report" &&
     html`<${Confirm} title=${t("report.title")} text=${t("report.text", { text: sheet.comment.text })} reasonLabel=${t("reason.label")} action=${t("report.send")} testid="report" onConfirm=${sendReport} onClose=${close} />`}
     ${sheet?.name === "tip" && html`<${TipSheet} room=${room} client=${client} say=${say} onClose=${close} />`}

@@ -6,7 +6,10 @@ import { html } from "../../ui/html.js";
 import { Failure, Refusal } from "./refusal.js";
 import { leadsOn } from "./use_purchase.js";
 
-export function DetailStep({ card, role, state, checkGate, next }) {
+/** What the questionnaire can mend. */
+const NEEDS_ASSESSMENT = new Set(["not_assessed", "assessment_expired"]);
+
+export function DetailStep({ card, role, state, checkGate, assess, next }) {
   const { gate, error, busy } = state;
   return html`<div class="stack">
     <div class="product-head"><${Rating} card=${card} /><h3>${card.name}</h3></div>
@@ -18,7 +21,7 @@ export function DetailStep({ card, role, state, checkGate, next }) {
     ${role !== "viewer" && html`<p class="notice">${t("buy.viewers_only")}</p>`}
     ${gate && html`<${Customer} customer=${gate.customer} />`}
     <div class="sheet-foot">
-      ${gate && html`<${GateAnswer} gate=${gate} />`}
+      ${gate && html`<${GateAnswer} gate=${gate} assess=${assess} />`}
       <${Failure} error=${error} />
       ${error
         ? html`<button type="button" class="button button--wide" onClick=${checkGate}>${t("action.retry")}</button>`
@@ -57,7 +60,7 @@ const Customer = ({ customer }) => html`<div class="gate">
 </div>`;
 
 /** Stands beside the button it explains, so that nobody has to scroll for the reason. */
-const GateAnswer = ({ gate }) => html`<section class="gate" aria-label=${t("gate.label")}>
+const GateAnswer = ({ gate, assess }) => html`<section class="gate" aria-label=${t("gate.label")}>
   ${gate.allowed && html`<p class="gate__ok" role="status">${t("gate.allowed")}</p>`}
-  ${gate.refusals.map((one) => html`<${Refusal} key=${one.code} code=${one.code} detail=${one.detail} />`)}
+  ${gate.refusals.map((one) => html`<${Refusal} key=${one.code} code=${one.code} detail=${one.detail} action=${NEEDS_ASSESSMENT.has(one.code) && html`<button type="button" class="button" onClick=${assess} data-testid="assess">${t("assess.begin")}</button>`} />`)}
 </section>`;

@@ -13,7 +13,7 @@ import { usePurchase } from "./use_purchase.js";
 const STEPS = ["detail", "acknowledge", "amount", "confirm", "receipt"];
 const BACK = { acknowledge: "detail", amount: "acknowledge" };
 
-export function PurchaseSheet({ broadcastId, opened, resumed, room, clock, role, onClose }) {
+export function PurchaseSheet({ broadcastId, opened, resumed, room, clock, role, assess, onClose }) {
   const onStage = room.card?.product_id === opened?.product_id ? room.card : null;
   const card = onStage && onStage.card_version === opened.card_version ? onStage : opened;
   const purchase = usePurchase({ broadcastId, card, resumed, role, lastOrder: room.lastOrder });
@@ -24,7 +24,7 @@ export function PurchaseSheet({ broadcastId, opened, resumed, room, clock, role,
   return html`<${Sheet} title=${t(`buy.${step}`)} onClose=${onClose} onBack=${back} kind="paper" testid="purchase">
     <${Progress} at=${Math.max(0, STEPS.indexOf(step === "processing" ? "confirm" : step))} />
     ${buying && !onStage && html`<${Refusal} code="card_pulled" />`}
-    ${step === "detail" && html`<${DetailStep} card=${card} role=${role} state=${state} checkGate=${purchase.checkGate} next=${() => goTo("acknowledge")} />`}
+    ${step === "detail" && html`<${DetailStep} card=${card} role=${role} state=${state} checkGate=${purchase.checkGate} assess=${assess} next=${() => goTo("acknowledge")} />`}
     ${(step === "acknowledge" || step === "amount") &&
     html`<div hidden=${step !== "acknowledge"}><${AcknowledgeStep} card=${state.gate.card} state=${state} acknowledge=${purchase.acknowledge} restart=${purchase.checkGate} /></div>`}
     ${step === "amount" && html`<${AmountStep} card=${card} state=${state} reserve=${purchase.reserve} restart=${purchase.checkGate} />`}

@@ -1,0 +1,76 @@
+"""Risk assessments in Postgres. Does I/O inside the caller's transaction."""
+
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+from commerce.rows import to_json
+
+
+class Assessment(msgspec.Struct, frozen=True, kw_only=True):
+    """A questionnaire that was handed in; levels are 1–5, `confirmed_at` is None until the customer agrees."""
+
+    assessment_id: str
+    customer_id: str
+    business_date: date
+    questionnaire_version: str
+    answers: dict[str, str]
+    points: int
+    risk_tolerance: int
+    previous_tolerance: int | None
+    assessed_at: datetime
+    confirmed_at: datetime | None
+
+
+class AssessmentStore:
+    """Adds and reads; the caller holds the customer's row, so that one customer's assessments take turns."""
+
+    def __init__(self, connection: PoolConnectionProxy) -> None:
+        self._connection = connection
+
+    async def add(self, taken: Assessment) -> None:
+        """Keep the answers and what they came to."""
+        await self._connection.execute(
+            "INSERT INTO assessments (assessment_id, customer_id, business_date, questionnaire_version, answers,"
+            " points, risk_tolerance, previous_tolerance, assessed_at, confirmed_at)"
+            " VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8, $9, $10)",
+            taken.assessment_id, taken.customer_id, taken.business_date, taken.questionnaire_version,
+            to_json(taken.answers), taken.points, taken.risk_tolerance, taken.previous_tolerance, taken.assessed_at,
+            taken.confirmed_at,
+        )  # fmt: skip
+
+    async def dates(self, customer_id: str, after: date) -> list[date]:
+        """List the business dates of a customer's assessments after this one; there are a few a year at most."""
+        rows = await self._connection.fetch(
+            "SELECT business_date FROM assessments WHERE customer_id = $1 AND business_date > $2", customer_id, after
+        )
+        return [row["business_date"] for row in rows]
+
+    async def latest(self, customer_id: str) -> Assessment | None:
+        """Read the customer's last one; an earlier one cannot be confirmed any more."""
+        row = await self._connection.fetchrow(
+            "SELECT *, answers::text AS answers_json FROM assessments WHERE customer_id = $1"
+            " ORDER BY assessed_at DESC, assessment_id DESC LIMIT 1",
+            customer_id,
+        )
+        return None if row is None else _assessment(row)
+
+    async def confirm(self, assessment_id: str, at: datetime) -> None:
+        await self._connection.execute(
+            "UPDATE assessments SET confirmed_at = $2 WHERE assessment_id = $1", assessment_id, at
+        )
+
+    async def apply(self, taken: Assessment, at: datetime) -> None:
+        """Make it the level that the customer buys by, and that counts from the day of the questionnaire."""
+        await self._connection.execute(
+            "UPDATE customers SET risk_tolerance = $2, assessed_at = $3, questionnaire_version = $4, updated_at = $5"
+            " WHERE customer_id = $1",
+            taken.customer_id, taken.risk_tolerance, taken.assessed_at, taken.questionnaire_version, at,
+        )  # fmt: skip
+
+
+def _assessment(row: Any) -> Assessment:
+    named = {name: row[name] for name in Assessment.__struct_fields__ if name != "answers"}
+    return Assessment(**named, answers=msgspec.json.decode(row["answers_json"], type=dict[str, str]))
