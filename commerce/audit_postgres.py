@@ -64,10 +64,21 @@ _CHECKS: dict[str, str] = {
         FROM (SELECT * FROM orders WHERE core_reference IS NOT NULL) o
         FULL JOIN (SELECT * FROM core_holds WHERE state = 'frozen') h ON h.reference_id = o.core_reference
         WHERE CASE
-            WHEN h.reference_id IS NULL THEN o.state = ANY($2)
+            WHEN h.reference_id IS NULL THEN o.state = ANY($2) AND o.confirming_at IS NULL
             WHEN o.order_id IS NULL THEN true
             ELSE (o.amount_minor, o.currency, o.customer_id) <> (h.amount_minor, h.currency, h.customer_id)
                  OR NOT (o.state = ANY($2) OR o.state IN ('submitted', 'outcome_unknown') OR o.release_due)
+        END""",
+    "debit_differs": """
+        SELECT coalesce(o.order_id, h.reference_id),
+               format('the core debited %s, its order is %s', coalesce(h.amount_minor, 0), coalesce(o.state, 'none'))
+        FROM (SELECT * FROM orders WHERE core_reference IS NOT NULL) o
+        FULL JOIN (SELECT * FROM core_holds WHERE state = 'debited') h ON h.reference_id = o.core_reference
+        WHERE CASE
+            WHEN h.reference_id IS NULL THEN o.confirmed_units_minor IS NOT NULL
+            WHEN o.order_id IS NULL THEN true
+            ELSE (o.amount_minor, o.currency, o.customer_id) <> (h.amount_minor, h.currency, h.customer_id)
+                 OR NOT (o.confirmed_units_minor IS NOT NULL OR o.state = 'accepted' AND o.confirming_at IS NOT NULL)
         END""",
     "points_do_not_add_up": """
         SELECT owner_id, format('granted %s; held, spent and expired are %s',

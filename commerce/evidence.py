@@ -59,7 +59,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     amount_minor: int
     currency: str
     fee_minor: int
-    confirmed_units: str | None
+    confirmed_units_minor: int | None
     disclosure_text: str
     disclosure_sha256: str
     acknowledgement_id: str
@@ -164,7 +164,7 @@ def evidence_of(
         amount_minor=order.amount.amount_minor,
         currency=order.amount.currency,
         fee_minor=order.fee_minor,
-        confirmed_units=order.confirmed_units,
+        confirmed_units_minor=order.confirmed_units_minor,
         disclosure_text=card.content.disclosure_text,
         disclosure_sha256=card.disclosure_sha256,
         acknowledgement_id=order.acknowledgement_id,

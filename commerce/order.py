@@ -68,7 +68,8 @@ class Order(msgspec.Struct, frozen=True):
     """An order as it stands; `stream_time_ms` is the broadcast's clock when it was reserved.
 
     `core_reference` names its latest submission to the core, `submit_key` the idempotency key of that;
-    `confirmed_units` is a decimal number, None before the order is confirmed.
+    `confirmed_units_minor` counts units as the currency counts its own, in minor ones, None before it is confirmed;
+    `confirming`: the core is being asked to debit, so that it cannot be cancelled any more.
     """
 
     order_id: str
@@ -89,7 +90,8 @@ class Order(msgspec.Struct, frozen=True):
     extended_at: datetime | None = None
     submit_key: str | None = None
     core_reference: str | None = None
-    confirmed_units: str | None = None
+    confirmed_units_minor: int | None = None
+    confirming: bool = False
 
 
 class OrderMoved(msgspec.Struct, frozen=True):
@@ -160,9 +162,25 @@ def accept(submitted: Order, now: datetime) -> Decision:
     return _move(submitted, State.ACCEPTED, SYSTEM, "funds frozen", now)
 
 
+def confirm(order: Order, hold: HoldState, now: datetime) -> Decision | None:
+    """Take what the core says of the debit of an accepted order; None: nothing new.
+
+    Units are those of fundraising, at a net value of 1.0: `units = (amount − fee) / NAV` (domain.md).
+    """
+    if order.state is not State.ACCEPTED:
+        return None
+    match hold:
+        case HoldState.DEBITED:
+            units_minor = order.amount.amount_minor - order.fee_minor
+            return _move(order, State.CONFIRMED, SYSTEM, "debited", now, confirmed_units_minor=units_minor)
+        case HoldState.REFUSED | HoldState.RELEASED | HoldState.VOID:
+            return _move(order, State.CONFIRM_FAILED, SYSTEM, f"the core says {hold}", now)
+    return None
+
+
 def cancel(order: Order, now: datetime, cut_off: datetime) -> Decision:
     """Give a reservation back, or an accepted order before the cut-off; raises IllegalMove, `window_closed`."""
-    if order.state is State.ACCEPTED and now >= cut_off:
+    if order.state is State.ACCEPTED and (now >= cut_off or order.confirming):
         raise Refusal("window_closed", "the cut-off for cancelling has passed")
     return _move(order, State.CANCELLED, order.customer_id, "cancelled by the customer", now)
 
@@ -182,7 +200,7 @@ def allowed_acts(order: Order) -> list[str]:
 
 
 def _move(
-    order: Order, target: State, actor_id: str, reason: str | None, now: datetime, **changes: datetime | str
+    order: Order, target: State, actor_id: str, reason: str | None, now: datetime, **changes: datetime | str | int
 ) -> Decision:
     if target not in MOVES[order.state]:
         detail = f"an order that is {order.state} cannot become {target}"

@@ -76,7 +76,7 @@ class Orders:
             " ORDER BY updated_at LIMIT $2",
             before, limit,
         )  # fmt: skip
-        return [(_order(row), row["updated_at"]) for row in rows]
+        return [(order_of(row), row["updated_at"]) for row in rows]
 
     async def _record(self, decision: Decision, stream_time_ms: int | None) -> int:
         moved = decision.moved
@@ -95,7 +95,7 @@ class Orders:
             "SELECT * FROM orders WHERE order_id = $1 AND ($2::text IS NULL OR customer_id = $2) FOR UPDATE",
             order_id, customer_id,
         )  # fmt: skip
-        return None if row is None else _order(row)
+        return None if row is None else order_of(row)
 
     async def lock_due(self, now: datetime) -> Order | None:
         """Read one reservation whose time is over, for a change; those that others work on are skipped."""
@@ -104,7 +104,7 @@ class Orders:
             " ORDER BY reserved_until LIMIT 1 FOR UPDATE SKIP LOCKED",
             now,
         )
-        return None if row is None else _order(row)
+        return None if row is None else order_of(row)
 
     async def view(self, order_id: str, customer_id: str) -> OrderView | None:
         """One order as its owner reads it; another's is None."""
@@ -131,7 +131,8 @@ class Orders:
         return [_view(row) for row in rows]
 
 
-def _order(row: Any) -> Order:
+def order_of(row: Any) -> Order:
+    """Build an order from a row of the table."""
     return Order(
         order_id=row["order_id"],
         customer_id=row["customer_id"],
@@ -151,8 +152,10 @@ def _order(row: Any) -> Order:
         extended_at=row["extended_at"],
         submit_key=row["submit_key"],
         core_reference=row["core_reference"],
+        confirmed_units_minor=row["confirmed_units_minor"],
+        confirming=row["confirming_at"] is not None,
     )
 
 
 def _view(row: Any) -> OrderView:
-    return order_view(_order(row), row["product_name"], from_json(row["receipt_json"], Receipt))
+    return order_view(order_of(row), row["product_name"], from_json(row["receipt_json"], Receipt))

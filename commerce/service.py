@@ -10,6 +10,7 @@ import asyncpg
 from commerce.applause import Applause
 from commerce.assessment import Assessments
 from commerce.catalogue import Products
+from commerce.confirmation import Confirmation
 from commerce.core import CoreBanking
 from commerce.core_ledger import LedgerCore
 from commerce.dependencies import Dependencies
@@ -28,6 +29,7 @@ from commerce.sequencer import Sequencer
 from commerce.settings import CommerceSettings
 from commerce.stage import Stage
 from commerce.uow_postgres import Units
+from commerce.working_days import ChinaWorkingDays
 
 _log = logging.getLogger(__name__)
 _PURGE_EVERY = 600  # sweeps: what is kept for a month need not go to the second
@@ -54,7 +56,9 @@ class CommerceService:
         self.products = Products(given)
         self.stage = Stage(given)
         self.gate = Gate(given)
-        self.sale = Sale(given, core or LedgerCore(self._units, now, new_id))
+        core = core or LedgerCore(self._units, now, new_id)
+        self.sale = Sale(given, core)
+        self.confirmation = Confirmation(given, core, ChinaWorkingDays())
         self.applause = Applause(given)
         self.customers = CustomerRecords(given)
         self.places = Places(given)

@@ -16,6 +16,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from commerce.assessments_postgres import AssessmentStore
 from commerce.catalogue_postgres import Catalogue
+from commerce.confirmations_postgres import Confirmations
 from commerce.customers_postgres import Customers
 from commerce.envelopes import Envelopes
 from commerce.errors import Invalid, Unavailable
@@ -62,6 +63,10 @@ class Unit:
     @cached_property
     def customers(self) -> Customers:
         return Customers(self._connection, self.envelopes)
+
+    @cached_property
+    def confirmations(self) -> Confirmations:
+        return Confirmations(self._connection)
 
     @cached_property
     def assessments(self) -> AssessmentStore:

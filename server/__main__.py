@@ -158,6 +158,26 @@ def audit(
 
 
 @cli.command()
+def confirm(
+    on: Annotated[str | None, typer.Option("--date", help="a business date, today's if none is given")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="the report as one JSON array")] = False,
+) -> None:
+    """Confirm the orders whose T+1 has come, and report by product and show; may be repeated."""
+    from datetime import date
+
+    from commerce.errors import CommerceError
+    from commerce.working_days import CalendarEndedError
+    from server.confirm import confirm as confirm_due
+    from server.settings import SettingsError, load_settings
+
+    try:
+        day = date.fromisoformat(on) if on else None
+        sys.exit(0 if confirm_due(load_settings(), day, as_json=as_json) else 1)
+    except (SettingsError, CalendarEndedError, CommerceError, ValueError) as error:
+        _fail(str(error))
+
+
+@cli.command()
 def rotate_keys() -> None:
     """Seal personal data again under the first of DATA_KEYS; then the older ones can go."""
     from server.key_rotation import rotate_data_keys

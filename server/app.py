@@ -225,7 +225,7 @@ class Parts:
             work.append(MediaWatch(self.media, self.store).run())
         if "commerce" in self.settings.roles:
             work += [self.commerce.relay(Announcer(self.broker).take).run(), self.commerce.sweep_forever()]
-            work.append(self.commerce.sequencer.run())
+            work += [self.commerce.sequencer.run(), self.commerce.confirmation.run_forever()]
         return work
 
     def http(self) -> web.Application:

@@ -44,7 +44,7 @@ async def running(settings: Settings, inherited: Inherited = NOTHING_INHERITED) 
     Raises SettingsError when a store cannot be reached at start or a port cannot be had.
     """
     async with AsyncExitStack() as stack:
-        pool = await _open_pool(settings, stack)
+        pool = await open_pool(settings, stack)
         client = redis.asyncio.Redis.from_url(
             settings.redis_url.get_secret_value(), socket_timeout=5, socket_connect_timeout=5, max_connections=64
         )
@@ -106,7 +106,8 @@ async def _open_doors(parts: Parts, settings: Settings, inherited: Inherited, st
     return await serve(parts.http(), listening, http, last_requests_s=_LAST_REQUESTS_S, finish_s=settings.drain_s)
 
 
-async def _open_pool(settings: Settings, stack: AsyncExitStack) -> asyncpg.Pool:
+async def open_pool(settings: Settings, stack: AsyncExitStack) -> asyncpg.Pool:
+    """Open the pool until the stack unwinds; raises SettingsError."""
     try:
         pool = await asyncpg.create_pool(
             settings.database_url.get_secret_value(), min_size=2, max_size=24, command_timeout=10, timeout=10

@@ -55,6 +55,9 @@ CALLS: dict[str, tuple[str, str, Any]] = {
 # The other operations, each of which shares one of those permissions.
 MORE_CALLS: tuple[tuple[str, str, str, Any], ...] = (
     ("account.read", "POST", "/api/v1/sessions/refresh", None),
+    ("assessment.take", "GET", "/api/v1/questionnaire", None),
+    ("assessment.take", "GET", "/api/v1/assessments", None),
+    ("assessment.take", "POST", "/api/v1/assessments/as_none/confirm", None),
     ("order.submit", "POST", "/api/v1/identity-proofs", {"password": ""}),
     ("order.submit", "POST", "/api/v1/orders/or_none/extend", None),
     ("order.read", "GET", "/api/v1/orders/or_none", None),

@@ -35,7 +35,12 @@ class Door:
     async def ask(self, one: Operation, scope: str, method: str | None = None) -> tuple[int, str]:
         """Call the operation about HERE with the viewer's token for `scope`; return status and text."""
         path = one.path.format(
-            broadcast_id=HERE, order_id=self.order_id, product_id="pr_x", document_id="dc_x", token_id="et_x"
+            broadcast_id=HERE,
+            order_id=self.order_id,
+            product_id="pr_x",
+            document_id="dc_x",
+            token_id="et_x",
+            assessment_id="as_x",
         )
         bodies = {
             "body": {"broadcast_id": HERE},

@@ -1,0 +1,56 @@
+"""The working-day calendar and what T+1 means by it. Pure, but for the table of holidays that comes with a library.
+
+China's calendar is the State Council's yearly order, with days off and weekends that are worked for them; the library
+`chinesecalendar` carries it year by year and refuses years that it does not know.
+"""
+
+from datetime import date, timedelta
+from typing import Protocol
+
+import chinese_calendar
+
+_LONGEST_BREAK_DAYS = 30
+
+
+class CalendarEndedError(Exception):
+    """The calendar does not reach this day: bring the library up to date, or give the program another calendar."""
+
+
+class WorkingDays(Protocol):
+    """Says which days are worked; raises CalendarEndedError for a day that it knows nothing of, never guesses."""
+
+    def is_working(self, day: date) -> bool: ...
+
+
+class ChinaWorkingDays:
+    """Mainland China's, worked weekends included."""
+
+    def is_working(self, day: date) -> bool:
+        """As the port says."""
+        try:
+            return bool(chinese_calendar.is_workday(day))
+        except NotImplementedError as error:
+            raise CalendarEndedError(f"{day}: {error}") from None
+
+
+def next_working(day: date, calendar: WorkingDays) -> date:
+    """The first working day after this one."""
+    for ahead in range(1, _LONGEST_BREAK_DAYS):
+        if calendar.is_working(candidate := day + timedelta(days=ahead)):
+            return candidate
+    raise CalendarEndedError(f"no working day within {_LONGEST_BREAK_DAYS} days of {day}")
+
+
+def confirmation_day(accepted: date, calendar: WorkingDays) -> date:
+    """T+1: T is the day of acceptance or, where that is not worked, the next that is."""
+    trade_day = accepted if calendar.is_working(accepted) else next_working(accepted, calendar)
+    return next_working(trade_day, calendar)
+
+
+def confirmable_until(today: date, calendar: WorkingDays) -> date:
+    """The latest day of acceptance whose T+1 has come by today."""
+    for back in range(1, 2 * _LONGEST_BREAK_DAYS):
+        accepted = today - timedelta(days=back)
+        if confirmation_day(accepted, calendar) <= today:
+            return accepted
+    raise CalendarEndedError(f"no working day before {today}")

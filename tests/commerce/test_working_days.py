@@ -1,0 +1,44 @@
+"""T+1 by China's calendar: weekends, worked Saturdays, long holidays, and a loud end."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from commerce.working_days import (
+    CalendarEndedError,
+    ChinaWorkingDays,
+    confirmable_until,
+    confirmation_day,
+    next_working,
+)
+
+CHINA = ChinaWorkingDays()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "confirmed"),
+    [
+        (date(2026, 11, 23), date(2026, 11, 24)),  # Monday
+        (date(2026, 11, 27), date(2026, 11, 30)),  # Friday, over a weekend
+        (date(2026, 11, 28), date(2026, 12, 1)),  # Saturday counts as the Monday after
+        (date(2026, 9, 30), date(2026, 10, 8)),  # before the National Day week
+        (date(2026, 10, 3), date(2026, 10, 9)),  # within it: T is 8 October
+        (date(2026, 10, 9), date(2026, 10, 10)),  # a Friday before a Saturday that is worked
+    ],
+)
+def test_an_order_is_confirmed_on_the_working_day_after_its_trade_day(accepted: date, confirmed: date) -> None:
+    assert confirmation_day(accepted, CHINA) == confirmed
+
+
+def test_what_can_be_confirmed_by_a_day_is_exactly_what_has_its_day_by_then() -> None:
+    for n in range(300):
+        today = date(2026, 1, 20) + timedelta(days=n)
+        last = confirmable_until(today, CHINA)
+        assert confirmation_day(last, CHINA) <= today < confirmation_day(last + timedelta(days=1), CHINA)
+
+
+def test_beyond_its_years_the_calendar_says_so_instead_of_guessing() -> None:
+    with pytest.raises(CalendarEndedError, match="2099"):
+        CHINA.is_working(date(2099, 1, 5))
+    with pytest.raises(CalendarEndedError):
+        next_working(date(2003, 1, 1), CHINA)
