@@ -177,6 +177,7 @@ class Parts:
                     connections=settings.connections_per_address, trusted_proxies=settings.trusted_proxies
                 ),
                 times=RoomTimes(tick_s=settings.room_tick_ms / 1_000),
+                frame_writer=settings.room_frame_writer,
             ),
             gateway_id=f"gw-{secrets.token_hex(6)}",
             ports=GatewayPorts(

@@ -21,6 +21,7 @@ from server.demo.places import default_data_dir
 from server.descriptors import ADVICE, ENOUGH, raise_limit
 from server.embedded.postgres import reachable
 from server.embedded.process import service_user
+from server.gateway.frame_writer import choose_frame_writer
 from server.migrate import expected_versions
 from server.settings import Settings, SettingsError, load_settings
 from streaming.egress_choice import choose_writer
@@ -54,12 +55,13 @@ def examine(data_dir: Path | None) -> bool:
 
 def _program() -> list[Finding]:
     open_files = raise_limit()  # as every command that serves does at its start
-    writer = choose_writer("auto")
+    writer, fan_out = choose_writer("auto"), choose_frame_writer("auto")
     return [
         Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         Finding("OpenSSL", ssl.OPENSSL_VERSION),
         *(_package(name) for name in _PACKAGES),
         Finding("packet writer", f"{writer.name} ({writer.reason})"),
+        Finding("room fan-out", f"{fan_out.name} ({fan_out.reason})"),
         Finding("open files", str(open_files), ADVICE if open_files < ENOUGH else None),
     ]
 

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     gateway_public_url: str | None = None
     media_advertised_ip: IPvAnyAddress | None = Field(None, validation_alias=_env("media_advertised_ip"))
     media_packet_writer: Literal["auto", "native", "python"] = "auto"
+    room_frame_writer: Literal["auto", "native", "python"] = "auto"
     media_max_viewers: int = Field(2_000, ge=1, le=100_000)
     media_joins_per_s: int = Field(300, ge=1, le=100_000)
     recording_dir: Path | None = None
