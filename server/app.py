@@ -59,6 +59,7 @@ from server.http import (
 from server.http.application import build
 from server.http.commerce_errors import commerce_error
 from server.http.health import Phase
+from server.http.ice_servers import IceServers
 from server.ids import new_id
 from server.listening import NOTHING_INHERITED, Inherited
 from server.media_gate import MediaGate
@@ -154,11 +155,10 @@ class Parts:
 
     def _media(self) -> MediaEngine:
         settings = self.settings
-        advertised = str(settings.media_advertised_ip or "127.0.0.1")
         media = MediaSettings(
-            bind_host=settings.host,
+            bind_host=settings.media_bind_host,
             port=settings.media_port,
-            advertised_ips=(advertised,),
+            advertised_ips=tuple(str(ip) for ip in settings.media_advertised_ip) or ("127.0.0.1",),
             packet_writer=settings.media_packet_writer,
             max_viewers=settings.media_max_viewers,
             joins_per_s=settings.media_joins_per_s,
@@ -258,7 +258,7 @@ class Parts:
         ]
         if self.media is not None:
             gate = MediaGate(self.store, self.tokens, self.encoder_tokens, self._banned)
-            routes += signalling.routes(self.media, gate)
+            routes += signalling.routes(self.media, gate, _ice_servers(settings))
         return routes
 
 
@@ -267,6 +267,11 @@ def _moderator(settings: Settings) -> ReloadingModerator:
         return ReloadingModerator(settings.phrase_list)
     except (OSError, ChatError, UnicodeError) as error:
         raise SettingsError(f"PHRASE_LIST: {error}") from None
+
+
+def _ice_servers(settings: Settings) -> IceServers:
+    secret = settings.turn_secret.get_secret_value() if settings.turn_secret is not None else ""
+    return IceServers(settings.turn_urls, secret, settings.turn_ttl_s)
 
 
 def _demo_accounts() -> list[dict[str, str]]:

@@ -2,17 +2,34 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 from pydantic import AliasChoices, Field, IPvAnyAddress, IPvAnyNetwork, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 PREFIX = "WEALTHCAST_"
 CONFIG_FILE = f"{PREFIX}CONFIG"
 DEMO_SECRET_PREFIX = "demo-"
 Role = Literal["api", "commerce", "gateway", "media"]
 ALL_ROLES: tuple[Role, ...] = ("api", "commerce", "gateway", "media")
+
+
+def _split(value: Any) -> Any:
+    """Take "203.0.113.7, 2001:db8::7" as two addresses; lists stay as they are."""
+    return tuple(part for part in value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+Addresses = Annotated[tuple[IPvAnyAddress, ...], NoDecode, pydantic.BeforeValidator(_split)]
+IceUrl = Annotated[
+    str, pydantic.StringConstraints(pattern=r"^(stuns?|turns?):[A-Za-z0-9.:\[\]_-]+(\?transport=(udp|tcp))?$")
+]
 
 
 class SettingsError(Exception):
@@ -43,11 +60,14 @@ class Settings(BaseSettings):
     admin_port: int = Field(8083, ge=0, le=65_535)
     drain_s: float = Field(8.0, gt=0, le=20)
     gateway_public_url: str | None = None
-    media_advertised_ip: IPvAnyAddress | None = Field(None, validation_alias=_env("media_advertised_ip"))
+    media_advertised_ip: Addresses = Field((), validation_alias=_env("media_advertised_ip"))
     media_packet_writer: Literal["auto", "native", "python"] = "auto"
     room_frame_writer: Literal["auto", "native", "python"] = "auto"
     media_max_viewers: int = Field(2_000, ge=1, le=100_000)
     media_joins_per_s: int = Field(300, ge=1, le=100_000)
+    turn_urls: tuple[IceUrl, ...] = Field((), validation_alias=_env("turn_urls"))
+    turn_secret: SecretStr | None = Field(None, min_length=16, validation_alias=_env("turn_secret"))
+    turn_ttl_s: int = Field(14_400, ge=300, le=86_400)
     recording_dir: Path | None = None
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field((), validation_alias=_env("trusted_proxies"))
     allowed_origins: tuple[str, ...] = ()
@@ -65,6 +85,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     demo: bool = False
 
+    @property
+    def media_bind_host(self) -> str:
+        """Where the media port listens: on both families where an IPv6 address is advertised."""
+        both = self.host == "0.0.0.0" and any(ip.version == 6 for ip in self.media_advertised_ip)
+        return "::" if both else self.host
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -79,6 +105,12 @@ class Settings(BaseSettings):
         if path := os.environ.get(CONFIG_FILE):
             sources.append(TomlConfigSettingsSource(settings_cls, Path(path)))
         return tuple(sources)
+
+    @pydantic.model_validator(mode="after")
+    def _ask_for_the_turn_secret(self) -> Self:
+        if self.turn_secret is None and any(url.startswith("turn") for url in self.turn_urls):
+            raise ValueError("turn_secret: not set, and TURN servers want credentials made with it")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _refuse_demo_secrets(self) -> Self:

@@ -27,8 +27,19 @@ def test_the_names_that_operators_expect_are_read(environment: pytest.MonkeyPatc
     environment.setenv("TRUSTED_PROXIES", '["10.0.0.0/8"]')
     settings = load_settings()
     assert settings.redis_url.get_secret_value() == "redis://x"
-    assert str(settings.media_advertised_ip) == "203.0.113.9"
+    assert [str(address) for address in settings.media_advertised_ip] == ["203.0.113.9"]
     assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8"]
+
+
+def test_several_advertised_addresses_are_read_from_the_environment_and_from_a_file(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "wealthcast.toml"
+    file.write_text('media_advertised_ip = ["203.0.113.9", "2001:db8::9"]\n')
+    environment.setenv("WEALTHCAST_CONFIG", str(file))
+    assert [address.version for address in load_settings().media_advertised_ip] == [4, 6]
+    environment.setenv("MEDIA_ADVERTISED_IP", "2001:db8::9,203.0.113.9")
+    assert [address.version for address in load_settings().media_advertised_ip] == [6, 4]
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))
