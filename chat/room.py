@@ -14,7 +14,7 @@ from chat.broadcast_states import OVER
 from chat.broker import Delivery, Position
 from chat.coalescer import Batch, Coalescer
 from chat.envelope import Envelope, Headline, envelop, unseal, unseal_headline
-from chat.events import Comment, LikesCounted, PositionReached, PresenceCounted, RoomEvent
+from chat.events import Comment, LikesCounted, PositionReached, PresenceCounted, Publisher, RoomEvent
 from chat.history import History, RecentIds
 from chat.likes import LikeTally
 from chat.permissions import Standing
@@ -55,6 +55,7 @@ class Room:
     ) -> None:
         self.broadcast_id = broadcast_id
         self.state = ""
+        self.publisher: Publisher = "none"
         self.tips_enabled = False
         self.card_product_id: str | None = None
         self.online = 0
@@ -137,6 +138,8 @@ class Room:
             return
         if headline.type == "comment" and not self._is_new(envelope, headline):
             return
+        if headline.type == "state" and headline.state is not None and self.is_stale(headline.state):
+            return
         self._follow(headline)
         self._note(envelope, headline, delivery)
 
@@ -145,9 +148,18 @@ class Room:
         shown = self._shown if envelope.audience == "all" else self._shown_to_staff
         return headline.comment_id is None or shown.add(headline.comment_id)
 
+    def is_stale(self, state: str) -> bool:
+        """Say whether this was said before the broadcast was over: deliveries may come late, or again."""
+        return self.over and state not in OVER
+
+    def learn_state(self, state: str, publisher: Publisher) -> None:
+        """Take how things stand from a snapshot; what is over stays over."""
+        if not self.is_stale(state):
+            self.state, self.publisher = state, publisher
+
     def _follow(self, headline: Headline) -> None:
         if headline.type == "state" and headline.state is not None:
-            self.state = headline.state
+            self.learn_state(headline.state, headline.publisher or self.publisher)
         elif headline.type == "card_shown":
             self.tips_enabled = False
             self.card_product_id = headline.card.product_id if headline.card else None

@@ -11,7 +11,7 @@ from chat.coalescer import Coalescer
 from chat.entrance_hall import EntranceHall
 from chat.envelope import seal
 from chat.errors import Unavailable
-from chat.events import LikesCounted
+from chat.events import LikesCounted, Publisher, StateChanged
 from chat.likes import LikeStore
 from chat.mail_rounds import MailRounds
 from chat.open_room import OpenRoom
@@ -154,6 +154,23 @@ class Rooms:
     def online(self) -> dict[str, int]:
         """How many are in each room over all gateways, as last learned."""
         return {broadcast_id: opened.room.online for broadcast_id, opened in self._opened.items()}
+
+    def publishers(self) -> dict[str, Publisher]:
+        """What each room was last told of its publisher; rooms of what is over, or not open yet, are left out."""
+        return {
+            broadcast_id: opened.room.publisher
+            for broadcast_id, opened in self._opened.items()
+            if opened.room.state and not opened.room.over
+        }
+
+    def tell_publisher(self, broadcast_id: str, publisher: Publisher, stream_time_ms: int | None) -> None:
+        """Tell everyone in this process's room how its publisher is; nothing happens where there is no room now."""
+        opened = self._opened.get(broadcast_id)
+        if opened is None or opened.room.over:
+            return
+        opened.room.publisher = publisher
+        opened.room.say(StateChanged(opened.room.state, publisher, stream_time_ms))
+        opened.noted.set()
 
     def dismiss_account(self, account_id: str, close_code: CloseCode) -> None:
         """Send all of a person's connections away, in every room."""

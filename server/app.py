@@ -66,6 +66,7 @@ from server.media_gate import MediaGate
 from server.media_watch import MediaWatch
 from server.metrics import build_registry
 from server.probes import probes
+from server.publisher_watch import PublisherWatch
 from server.recording_watch import RecordingWatch
 from server.room_identity import RoomAuthenticator
 from server.settings import Settings, SettingsError
@@ -111,7 +112,11 @@ class Parts:
         self.commerce = CommerceService(
             pool,
             broadcasts=SaleReader(
-                self.store, self.presence, RecorderDirectory(client), settings.monitor_absent_after_s
+                self.store,
+                self.presence,
+                RecorderDirectory(client),
+                settings.monitor_absent_after_s,
+                failing_here=lambda: self.recording.failing if self.recording is not None else frozenset(),
             ),
             now=lambda: datetime.now(UTC),
             new_id=new_id,
@@ -150,7 +155,6 @@ class Parts:
             PostgresRecordings(self.pool),
             self.store,
             self.clocks,
-            self.commerce.stage.pull_all,
         )
 
     def _media(self) -> MediaEngine:
@@ -209,10 +213,13 @@ class Parts:
         work += [self.likes.run(), self.moderator.run(), self.restriction_feed.run()]
         if self.recording is not None:
             work.append(self.recording.run())
+        if self.gateway is not None:
+            work.append(PublisherWatch(self.directory, self.gateway.rooms, self.clocks).run())
         if self.media is not None:
             work.append(MediaWatch(self.media, self.store).run())
         if "commerce" in self.settings.roles:
             work += [self.commerce.relay(Announcer(self.broker).take).run(), self.commerce.sweep_forever()]
+            work.append(self.commerce.watch_stages())
         return work
 
     def http(self) -> web.Application:

@@ -1,8 +1,10 @@
 """Every setting, typed, read in this one file from the environment and an optional TOML file. Reads the environment."""
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import parse_qs, urlsplit
 
 import pydantic
 from pydantic import AliasChoices, Field, IPvAnyAddress, IPvAnyNetwork, SecretStr
@@ -50,7 +52,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr = Field(validation_alias=_env("redis_url"))
     jwt_secret: SecretStr = Field(min_length=32)
     session_ttl_s: int = Field(3600, ge=60, le=86_400)
-    roles: tuple[Role, ...] = ALL_ROLES
+    roles: tuple[Role, ...] = Field(ALL_ROLES, min_length=1)
 
     host: str = "0.0.0.0"
     http_port: int = Field(8080, ge=0, le=65_535)
@@ -106,6 +108,46 @@ class Settings(BaseSettings):
             sources.append(TomlConfigSettingsSource(settings_cls, Path(path)))
         return tuple(sources)
 
+    @pydantic.field_validator("host")
+    @classmethod
+    def _an_address(cls, host: str) -> str:
+        try:
+            return str(ipaddress.ip_address(host))
+        except ValueError:
+            raise ValueError("give an IP address, such as 0.0.0.0 (all of IPv4) or 127.0.0.1, not a name") from None
+
+    @pydantic.field_validator("database_url")
+    @classmethod
+    def _a_postgres_url(cls, url: SecretStr) -> SecretStr:
+        _check_url(url.get_secret_value(), ("postgres", "postgresql"), "postgres://name:password@host:5432/database")
+        return url
+
+    @pydantic.field_validator("redis_url")
+    @classmethod
+    def _a_redis_url(cls, url: SecretStr) -> SecretStr:
+        _check_url(url.get_secret_value(), ("redis", "rediss", "unix"), "redis://:password@host:6379/0")
+        return url
+
+    @pydantic.field_validator("gateway_public_url")
+    @classmethod
+    def _a_gateway_url(cls, url: str | None) -> str | None:
+        if url is not None:
+            _check_url(url, ("ws", "wss"), "wss://live.bank.example/ws")
+        return url
+
+    @pydantic.field_validator("media_advertised_ip")
+    @classmethod
+    def _addresses_to_send_to(cls, addresses: Addresses) -> Addresses:
+        if any(address.is_unspecified or address.is_multicast for address in addresses):
+            raise ValueError("no viewer can send to this: give the address at which they reach the media port")
+        return addresses
+
+    @pydantic.model_validator(mode="after")
+    def _ports_apart(self) -> Self:
+        if self.http_port == self.gateway_port != 0 and {"api", "gateway"} <= set(self.roles):
+            raise ValueError("gateway_port: the same as http_port; give each its own")
+        return self
+
     @pydantic.model_validator(mode="after")
     def _ask_for_the_turn_secret(self) -> Self:
         if self.turn_secret is None and any(url.startswith("turn") for url in self.turn_urls):
@@ -117,6 +159,21 @@ class Settings(BaseSettings):
         if not self.demo and self.jwt_secret.get_secret_value().startswith(DEMO_SECRET_PREFIX):
             raise ValueError("jwt_secret: this is a demo's secret; make one with: openssl rand -base64 48")
         return self
+
+
+def _check_url(url: str, schemes: tuple[str, ...], example: str) -> None:
+    """Refuse what no client could connect to; the message never holds the URL, which may hold a password."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(f"not a URL; it looks like {example}") from None
+    if parts.scheme not in schemes:
+        raise ValueError(f"the URL begins with {' or '.join(f'{one}://' for one in schemes)}: like {example}")
+    # A unix socket stands in the path (Redis) or in the query (Postgres) instead of a host.
+    socket = parts.path.strip("/") if parts.scheme == "unix" else "".join(parse_qs(parts.query).get("host", []))
+    if not parts.hostname and not (socket and parts.scheme in ("unix", "postgres", "postgresql")):
+        raise ValueError(f"the URL names no host; it looks like {example}")
 
 
 def load_settings(**given: Any) -> Settings:

@@ -59,14 +59,34 @@ def test_an_unknown_variable_is_named(environment: pytest.MonkeyPatch) -> None:
         ("http_port", "seventy"),
         ("http_port", "70000"),
         ("roles", '["api", "cook"]'),
+        ("roles", "[]"),
+        ("host", "localhost"),
+        ("host", "not an address"),
         ("media_advertised_ip", "here"),
+        ("media_advertised_ip", "0.0.0.0"),
+        ("media_advertised_ip", "::"),
+        ("media_advertised_ip", "224.0.0.9"),
+        ("gateway_public_url", "https://live.bank.example/ws"),
+        ("gateway_public_url", "wss:///ws"),
+        ("gateway_public_url", "live.other.example"),
+        ("redis_url", "http://cache:6379"),
+        ("redis_url", "redis:///0"),
+        ("redis_url", "unix://"),
+        ("redis_url", "redis://cache:port"),
+        ("database_url", "mysql://db/x"),
+        ("database_url", "postgres:///x"),
+        ("database_url", "postgres://[db/x"),
         ("reservation_ttl_s", "-1"),
     ],
 )
 def test_a_bad_value_is_named_and_not_repeated(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    for bare in ("REDIS_URL", "DATABASE_URL"):  # these may be given by either name, of which the bare one counts
+        if bare == name.upper():
+            environment.delenv(bare)
     environment.setenv(f"WEALTHCAST_{name.upper()}", value)
     said = refusal()
     assert name in said.lower()
+    assert len(said.splitlines()) == 1
     assert value not in said
 
 
@@ -103,3 +123,24 @@ def test_a_demo_secret_is_refused_outside_the_demo(environment: pytest.MonkeyPat
 def test_secrets_do_not_print(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("WEALTHCAST_JWT_SECRET", "very-private-" + "k" * 40)
     assert "very-private" not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "unix:///run/valkey.sock?db=0"),
+        ("REDIS_URL", "rediss://:secret@cache.bank.example:6380/1"),
+        ("DATABASE_URL", "postgres://name:secret@/wealthcast?host=/run/postgresql&port=5432"),
+        ("DATABASE_URL", "postgresql://name:secret@db-1,db-2:5432/wealthcast"),
+        ("WEALTHCAST_GATEWAY_PUBLIC_URL", "wss://live.bank.example/ws"),
+        ("WEALTHCAST_HOST", "::1"),
+    ],
+)
+def test_addresses_as_operators_write_them_are_taken(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environment.setenv(name, value)
+    load_settings()
+
+
+def test_two_listeners_do_not_share_a_port(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WEALTHCAST_GATEWAY_PORT", "8080")
+    assert refusal().lower().startswith("gateway_port: the same as http_port")
