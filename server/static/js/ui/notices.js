@@ -4,7 +4,7 @@ import { html } from "./html.js";
 
 /** Why the card went and nobody may buy now, where neither host nor monitor chose it. */
 export const SaleStopped = ({ room }) =>
-  room.saleStopped && html`<p class="notice-line" data-testid="sale-stopped" data-reason=${room.saleStopped}>${t(`notice.stopped.${room.saleStopped}`)}</p>`;
+  room.saleStopped && html`<p class="notice-line" data-testid="sale-stopped" data-reason=${room.saleStopped}>${t(`stopped.${room.saleStopped}`)}</p>`;
 
 export const Notices = ({ room }) =>
   html`<div class="notices" role="status">
