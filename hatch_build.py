@@ -1,4 +1,4 @@
-"""Puts the native packet writer into a wheel where it can be built; without it the wheel is pure Python."""
+"""Puts the native parts into a wheel where they can be built; without them the wheel is pure Python."""
 
 import subprocess
 import sys
@@ -7,13 +7,16 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class NativeWriterHook(BuildHookInterface[Any]):
+class NativePartsHook(BuildHookInterface[Any]):
     """Best effort: needs cffi, a C compiler, Python's and OpenSSL 3's headers."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build the extension and name the wheel for this platform."""
-        command = [sys.executable, "-m", "streaming.native.build"]
-        if self.target_name == "wheel" and subprocess.run(command, cwd=self.root, check=False).returncode == 0:
-            build_data["artifacts"].append("streaming/native/_writer.*.so")
-            build_data["pure_python"] = False
-            build_data["infer_tag"] = True
+        if self.target_name != "wheel":
+            return
+        for package in ("streaming.native", "server.gateway.native"):
+            command = [sys.executable, "-m", f"{package}.build"]
+            if subprocess.run(command, cwd=self.root, check=False).returncode == 0:
+                build_data["artifacts"].append(f"{package.replace('.', '/')}/_native.*.so")
+                build_data["pure_python"] = False
+                build_data["infer_tag"] = True

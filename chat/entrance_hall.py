@@ -7,7 +7,6 @@ from collections.abc import Callable
 import msgspec
 
 from chat.arrival import Arrival
-from chat.broadcast_states import may_join
 from chat.broker import Broker, Delivery, Position
 from chat.close_codes import CloseCode
 from chat.envelope import unseal
@@ -46,13 +45,21 @@ class EntranceHall:
         """Return what to tell; the caller adds the member without waiting. Raises JoinRefused and Unavailable."""
         if reached is not None:
             await self._prepare(opened, reached)
-        shared = await self._snapshot(opened, staff=principal.role in ("host", "monitor"))
+        shared = await self._welcoming(opened, principal)
         room = opened.room
         if room.over:
             raise JoinRefused(CloseCode.BROADCAST_OVER, "the broadcast is over")
-        if not may_join(principal.role, room.state):
+        if not shared.welcomes(principal.role):
             raise JoinRefused(CloseCode.NO_SUCH_BROADCAST, "there is no such broadcast")
         return Entrance(room, shared, _missed(room, reached))
+
+    async def _welcoming(self, opened: OpenRoom, principal: Principal) -> SharedSnapshot:
+        """A snapshot that knows whether this person may come in; built anew where the state has moved since."""
+        staff = principal.role in ("host", "monitor")
+        shared = await self._snapshot(opened, staff=staff)
+        if shared.welcomes(principal.role) or "state" not in shared.known_since:
+            return shared
+        return await opened.building[staff].run(lambda: self._build(opened, staff=staff))
 
     async def _prepare(self, opened: OpenRoom, reached: Position) -> None:
         """Get to know what followed a position, as far as that can be had; the room may be behind it, or younger."""

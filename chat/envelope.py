@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from chat.codec import encode, encode_event
-from chat.events import CommentPosted, RoomEvent
+from chat.events import CommentPosted, Publisher, RoomEvent
 from chat.importance import Importance, importance_of
 
 Audience = Literal["all", "staff"]
@@ -43,6 +43,7 @@ class Headline(Struct, frozen=True):
 
     type: str
     state: str | None = None
+    publisher: Publisher | None = None
     comment_id: str | None = None
     total: int | None = None
     card: CardHeadline | None = None

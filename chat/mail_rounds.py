@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
+from chat.audience import Member
 from chat.close_codes import CloseCode
 from chat.errors import Unavailable
 from chat.open_room import OpenRoom
-from chat.room import Member, Room
+from chat.room import Room
 from chat.subscription import Subscription
 
 log = logging.getLogger(__name__)
@@ -72,9 +73,9 @@ class MailRounds:
         opened.mailed = asyncio.Event()
         ending = room.members if room.over else ()
         for mailing in mailings:
-            for start in range(0, len(mailing.members), SLICE):
-                for member in mailing.members[start : start + SLICE]:
-                    member.offer(mailing.frame)
+            some_left = True
+            while some_left:
+                some_left = mailing.pass_on(SLICE)
                 await asyncio.sleep(0)
         await _dismiss(room, ending)
 

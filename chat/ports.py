@@ -34,7 +34,8 @@ class BroadcastFacts:
     """What a joiner is told of a broadcast.
 
     `broadcast` is the HTTP resource without `allowed_moves`; `card` as in docs/protocol.md or None;
-    `tips_enabled` says whether tips are on now, the card considered.
+    `tips_enabled` says whether tips are on now, the card considered; for the roles in `hidden_from` there is no such
+    broadcast.
     """
 
     broadcast: Mapping[str, Any]
@@ -43,6 +44,7 @@ class BroadcastFacts:
     stream_time_ms: int | None
     card: Mapping[str, Any] | None
     tips_enabled: bool
+    hidden_from: frozenset[str] = frozenset()
 
     @property
     def host_id(self) -> str | None:

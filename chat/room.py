@@ -3,45 +3,22 @@
 No I/O: members take frames without blocking, and time is an argument in monotonic seconds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from msgspec import UNSET
 
 from chat.arrival import Arrival
+from chat.audience import Audience, Mailing, Member, OfferedMailing, OfferingAudience
 from chat.broadcast_states import OVER
 from chat.broker import Delivery, Position
-from chat.close_codes import CloseCode
 from chat.coalescer import Batch, Coalescer
 from chat.envelope import Envelope, Headline, envelop, unseal, unseal_headline
-from chat.events import Comment, LikesCounted, PositionReached, PresenceCounted, RoomEvent
+from chat.events import Comment, LikesCounted, PositionReached, PresenceCounted, Publisher, RoomEvent
 from chat.history import History, RecentIds
 from chat.likes import LikeTally
 from chat.permissions import Standing
 from chat.shared_frame import BuildFrame, SharedFrame
-
-
-class Member(Protocol):
-    """One connection in the room. Neither call blocks or raises."""
-
-    @property
-    def account_id(self) -> str:
-        """Whose connection it is."""
-
-    @property
-    def role(self) -> str:
-        """The person's role."""
-
-    @property
-    def moderates(self) -> bool:
-        """Whether this is the broadcast's host or a monitor."""
-
-    def offer(self, frame: SharedFrame) -> None:
-        """Write or queue a frame that many members share."""
-
-    def dismiss(self, close_code: CloseCode) -> None:
-        """Say bye and close."""
 
 
 @dataclass(slots=True)
@@ -60,14 +37,6 @@ class Recording:
             self.spoilt = True
 
 
-@dataclass(frozen=True, slots=True)
-class Mailing:
-    """One frame and those it goes to."""
-
-    frame: SharedFrame
-    members: tuple[Member, ...]
-
-
 class Room:
     """Gathers events and passes them on in shared frames; keeps of them only what later frames are judged by.
 
@@ -76,10 +45,17 @@ class Room:
     """
 
     def __init__(
-        self, broadcast_id: str, build_frame: BuildFrame, coalescer: Coalescer, like_tick_s: float, opened_at_ms: int
+        self,
+        broadcast_id: str,
+        build_frame: BuildFrame,
+        coalescer: Coalescer,
+        like_tick_s: float,
+        opened_at_ms: int,
+        make_audience: Callable[[], Audience] = OfferingAudience,
     ) -> None:
         self.broadcast_id = broadcast_id
         self.state = ""
+        self.publisher: Publisher = "none"
         self.tips_enabled = False
         self.card_product_id: str | None = None
         self.online = 0
@@ -94,18 +70,24 @@ class Room:
         self._place = 0
         self._build_frame = build_frame
         self._opened_at_ms = opened_at_ms
-        self._members: set[Member] = set()
+        self._staff = make_audience()
+        self._viewers = make_audience()
         self._by_account: dict[str, set[Member]] = {}
         self._shown = RecentIds()
         self._shown_to_staff = RecentIds()
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self._staff) + len(self._viewers)
 
     @property
     def members(self) -> tuple[Member, ...]:
         """Everyone in the room now; a copy, as members may leave while it is walked."""
-        return tuple(self._members)
+        return (*self._staff, *self._viewers)
+
+    @property
+    def monitors(self) -> list[str]:
+        """The accounts of the monitors who are here."""
+        return sorted({member.account_id for member in self._staff if member.role == "monitor"})
 
     @property
     def over(self) -> bool:
@@ -118,16 +100,19 @@ class Room:
 
     def add(self, member: Member) -> None:
         """Let a member in."""
-        self._members.add(member)
+        self._audience_of(member).add(member)
         self._by_account.setdefault(member.account_id, set()).add(member)
 
     def remove(self, member: Member) -> None:
         """Forget a member, who may have left before."""
-        self._members.discard(member)
+        self._audience_of(member).remove(member)
         same_person = self._by_account.get(member.account_id, set())
         same_person.discard(member)
         if not same_person:
             self._by_account.pop(member.account_id, None)
+
+    def _audience_of(self, member: Member) -> Audience:
+        return self._staff if member.moderates else self._viewers
 
     def of_account(self, account_id: str) -> tuple[Member, ...]:
         """This person's connections here."""
@@ -136,7 +121,7 @@ class Room:
     def begin(self, position: Position, *, lost: bool = False) -> None:
         """Go on from a position; `lost`: events before it are gone that members were not told, which they will be."""
         self._position = position
-        if not self._members:
+        if not len(self):
             self.mailed = position
         self.history.begin(position)
         self._lost = self._lost or lost
@@ -153,6 +138,8 @@ class Room:
             return
         if headline.type == "comment" and not self._is_new(envelope, headline):
             return
+        if headline.type == "state" and headline.state is not None and self.is_stale(headline.state):
+            return
         self._follow(headline)
         self._note(envelope, headline, delivery)
 
@@ -161,9 +148,18 @@ class Room:
         shown = self._shown if envelope.audience == "all" else self._shown_to_staff
         return headline.comment_id is None or shown.add(headline.comment_id)
 
+    def is_stale(self, state: str) -> bool:
+        """Say whether this was said before the broadcast was over: deliveries may come late, or again."""
+        return self.over and state not in OVER
+
+    def learn_state(self, state: str, publisher: Publisher) -> None:
+        """Take how things stand from a snapshot; what is over stays over."""
+        if not self.is_stale(state):
+            self.state, self.publisher = state, publisher
+
     def _follow(self, headline: Headline) -> None:
         if headline.type == "state" and headline.state is not None:
-            self.state = headline.state
+            self.learn_state(headline.state, headline.publisher or self.publisher)
         elif headline.type == "card_shown":
             self.tips_enabled = False
             self.card_product_id = headline.card.product_id if headline.card else None
@@ -192,27 +188,30 @@ class Room:
         for arrival in batch.arrivals:
             self.history.add(arrival)
         apart = self._addressed_apart(batch)
-        mailings = [self._mailing(batch, (member,), member.account_id) for member in apart]
-        staff = tuple(member for member in self._members if member.moderates and member not in apart)
-        viewers = tuple(member for member in self._members if not member.moderates and member not in apart)
-        mailings += [self._mailing(batch, members, "") for members in (staff, viewers) if members]
+        mailings: list[Mailing] = []
+        for member in apart:
+            frame = self._frame(batch, member.account_id, moderates=member.moderates)
+            if frame.whole:
+                mailings.append(OfferedMailing(frame, (member,)))
+        for audience, moderates in ((self._staff, True), (self._viewers, False)):
+            if len(audience) and (frame := self._frame(batch, "", moderates=moderates)).whole:
+                mailings.append(audience.address(frame, apart))
         self._lost = False
-        return [mailing for mailing in mailings if mailing.frame.whole]
+        return mailings
 
     def _addressed_apart(self, batch: Batch) -> set[Member]:
         """Those who have an event of their own in the batch, and so a frame of their own."""
         addressed = {a.envelope.to for a in batch.arrivals if a.envelope.to is not None}
         return {member for account_id in addressed for member in self._by_account.get(account_id, ())}
 
-    def _mailing(self, batch: Batch, members: tuple[Member, ...], account_id: str) -> Mailing:
-        moderates = members[0].moderates
+    def _frame(self, batch: Batch, account_id: str, *, moderates: bool) -> SharedFrame:
         shown = [arrival for arrival in batch.arrivals if arrival.shown_to(account_id, moderates)]
         shown += [total for total in batch.totals.values() if total.shown_to(account_id, moderates)]
         events = [(arrival.envelope.importance, bytes(arrival.envelope.event)) for arrival in shown]
         sampled_out = 0 if moderates else sum(arrival.sampled_out for arrival in batch.arrivals)
         told = bool(sampled_out or self._lost or any(arrival.total_key is None for arrival in shown))
         position = self._reached(sampled_out) if told else None
-        return Mailing(SharedFrame(events, self._build_frame, position), members)
+        return SharedFrame(events, self._build_frame, position)
 
     def _reached(self, sampled_out: int) -> PositionReached:
         lost = True if self._lost else UNSET

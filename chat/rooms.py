@@ -4,13 +4,14 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chat.audience import Audience, OfferingAudience
 from chat.broker import Broker, Position
 from chat.close_codes import CloseCode
 from chat.coalescer import Coalescer
 from chat.entrance_hall import EntranceHall
 from chat.envelope import seal
 from chat.errors import Unavailable
-from chat.events import LikesCounted
+from chat.events import LikesCounted, Publisher, StateChanged
 from chat.likes import LikeStore
 from chat.mail_rounds import MailRounds
 from chat.open_room import OpenRoom
@@ -53,6 +54,7 @@ class Rooms:
         now_s: Callable[[], float],
         now_ms: Callable[[], int],
         times: RoomTimes | None = None,
+        make_audience: Callable[[], Audience] = OfferingAudience,
     ) -> None:
         """`now_s` is monotonic, `now_ms` epoch milliseconds."""
         self._gateway_id = gateway_id
@@ -62,6 +64,7 @@ class Rooms:
         self._build_frame = build_frame
         self._now_s = now_s
         self._now_ms = now_ms
+        self._make_audience = make_audience
         times = self._times = times or RoomTimes()
         self._opened: dict[str, OpenRoom] = {}
         self._subscription = Subscription(broker, snapshots, now_s, now_ms)
@@ -99,7 +102,7 @@ class Rooms:
     def _open(self, broadcast_id: str) -> OpenRoom:
         times = self._times
         coalescer = Coalescer(times.tick_s, times.slowest_tick_s)
-        room = Room(broadcast_id, self._build_frame, coalescer, times.like_tick_s, self._now_ms())
+        room = Room(broadcast_id, self._build_frame, coalescer, times.like_tick_s, self._now_ms(), self._make_audience)
         opened = self._opened[broadcast_id] = OpenRoom(room)
         self._mail_rounds.begin(opened)
         return opened
@@ -128,8 +131,7 @@ class Rooms:
         for opened in list(self._opened.values()):
             room = opened.room
             try:
-                monitors = sorted({member.account_id for member in room.members if member.role == "monitor"})
-                online = await self._presence.report(room.broadcast_id, self._gateway_id, len(room), monitors)
+                online = await self._presence.report(room.broadcast_id, self._gateway_id, len(room), room.monitors)
                 room.show_online(online)
                 opened.noted.set()
             except Unavailable:
@@ -152,6 +154,23 @@ class Rooms:
     def online(self) -> dict[str, int]:
         """How many are in each room over all gateways, as last learned."""
         return {broadcast_id: opened.room.online for broadcast_id, opened in self._opened.items()}
+
+    def publishers(self) -> dict[str, Publisher]:
+        """What each room was last told of its publisher; rooms of what is over, or not open yet, are left out."""
+        return {
+            broadcast_id: opened.room.publisher
+            for broadcast_id, opened in self._opened.items()
+            if opened.room.state and not opened.room.over
+        }
+
+    def tell_publisher(self, broadcast_id: str, publisher: Publisher, stream_time_ms: int | None) -> None:
+        """Tell everyone in this process's room how its publisher is; nothing happens where there is no room now."""
+        opened = self._opened.get(broadcast_id)
+        if opened is None or opened.room.over:
+            return
+        opened.room.publisher = publisher
+        opened.room.say(StateChanged(opened.room.state, publisher, stream_time_ms))
+        opened.noted.set()
 
     def dismiss_account(self, account_id: str, close_code: CloseCode) -> None:
         """Send all of a person's connections away, in every room."""

@@ -28,8 +28,18 @@ class SharedSnapshot:
     snapshot: Snapshot
     encoded: Raw
     host_id: str | None
+    hidden_from: frozenset[str]
     begun_s: float
     recording: Recording
+
+    @property
+    def known_since(self) -> set[str]:
+        """The types of the events that reached the room since this was begun."""
+        return {arrival.headline.type for arrival in self.recording.arrivals}
+
+    def welcomes(self, role: str) -> bool:
+        """Say whether the broadcast, as it was read, is there for this role."""
+        return role not in self.hidden_from
 
     def missed(self, account_id: str, moderates: bool, mailed_place: int) -> list[bytes]:
         """The events that this person has to be told after the snapshot; what is not mailed yet comes to all."""
@@ -99,7 +109,7 @@ class SnapshotBuilder:
             facts.tips_enabled,
             None if talk is None else talk.result(),
         )
-        return SharedSnapshot(snapshot, Raw(encode(snapshot)), facts.host_id, now_s, recording)
+        return SharedSnapshot(snapshot, Raw(encode(snapshot)), facts.host_id, facts.hidden_from, now_s, recording)
 
     @staticmethod
     def forget(room: Room, recording: Recording) -> None:
@@ -109,9 +119,9 @@ class SnapshotBuilder:
 
 def adopt(room: Room, shared: SharedSnapshot) -> None:
     """Take a room's state, tips and card from the snapshot, unless an event since then knows better."""
-    known_since = {arrival.headline.type for arrival in shared.recording.arrivals}
+    known_since = shared.known_since
     if "state" not in known_since:
-        room.state = shared.snapshot.state
+        room.learn_state(shared.snapshot.state, shared.snapshot.publisher)
     if not known_since & {"card_shown", "card_pulled"}:
         room.tips_enabled = shared.snapshot.tips_enabled
         card = shared.snapshot.card

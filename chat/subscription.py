@@ -90,7 +90,8 @@ class Subscription:
             return
         self._snapshots.forget(room, shared.recording)
         snapshot = shared.snapshot
-        room.say(StateChanged(snapshot.state, snapshot.publisher, snapshot.stream_time_ms))
+        if not room.is_stale(snapshot.state):
+            room.say(StateChanged(snapshot.state, snapshot.publisher, snapshot.stream_time_ms))
         if lost:
             self._tell_all(room, snapshot)
         adopt(room, shared)

@@ -32,6 +32,7 @@ from commerce.uow_postgres import Units
 from commerce.working_days import ChinaWorkingDays
 
 _log = logging.getLogger(__name__)
+_WATCH_TIMEOUT_S = 10.0
 _PURGE_EVERY = 600  # sweeps: what is kept for a month need not go to the second
 
 
@@ -74,6 +75,16 @@ class CommerceService:
     async def aclose(self) -> None:
         """Stop what is under way; call it before the pool closes."""
         await self.sale.aclose()
+
+    async def watch_stages(self, every_s: float = 0.5) -> None:
+        """Take cards down where monitor or recorder have gone, until cancelled; any number of processes may watch."""
+        while True:
+            try:
+                async with asyncio.timeout(_WATCH_TIMEOUT_S):
+                    await self.stage.pull_unsupervised()
+            except (Unavailable, TimeoutError) as error:
+                _log.warning("stages wait: %s", error)
+            await asyncio.sleep(every_s)
 
     async def sweep_forever(self, every_s: float = 1.0) -> None:
         """End what is over (reservations, points, keys) until cancelled; any number of processes may sweep at once."""

@@ -7,8 +7,8 @@ from commerce.dependencies import Dependencies
 from commerce.errors import Conflict, Forbidden, NotFound
 from commerce.facts import card_pulled, card_shown, epoch_ms, quota_changed
 from commerce.order import SYSTEM
-from commerce.ports import Actor
-from commerce.purchase import OnStage, raise_first, require_broadcast, require_on_air, supervision_refusal
+from commerce.ports import Actor, BroadcastFacts
+from commerce.purchase import ON_AIR, OnStage, raise_first, require_broadcast, require_on_air, supervision_refusal
 from commerce.quota import Quota
 from commerce.uow_postgres import Unit
 
@@ -75,6 +75,21 @@ class Stage:
             await unit.showings.hold_alone([broadcast_id])
             return await _close(unit, broadcast_id, actor_id, reason, stream_time_ms, self._given.now())
 
+    async def pull_unsupervised(self) -> None:
+        """Take down every card whose broadcast nobody watches or nothing records, or that is not on air any more.
+
+        Asked again and again, as an order to show a card may have been on its way when the monitor left; any number
+        of processes may do it at once, each showing is closed and told once. The host shows the card again when the
+        monitor or the recorder is back. Raises Unavailable.
+        """
+        async with self._given.units.glance() as unit:
+            occupied = await unit.showings.occupied()
+        for broadcast_id in occupied:
+            facts = await self._given.read_broadcast(broadcast_id)
+            reason = _unsupervised(facts)
+            if reason is not None:
+                await self.pull_all(broadcast_id, reason, stream_time_ms=facts.stream_time_ms)
+
     async def shown(self, broadcast_id: str) -> dict[str, Any] | None:
         """What the `card_shown` event of the card on stage says now (`card`, `shown_at_ms`, `stream_time_ms`)."""
         async with self._given.units.begin() as unit:
@@ -88,6 +103,14 @@ class Stage:
             "shown_at_ms": epoch_ms(on_stage.shown_at),
             "stream_time_ms": on_stage.stream_time_ms,
         }
+
+
+def _unsupervised(facts: BroadcastFacts) -> str | None:
+    """Why no card may stand on this stage; None when all is well."""
+    if facts.state not in ON_AIR:
+        return facts.state or "no_such_broadcast"
+    refusal = supervision_refusal(facts)
+    return refusal.code if refusal is not None else None
 
 
 async def pull_product(unit: Unit, product_id: str, actor_id: str, reason: str, at: datetime) -> None:

@@ -52,6 +52,11 @@ class Showings:
         )
         return [row["broadcast_id"] for row in rows]
 
+    async def occupied(self) -> list[str]:
+        """The broadcasts that show a card now."""
+        rows = await self._connection.fetch("SELECT broadcast_id FROM showings WHERE pulled_at IS NULL ORDER BY 1")
+        return [row["broadcast_id"] for row in rows]
+
     async def open(self, broadcast_id: str, on_stage: OnStage, actor_id: str) -> None:
         """Write down that this card is shown now; nothing else may be open there."""
         await self._connection.execute(

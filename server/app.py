@@ -63,12 +63,14 @@ from server.http import (
 from server.http.application import build
 from server.http.commerce_errors import commerce_error
 from server.http.health import Phase
+from server.http.ice_servers import IceServers
 from server.ids import new_id
 from server.listening import NOTHING_INHERITED, Inherited
 from server.media_gate import MediaGate
 from server.media_watch import MediaWatch
 from server.metrics import build_registry
 from server.probes import probes
+from server.publisher_watch import PublisherWatch
 from server.recording_watch import RecordingWatch
 from server.room_identity import RoomAuthenticator
 from server.settings import Settings, SettingsError
@@ -120,6 +122,7 @@ class Parts:
                 RecorderDirectory(client),
                 settings.monitor_absent_after_s,
                 recorded=settings.recording_dir is not None,
+                failing_here=lambda: self.recording.failing if self.recording is not None else frozenset(),
             ),
             now=lambda: datetime.now(UTC),
             new_id=new_id,
@@ -162,16 +165,14 @@ class Parts:
             PostgresRecordings(self.pool),
             self.store,
             self.clocks,
-            self.commerce.stage.pull_all,
         )
 
     def _media(self) -> MediaEngine:
         settings = self.settings
-        advertised = str(settings.media_advertised_ip or "127.0.0.1")
         media = MediaSettings(
-            bind_host=settings.host,
+            bind_host=settings.media_bind_host,
             port=settings.media_port,
-            advertised_ips=(advertised,),
+            advertised_ips=tuple(str(ip) for ip in settings.media_advertised_ip) or ("127.0.0.1",),
             packet_writer=settings.media_packet_writer,
             max_viewers=settings.media_max_viewers,
             joins_per_s=settings.media_joins_per_s,
@@ -190,6 +191,7 @@ class Parts:
                     connections=settings.connections_per_address, trusted_proxies=settings.trusted_proxies
                 ),
                 times=RoomTimes(tick_s=settings.room_tick_ms / 1_000),
+                frame_writer=settings.room_frame_writer,
             ),
             gateway_id=f"gw-{secrets.token_hex(6)}",
             ports=GatewayPorts(
@@ -221,11 +223,14 @@ class Parts:
         work += [self.likes.run(), self.moderator.run(), self.restriction_feed.run()]
         if self.recording is not None:
             work.append(self.recording.run())
+        if self.gateway is not None:
+            work.append(PublisherWatch(self.directory, self.gateway.rooms, self.clocks).run())
         if self.media is not None:
             work.append(MediaWatch(self.media, self.store).run())
         if "commerce" in self.settings.roles:
             work += [self.commerce.relay(Announcer(self.broker).take).run(), self.commerce.sweep_forever()]
             work += [self.commerce.sequencer.run(), self.commerce.confirmation.run_forever()]
+            work.append(self.commerce.watch_stages())
         return work
 
     def http(self) -> web.Application:
@@ -272,7 +277,7 @@ class Parts:
         ]
         if self.media is not None:
             gate = MediaGate(self.store, self.tokens, self.encoder_tokens, self._banned)
-            routes += signalling.routes(self.media, gate)
+            routes += signalling.routes(self.media, gate, _ice_servers(settings))
         return routes
 
 
@@ -288,6 +293,11 @@ def _moderator(settings: Settings) -> ReloadingModerator:
         return ReloadingModerator(settings.phrase_list)
     except (OSError, ChatError, UnicodeError) as error:
         raise SettingsError(f"PHRASE_LIST: {error}") from None
+
+
+def _ice_servers(settings: Settings) -> IceServers:
+    secret = settings.turn_secret.get_secret_value() if settings.turn_secret is not None else ""
+    return IceServers(settings.turn_urls, secret, settings.turn_ttl_s)
 
 
 def _demo_accounts() -> list[dict[str, str]]:

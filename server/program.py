@@ -3,8 +3,8 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from server.app import Parts
 from server.descriptors import ADVICE, ENOUGH, raise_limit
 from server.garbage import calm_collector
 from server.http.listener import serve
-from server.listening import NOTHING_INHERITED, Inherited, listen
+from server.listening import NOTHING_INHERITED, Inherited, listen, port_of
 from server.logs import configure_logs
 from server.settings import Settings, SettingsError
 
@@ -41,7 +41,7 @@ class Running:
 async def running(settings: Settings, inherited: Inherited = NOTHING_INHERITED) -> AsyncIterator[Running]:
     """Run the program's parts until the block ends, then drain and stop them in the opposite order.
 
-    Raises SettingsError when a store cannot be reached at start or a port cannot be had.
+    Raises SettingsError when Postgres cannot be reached at start, or a port or the address cannot be had.
     """
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings, stack)
@@ -52,14 +52,14 @@ async def running(settings: Settings, inherited: Inherited = NOTHING_INHERITED) 
         parts = Parts(settings, pool, client, inherited)
         parts.phase.now = "starting"
         stack.push_async_callback(parts.commerce.aclose)
-        with _port("ADMIN_PORT", settings.admin_port):
+        with port_of("ADMIN_PORT", settings.admin_port, settings.admin_host):
             admin_port = await serve(parts.admin(), listen(settings.admin_host, settings.admin_port), stack)
         await stack.enter_async_context(_in_background(parts.background()))
         if parts.recording is not None:
             parts.recording.start()
             stack.push_async_callback(parts.recording.stop, _RECORDER_STOP_S)
         if parts.media is not None:
-            with _port("MEDIA_PORT", settings.media_port):
+            with port_of("MEDIA_PORT", settings.media_port, settings.host):
                 await parts.media.start()
             stack.push_async_callback(parts.media.stop)
         stack.callback(parts.passwords.close)
@@ -74,14 +74,6 @@ async def running(settings: Settings, inherited: Inherited = NOTHING_INHERITED) 
         parts.phase.now = "draining"
 
 
-@contextmanager
-def _port(setting: str, number: int) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise SettingsError(f"{setting}: {number} cannot be used ({error.strerror})") from None
-
-
 async def _open_doors(parts: Parts, settings: Settings, inherited: Inherited, stack: AsyncExitStack) -> int | None:
     """Let people in, by HTTP and by the gateway; when it is over, both are drained side by side."""
     closing: list[Callable[[], Coroutine[Any, Any, None]]] = []
@@ -94,14 +86,14 @@ async def _open_doors(parts: Parts, settings: Settings, inherited: Inherited, st
     stack.push_async_callback(close)
     if parts.gateway is not None:
         gateway = parts.gateway
-        with _port("GATEWAY_PORT", settings.gateway_port):
+        with port_of("GATEWAY_PORT", settings.gateway_port, settings.host):
             await gateway.start()
         closing.append(lambda: gateway.stop(settings.drain_s))
     if "api" not in settings.roles:
         return None
     http = AsyncExitStack()
     closing.append(http.aclose)
-    with _port("HTTP_PORT", settings.http_port):
+    with port_of("HTTP_PORT", settings.http_port, settings.host):
         listening = inherited.http or listen(settings.host, settings.http_port)
     return await serve(parts.http(), listening, http, last_requests_s=_LAST_REQUESTS_S, finish_s=settings.drain_s)
 
@@ -156,12 +148,24 @@ def run_until_stopped(
     """Run on uvloop where there is one, until SIGINT or SIGTERM; `ready` is called once it serves."""
     if (open_files := raise_limit()) < ENOUGH:
         log.warning("few_open_files", limit=open_files, advice=ADVICE)
-    if sys.platform == "win32":
-        asyncio.run(_run(settings, ready, inherited))
-        return
-    import uvloop
+    try:
+        if sys.platform == "win32":
+            asyncio.run(_run(settings, ready, inherited))
+            return
+        import uvloop
 
-    uvloop.run(_run(settings, ready, inherited))
+        uvloop.run(_run(settings, ready, inherited))
+    except BaseExceptionGroup as group:
+        # The parts run in a task group, which wraps what was raised beside it.
+        refused, others = group.split(SettingsError)
+        if refused is not None and others is None:
+            raise _first(refused) from None
+        raise
+
+
+def _first(group: BaseExceptionGroup[SettingsError]) -> SettingsError:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def serve_forever(settings: Settings) -> None:

@@ -1,35 +1,27 @@
-"""What crosses from the recorder to the sale: a recorder that stopped takes cards down and stops buying.
+"""What crosses from the recorder: how it stands, for the sale to ask; its segments, to Postgres.
 
-Also tells the recorder each broadcast's clock, and Postgres what was recorded.
+Also tells the recorder each broadcast's clock. Does I/O through its ports.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import structlog
 
 from server.broadcast_reader import StreamClocks
 from streaming.broadcast import BroadcastStore
 from streaming.recorder_disk import DiskRecorder
-from streaming.recorder_redis import RecorderDirectory
+from streaming.recorder_redis import BEAT_S, RecorderDirectory, RecorderStatus
 from streaming.recording_chain import SegmentSummary
 from streaming.recordings_postgres import PostgresRecordings
 
 log = structlog.get_logger("recording_watch")
 _EVERY_S = 0.5
-_SAY_AGAIN_S = 2.0
 _TIMEOUT_S = 5
 _SUMMARIES_WAITING = 4_096
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class CardPuller(Protocol):
-    """Clears a broadcast's stage; does nothing on an empty one."""
-
-    async def __call__(self, broadcast_id: str, reason: str, *, stream_time_ms: int | None) -> bool: ...
 
 
 @dataclass
@@ -41,11 +33,10 @@ class RecordingWatch:
     recordings: PostgresRecordings
     store: BroadcastStore
     clocks: StreamClocks
-    pull_card: CardPuller
     _clocked: set[str] = field(default_factory=set)
-    _said: dict[str, bool] = field(default_factory=dict)
+    _said: dict[str, RecorderStatus] = field(default_factory=dict)
     _waiting: list[SegmentSummary] = field(default_factory=list)
-    _again_s: float = 0.0
+    _beat_due_s: float = 0.0
 
     def start(self) -> None:
         """Begin to record."""
@@ -78,32 +69,29 @@ class RecordingWatch:
         except Exception:  # a task's boundary: Redis or Postgres is away, and the next turn tries again
             log.exception("recording_watch_failed", what=what)
 
+    @property
+    def failing(self) -> frozenset[str]:
+        """The broadcasts that come in here and are not recorded now; asks nobody, so it holds without Redis too."""
+        return frozenset() if self.recorder.health().healthy else frozenset(self.recorder.broadcasts)
+
     async def _tell_health(self) -> None:
         health = self.recorder.health()
+        status: RecorderStatus = "recording" if health.healthy else "failing"
         now_s = asyncio.get_running_loop().time()
-        again = not health.healthy and now_s >= self._again_s
-        if again:
-            self._again_s = now_s + _SAY_AGAIN_S
+        beat = now_s >= self._beat_due_s
+        if beat:
+            self._beat_due_s = now_s + BEAT_S
         open_now = set(self.recorder.broadcasts)
-        for broadcast_id in open_now | set(self._said):
-            recording = health.healthy or broadcast_id not in open_now
-            if self._said.get(broadcast_id, True) is not recording:
-                log.warning("recording", broadcast_id=broadcast_id, recording=recording, reason=health.reason)
-            elif broadcast_id in self._said and (recording or not again):
-                continue
-            await self._tell(broadcast_id, recording=recording)
+        for broadcast_id in open_now:
+            said = self._said.get(broadcast_id)
+            if said is not status and (said is not None or status == "failing"):
+                log.warning("recording", broadcast_id=broadcast_id, status=status, reason=health.reason)
+            if said is not status or beat:
+                await self.directory.put(broadcast_id, status)
+                self._said[broadcast_id] = status
         for broadcast_id in set(self._said) - open_now:
+            await self.directory.forget(broadcast_id)
             del self._said[broadcast_id]
-
-    async def _tell(self, broadcast_id: str, *, recording: bool) -> None:
-        try:
-            await self.directory.put(broadcast_id, recording=recording)
-            self._said[broadcast_id] = recording
-        finally:
-            if not recording:
-                # Again and again: an order to show a card may have been on its way when the recorder stopped.
-                at_ms = await self.clocks.stream_time_ms(broadcast_id)
-                await self.pull_card(broadcast_id, "recording_unavailable", stream_time_ms=at_ms)
 
     async def _tell_clocks(self) -> None:
         open_now = set(self.recorder.broadcasts)

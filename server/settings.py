@@ -1,12 +1,20 @@
 """Every setting, typed, read in this one file from the environment and an optional TOML file. Reads the environment."""
 
+import ipaddress
 import os
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import parse_qs, urlsplit
 
 import pydantic
 from pydantic import AliasChoices, Field, IPvAnyAddress, IPvAnyNetwork, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from commerce.envelopes import Envelopes
 
@@ -15,6 +23,17 @@ CONFIG_FILE = f"{PREFIX}CONFIG"
 DEMO_SECRET_PREFIX = "demo-"
 Role = Literal["api", "commerce", "gateway", "media"]
 ALL_ROLES: tuple[Role, ...] = ("api", "commerce", "gateway", "media")
+
+
+def _split(value: Any) -> Any:
+    """Take "203.0.113.7, 2001:db8::7" as two addresses; lists stay as they are."""
+    return tuple(part for part in value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+Addresses = Annotated[tuple[IPvAnyAddress, ...], NoDecode, pydantic.BeforeValidator(_split)]
+IceUrl = Annotated[
+    str, pydantic.StringConstraints(pattern=r"^(stuns?|turns?):[A-Za-z0-9.:\[\]_-]+(\?transport=(udp|tcp))?$")
+]
 
 
 class SettingsError(Exception):
@@ -36,7 +55,7 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr = Field(min_length=32)
     data_keys: dict[str, SecretStr]
     session_ttl_s: int = Field(3600, ge=60, le=86_400)
-    roles: tuple[Role, ...] = ALL_ROLES
+    roles: tuple[Role, ...] = Field(ALL_ROLES, min_length=1)
 
     host: str = "0.0.0.0"
     http_port: int = Field(8080, ge=0, le=65_535)
@@ -46,10 +65,14 @@ class Settings(BaseSettings):
     admin_port: int = Field(8083, ge=0, le=65_535)
     drain_s: float = Field(8.0, gt=0, le=20)
     gateway_public_url: str | None = None
-    media_advertised_ip: IPvAnyAddress | None = Field(None, validation_alias=_env("media_advertised_ip"))
+    media_advertised_ip: Addresses = Field((), validation_alias=_env("media_advertised_ip"))
     media_packet_writer: Literal["auto", "native", "python"] = "auto"
+    room_frame_writer: Literal["auto", "native", "python"] = "auto"
     media_max_viewers: int = Field(2_000, ge=1, le=100_000)
     media_joins_per_s: int = Field(300, ge=1, le=100_000)
+    turn_urls: tuple[IceUrl, ...] = Field((), validation_alias=_env("turn_urls"))
+    turn_secret: SecretStr | None = Field(None, min_length=16, validation_alias=_env("turn_secret"))
+    turn_ttl_s: int = Field(14_400, ge=300, le=86_400)
     recording_dir: Path | None = None
     evidence_export_dir: Path | None = None
     evidence_retention_years: int = Field(20, ge=1, le=100)
@@ -69,6 +92,12 @@ class Settings(BaseSettings):
     phrase_list: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     demo: bool = False
+
+    @property
+    def media_bind_host(self) -> str:
+        """Where the media port listens: on both families where an IPv6 address is advertised."""
+        both = self.host == "0.0.0.0" and any(ip.version == 6 for ip in self.media_advertised_ip)
+        return "::" if both else self.host
 
     @classmethod
     def settings_customise_sources(
@@ -95,6 +124,52 @@ class Settings(BaseSettings):
         Envelopes.of_base64({key_id: key.get_secret_value() for key_id, key in keys.items()})
         return keys
 
+    @pydantic.field_validator("host")
+    @classmethod
+    def _an_address(cls, host: str) -> str:
+        try:
+            return str(ipaddress.ip_address(host))
+        except ValueError:
+            raise ValueError("give an IP address, such as 0.0.0.0 (all of IPv4) or 127.0.0.1, not a name") from None
+
+    @pydantic.field_validator("database_url")
+    @classmethod
+    def _a_postgres_url(cls, url: SecretStr) -> SecretStr:
+        _check_url(url.get_secret_value(), ("postgres", "postgresql"), "postgres://name:password@host:5432/database")
+        return url
+
+    @pydantic.field_validator("redis_url")
+    @classmethod
+    def _a_redis_url(cls, url: SecretStr) -> SecretStr:
+        _check_url(url.get_secret_value(), ("redis", "rediss", "unix"), "redis://:password@host:6379/0")
+        return url
+
+    @pydantic.field_validator("gateway_public_url")
+    @classmethod
+    def _a_gateway_url(cls, url: str | None) -> str | None:
+        if url is not None:
+            _check_url(url, ("ws", "wss"), "wss://live.bank.example/ws")
+        return url
+
+    @pydantic.field_validator("media_advertised_ip")
+    @classmethod
+    def _addresses_to_send_to(cls, addresses: Addresses) -> Addresses:
+        if any(address.is_unspecified or address.is_multicast for address in addresses):
+            raise ValueError("no viewer can send to this: give the address at which they reach the media port")
+        return addresses
+
+    @pydantic.model_validator(mode="after")
+    def _ports_apart(self) -> Self:
+        if self.http_port == self.gateway_port != 0 and {"api", "gateway"} <= set(self.roles):
+            raise ValueError("gateway_port: the same as http_port; give each its own")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _ask_for_the_turn_secret(self) -> Self:
+        if self.turn_secret is None and any(url.startswith("turn") for url in self.turn_urls):
+            raise ValueError("turn_secret: not set, and TURN servers want credentials made with it")
+        return self
+
     @pydantic.model_validator(mode="after")
     def _refuse_demo_secrets(self) -> Self:
         if not self.demo and any(key_id.startswith(DEMO_SECRET_PREFIX) for key_id in self.data_keys):
@@ -102,6 +177,21 @@ class Settings(BaseSettings):
         if not self.demo and self.jwt_secret.get_secret_value().startswith(DEMO_SECRET_PREFIX):
             raise ValueError("jwt_secret: this is a demo's secret; make one with: openssl rand -base64 48")
         return self
+
+
+def _check_url(url: str, schemes: tuple[str, ...], example: str) -> None:
+    """Refuse what no client could connect to; the message never holds the URL, which may hold a password."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(f"not a URL; it looks like {example}") from None
+    if parts.scheme not in schemes:
+        raise ValueError(f"the URL begins with {' or '.join(f'{one}://' for one in schemes)}: like {example}")
+    # A unix socket stands in the path (Redis) or in the query (Postgres) instead of a host.
+    socket = parts.path.strip("/") if parts.scheme == "unix" else "".join(parse_qs(parts.query).get("host", []))
+    if not parts.hostname and not (socket and parts.scheme in ("unix", "postgres", "postgresql")):
+        raise ValueError(f"the URL names no host; it looks like {example}")
 
 
 def load_settings(**given: Any) -> Settings:

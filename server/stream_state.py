@@ -69,8 +69,13 @@ class StreamState:
     async def _keep_leases(self) -> None:
         while True:
             await asyncio.sleep(REFRESH_S)
-            for broadcast_id, status in list(self._publishers.items()):
-                await self._record(broadcast_id, status)
+            if not self._publishers:
+                continue
+            try:
+                async with asyncio.timeout(_PUBLISH_TIMEOUT_S):
+                    await self.directory.refresh(dict(self._publishers))
+            except (redis.exceptions.RedisError, OSError, TimeoutError):
+                log.warning("publishers_not_refreshed", count=len(self._publishers))
 
     async def _announce_again(self) -> None:
         """A room that was not told while Redis was away is told how things stand now, once it can be."""

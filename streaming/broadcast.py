@@ -21,6 +21,7 @@ class Broadcast:
     monitor: Person | None
     checker_id: str | None
     scheduled_at: datetime | None
+    announced: bool
     clock_started_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
@@ -74,15 +75,16 @@ class BroadcastStore(Protocol):
     async def list(
         self,
         *,
+        shown_to: str,
         states: frozenset[State] | None,
         staff_id: str | None,
         only_id: str | None = None,
         after: str | None,
         limit: int,
     ) -> list[Broadcast]:
-        """Read newest first, ids below `after`; `staff_id` keeps those this person makes, hosts or monitors.
+        """Read newest first, ids below `after`, what is not hidden from the role `shown_to`.
 
-        `only_id` keeps that one.
+        `staff_id` keeps those this person makes, hosts or monitors, `only_id` keeps that one.
         """
 
     async def edit(self, broadcast: Broadcast, draft: Draft, now: datetime) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 
 from streaming.broadcast import Broadcast, Draft, Transition, UnknownPerson, VersionStale
-from streaming.lifecycle import Person, State
+from streaming.lifecycle import Person, State, hidden_from
 
 _SELECT = """
 SELECT b.*, h.display_name AS host_name, h.employee_no, h.licence_no, h.licence_expires_on,
@@ -54,23 +54,30 @@ class PostgresBroadcasts:
     async def list(
         self,
         *,
+        shown_to: str,
         states: frozenset[State] | None,
         staff_id: str | None,
         only_id: str | None = None,
         after: str | None,
         limit: int,
     ) -> list[Broadcast]:
-        """Read newest first: on-air shows, then the rest by id."""
+        """Read newest first."""
+        shown, announced = (
+            [state for state in State if shown_to not in hidden_from(state, announced=told)] for told in (False, True)
+        )
         rows = await self._pool.fetch(
             f"{_SELECT} WHERE ($1::text[] IS NULL OR b.state = ANY($1)) "
             "AND ($2::text IS NULL OR $2 IN (b.maker_id, b.host_id, b.monitor_id)) "
             "AND ($3::text IS NULL OR b.broadcast_id < $3) AND ($5::text IS NULL OR b.broadcast_id = $5) "
+            "AND (b.state = ANY($6) OR (b.announced_at IS NOT NULL AND b.state = ANY($7))) "
             "ORDER BY b.broadcast_id DESC LIMIT $4",
             None if states is None else sorted(states),
             staff_id,
             after,
             limit,
             only_id,
+            shown,
+            announced,
             timeout=_TIMEOUT_S,
         )
         return [_broadcast(row) for row in rows]
@@ -81,7 +88,8 @@ class PostgresBroadcasts:
             await _check_people(connection, draft)
             done = await connection.execute(
                 "UPDATE broadcasts SET title = $3, summary = $4, host_id = $5, monitor_id = $6, scheduled_at = $7, "
-                "state = 'draft', checker_id = NULL, version = version + 1 WHERE broadcast_id = $1 AND version = $2",
+                "state = 'draft', checker_id = NULL, announced_at = NULL, version = version + 1 "
+                "WHERE broadcast_id = $1 AND version = $2",
                 broadcast.broadcast_id,
                 broadcast.version,
                 draft.title,
@@ -103,6 +111,7 @@ class PostgresBroadcasts:
             done = await connection.execute(
                 """
                 UPDATE broadcasts SET state = $3, version = version + 1,
+                    announced_at = CASE WHEN $4 = 'schedule' THEN $6 WHEN $4 = 'revise' THEN NULL ELSE announced_at END,
                     checker_id = CASE WHEN $4 = 'approve' THEN $5 ELSE checker_id END,
                     started_at = CASE WHEN $4 = 'go_live' THEN coalesce(started_at, $6) ELSE started_at END,
                     ended_at = CASE WHEN $4 IN ('end', 'terminate') THEN $6 ELSE ended_at END
@@ -173,6 +182,7 @@ def _broadcast(row: asyncpg.Record) -> Broadcast:
         monitor=Person(row["monitor_id"], row["monitor_name"]) if row["monitor_id"] else None,
         checker_id=row["checker_id"],
         scheduled_at=row["scheduled_at"],
+        announced=row["announced_at"] is not None,
         clock_started_at=row["clock_started_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],

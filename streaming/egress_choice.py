@@ -7,9 +7,11 @@ import socket
 from dataclasses import dataclass
 from typing import Literal
 
+from native.extension import Binding, NativeUnavailable
 from streaming.egress import PacketWriter
-from streaming.egress_native import Binding, NativePacketWriter, NativeUnavailable, load_binding
+from streaming.egress_native import NativePacketWriter
 from streaming.egress_python import PythonPacketWriter
+from streaming.native.build import PACKET_WRITER
 
 WriterName = Literal["auto", "native", "python"]
 
@@ -34,7 +36,7 @@ def choose_writer(wanted: WriterName) -> WriterChoice:
     if wanted == "python":
         return WriterChoice("python", "the settings ask for it", None)
     try:
-        return WriterChoice("native", "one call a packet: OpenSSL and sendmmsg", load_binding())
+        return WriterChoice("native", "one call a packet: OpenSSL and sendmmsg", PACKET_WRITER.load())
     except NativeUnavailable as error:
         if wanted == "native":
             raise

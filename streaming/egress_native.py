@@ -7,45 +7,17 @@ keeps a pointer beyond a call: tables hold their lanes, lanes their peers.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import socket
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from native.extension import Binding
 from streaming.datagram_sender import DatagramSender, WriterCounters
 from streaming.egress import LaneTable, WriterPeer, abs_send_time
 from streaming.forwarding import Lane, RelayedPacket
 from streaming.ice_lite import Address
-from streaming.native.build import MODULE, module_path, source_digest
 from streaming.srtp_pylibsrtp import SrtpKeys
-
-
-class NativeUnavailable(Exception):
-    """The native module cannot be used; the text says why and what to do."""
-
-
-class Binding:
-    """The compiled module's `ffi` and `lib`."""
-
-    __slots__ = ("ffi", "lib")
-
-    def __init__(self, module: Any) -> None:
-        self.ffi: Any = module.ffi
-        self.lib: Any = module.lib
-
-
-def load_binding(name: str = MODULE) -> Binding:
-    """Import the built module; raises NativeUnavailable when it is missing, stale or broken."""
-    if not module_path(name).exists():
-        raise NativeUnavailable("it was not built: python -m streaming.native.build says what is missing")
-    try:
-        binding = Binding(importlib.import_module(f"streaming.native.{name}"))
-    except ImportError as error:
-        raise NativeUnavailable(f"it does not load: {error}") from None
-    if binding.ffi.string(binding.lib.wc_source_digest).decode() != source_digest():
-        raise NativeUnavailable("it was built from other sources: python -m streaming.native.build")
-    return binding
 
 
 class NativePeer(WriterPeer):

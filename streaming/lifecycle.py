@@ -33,6 +33,20 @@ OVER = frozenset({State.ENDED, State.TERMINATED, State.CANCELLED}) | {
 }
 EDITABLE = frozenset({State.DRAFT, State.IN_REVIEW, State.APPROVED, State.REJECTED, State.SCHEDULED})
 
+_SHOWN_TO_VIEWERS = frozenset({State.SCHEDULED, State.LIVE, State.PAUSED, State.ENDED, State.TERMINATED})
+_NOBODY: frozenset[str] = frozenset()
+_VIEWERS = frozenset({"viewer"})
+
+
+def hidden_from(state: State, *, announced: bool) -> frozenset[str]:
+    """Name the roles that are not to know of a broadcast: HTTP, its room and its list go by this one rule.
+
+    Viewers wait for an announced show through its rehearsal, whose picture and comments they do not get; a rehearsal
+    that nobody announced is hidden from them.
+    """
+    shown = state in _SHOWN_TO_VIEWERS or (state is State.REHEARSAL and announced)
+    return _NOBODY if shown else _VIEWERS
+
 
 @dataclass(frozen=True, slots=True)
 class Move:

@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--tick-ms", type=int, default=100)
     parser.add_argument("--swarms", type=int, default=1, help="processes that the viewers are spread over")
     parser.add_argument("--no-deflate", action="store_true", help="viewers that do not agree to compression")
+    parser.add_argument("--writer", choices=("auto", "native", "python"), default="auto", help="how the gateway writes")
     parser.add_argument("--pin", type=int, default=None, metavar="CORE", help="hold gateway and floor on one core")
     parser.add_argument("--json", action="store_true", help="print the last line only")
     given = parser.parse_args(arguments)
@@ -52,7 +53,7 @@ async def run(given: argparse.Namespace) -> dict[str, Any]:
     """Measure the room with the probe alone, with everyone, then the floor with as many sockets."""
     deflate = () if given.no_deflate else ("--deflate",)
     async with AsyncExitStack() as stack:
-        server = await start_server(stack, "--tick-ms", str(given.tick_ms), core=given.pin)
+        server = await start_server(stack, "--tick-ms", str(given.tick_ms), "--writer", given.writer, core=given.pin)
         probe = await start_swarms(stack, server, _PROBES, 1, "--times", *deflate, prefix="probe")
         publisher = await start_publisher(stack, server)
         await publisher.ask(do="comments", per_s=given.events, for_s=_WARM_UP_S)

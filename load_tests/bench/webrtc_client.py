@@ -67,14 +67,15 @@ class Remote:
     address: tuple[str, int]
 
     @classmethod
-    def parse(cls, sdp: str) -> Remote:
-        """Read an answer; raises ConnectFailed where something is missing."""
+    def parse(cls, sdp: str, *, ipv6: bool = False) -> Remote:
+        """Read an answer, for one family of addresses; raises ConnectFailed where something is missing."""
         ufrag = re.search(r"^a=ice-ufrag:(\S+)", sdp, re.MULTILINE)
         password = re.search(r"^a=ice-pwd:(\S+)", sdp, re.MULTILINE)
-        candidates = re.findall(r"^a=candidate:\S+ 1 udp \d+ (\d+\.\d+\.\d+\.\d+) (\d+) typ host", sdp, re.MULTILINE)
+        named = re.findall(r"^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", sdp, re.MULTILINE)
+        candidates = [candidate for candidate in named if (":" in candidate[0]) == ipv6]
         if ufrag is None or password is None or not candidates:
-            raise ConnectFailed("the answer lacks credentials or an IPv4 host candidate")
-        host, port = next((c for c in candidates if c[0].startswith("127.")), candidates[0])
+            raise ConnectFailed("the answer lacks credentials or a host candidate of our family")
+        host, port = next((c for c in candidates if c[0].startswith(("127.", "::1"))), candidates[0])
         return cls(ufrag.group(1), password.group(1), (host, int(port)))
 
 
@@ -83,11 +84,12 @@ class WebRtcClient:
 
     def __init__(self, identity: Identity, media: Callable[[memoryview], None], host: str = "127.0.0.1") -> None:
         self.ufrag, self.password = secrets.token_hex(4), secrets.token_hex(12)
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._ipv6 = ":" in host
+        self.socket = socket.socket(socket.AF_INET6 if self._ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
         self.socket.bind((host, 0))
-        self.address: tuple[str, int] = self.socket.getsockname()
+        self.address: tuple[str, int] = self.socket.getsockname()[:2]
         self.identity = identity
         self.inbound: Any = None
         self.outbound: Any = None
@@ -103,7 +105,7 @@ class WebRtcClient:
 
     async def connect(self, answer: str, timeout_s: float) -> None:
         """Check the pair, nominate it, agree on keys; raises ConnectFailed or TimeoutError."""
-        self._remote = Remote.parse(answer)
+        self._remote = Remote.parse(answer, ipv6=self._ipv6)
         async with asyncio.timeout(timeout_s):
             await self._repeat(self._reachable, self.check)
             self._tls = SSL.Connection(self.identity.context, None)

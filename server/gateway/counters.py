@@ -18,6 +18,7 @@ class GatewayCounters:
     bytes_out: int = 0
     errors_out: int = 0
     slow_closes: int = 0
+    silent_closes: int = 0
     shed_may: int = 0
     shed_should: int = 0
     internal_errors: int = 0

@@ -14,10 +14,12 @@ from websockets.typing import Origin, Subprotocol
 from chat.close_codes import CloseCode
 from server.gateway.counters import GatewayCounters
 from server.gateway.door import Door
+from server.gateway.frame_writer import choose_frame_writer
 from server.gateway.options import GatewayOptions
 from server.gateway.participant import Participant
 from server.gateway.pulse import SLICE, Pulse
 from server.gateway.raw_connection import RawConnection
+from server.gateway.roster import Roster
 from server.gateway.services import GatewayPorts, make_services
 from server.listening import listen
 
@@ -48,12 +50,13 @@ class Gateway:
         self.counters = GatewayCounters()
         self._listening = listening
         self._door = Door(options, self.counters)
-        self._services = make_services(ports, options, gateway_id, self.counters)
+        writer = choose_frame_writer(options.frame_writer).writer
+        self._services = make_services(ports, options, gateway_id, self.counters, lambda: Roster(writer, self.counters))
         self.rooms = self._services.rooms
         ports.restriction_feed.on_ban(lambda account_id: self.rooms.dismiss_account(account_id, CloseCode.BANNED))
         self._participants: set[Participant] = set()
-        self._pulse = Pulse(options, self._services, self._participants)
         self._sockets: set[RawConnection] = set()
+        self._pulse = Pulse(options, self._services, self._participants, self._sockets)
         self._server: Server | None = None
         self._ticking: asyncio.Task[None] | None = None
 
@@ -79,8 +82,8 @@ class Gateway:
             process_request=self._door.admit,
             server_header=None,
             open_timeout=options.handshake_s,
-            ping_interval=options.ping_s,
-            ping_timeout=options.ping_s,
+            # Peers are asked by one sweep over all (pulse.py): the library's task a connection takes 2 KB and its time.
+            ping_interval=None,
             close_timeout=options.write.close_s,
             max_size=options.max_frame_bytes,
             max_queue=8,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from chat.rooms import RoomTimes
 from chat.session import SessionLimits
 from server.gateway.addresses import AddressLimits
+from server.gateway.frame_writer import FanOutName
 from server.gateway.limits import SEND_BUFFER_BYTES
 from server.gateway.raw_connection import WriteLimits
 
@@ -23,8 +24,9 @@ class GatewayOptions:
     heartbeat_s: float = 10.0
     poll_tick_s: float = 0.5
     figures_s: float = 5.0
-    # A peer that is gone without a word is found within twice this.
+    # A peer that has said nothing for this to one and a half times this is asked, and gone after two and a half.
     ping_s: float = 15.0
+    frame_writer: FanOutName = "auto"
     port_timeout_s: float = 10.0
     send_buffer_bytes: int = SEND_BUFFER_BYTES
     write_limit_bytes: int = 32 * 1024

@@ -24,7 +24,7 @@ class Participant:
     """Reads one connection's frames in order; a room's frames reach it through `offer`."""
 
     def __init__(self, connection: RawConnection, services: Services) -> None:
-        self._connection = connection
+        self.connection = connection
         self.offer = connection.offer
         self._services = services
         self._loop = asyncio.get_running_loop()
@@ -41,7 +41,7 @@ class Participant:
         self._arm_timer()
         try:
             while True:
-                data = await self._connection.recv()
+                data = await self.connection.recv()
                 self._services.counters.frames_in += 1
                 standing = None if self._room is None else self._room.standing(self)
                 await self._carry_out(self._session.receive(data, self._loop.time(), standing))
@@ -55,7 +55,7 @@ class Participant:
     def dismiss(self, close_code: CloseCode) -> None:
         """Say bye and close."""
         bye = encode_event(close_code.bye(random.random()))
-        self._connection.end(close_code, text_frame(join_events([bye])))
+        self.connection.end(close_code, text_frame(join_events([bye])))
 
     @property
     def joined(self) -> bool:
@@ -86,7 +86,7 @@ class Participant:
             self._say([encode_event(effect.event)])
 
     def _say(self, events: list[bytes]) -> None:
-        self._connection.offer(SharedFrame([("must", event) for event in events], own_frame))
+        self.connection.offer(SharedFrame([("must", event) for event in events], own_frame))
 
     async def _authenticate(self, token: str) -> list[Effect]:
         try:
@@ -136,7 +136,7 @@ class Participant:
         services, reached = self._services, entrance.room.mailed
         return encode_event(
             Welcome(
-                str(self._connection.id),
+                str(self.connection.id),
                 int(services.wall_s() * 1_000),
                 services.heartbeat_s,
                 CloseCode.DRAINING.bye(random.random()).retry_after_ms or 0,

@@ -12,6 +12,7 @@ from chat.shared_frame import SharedFrame
 from server.gateway.frames import text_frame
 from server.gateway.options import GatewayOptions
 from server.gateway.participant import Participant
+from server.gateway.raw_connection import RawConnection
 from server.gateway.services import Services
 
 log = logging.getLogger(__name__)
@@ -23,11 +24,14 @@ SLICE = 500
 class Pulse:
     """Runs a gateway's periodic work, each in a task of its own."""
 
-    def __init__(self, options: GatewayOptions, services: Services, participants: Set[Participant]) -> None:
-        """`participants` is looked at anew with each beat."""
+    def __init__(
+        self, options: GatewayOptions, services: Services, participants: Set[Participant], sockets: Set[RawConnection]
+    ) -> None:
+        """Both sets are looked at anew with each beat and sweep."""
         self._options = options
         self._services = services
         self._participants = participants
+        self._sockets = sockets
 
     async def run(self) -> None:
         """Beat until cancelled."""
@@ -38,6 +42,7 @@ class Pulse:
                 (options.times.like_tick_s, rooms.tick_likes),
                 (options.times.presence_s, rooms.tick_presence),
                 (options.heartbeat_s, self._beat),
+                (options.ping_s / 2, self._sweep),
                 (options.figures_s, attendance.flush),
                 (options.times.presence_s, self._note_peak),
                 (options.poll_tick_s, self._services.talk.tick_polls),
@@ -63,5 +68,11 @@ class Pulse:
         for i, participant in enumerate(list(self._participants)):
             if participant.joined:
                 participant.offer(frame)
+            if i % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
+
+    async def _sweep(self) -> None:
+        for i, connection in enumerate(list(self._sockets)):
+            connection.sweep()
             if i % SLICE == SLICE - 1:
                 await asyncio.sleep(0)

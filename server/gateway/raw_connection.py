@@ -1,14 +1,16 @@
-"""The one file that writes to sockets past the library's own send. Talks to sockets.
+"""A connection that takes frames past the library's own send. Talks to sockets.
 
 `websockets` has no bounded, synchronous write of a shared frame, and its `drain()` waits without end for a peer
 that does not read. The attributes relied on are held by tests/server/test_gateway_library.py to the pinned release:
 `protocol.state`, `protocol.send_close`, `send_data`, `send_in_progress`, `paused`, `transport`,
-`recv_messages.paused/pause/resume`, `protocol.extensions`, `request`, `response`.
+`recv_messages.paused/pause/resume`, `protocol.extensions`, `request`, `response`; and that every write of the
+library's own goes through `send_data`.
 """
 
 import asyncio
 import os
 import random
+from array import array
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +39,10 @@ class WriteLimits:
 
 
 _ANY_REQUEST = Request("", Headers())
+# RFC 6455 section 5.5.2: a ping without payload.
+_PING = b"\x89\x00"
+# Sweeps without a word from the peer after which it is asked, and after which it is gone.
+_ASKED_AFTER, _GONE_AFTER = 3, 5
 
 
 class RawConnection(ServerConnection):
@@ -44,6 +50,11 @@ class RawConnection(ServerConnection):
 
     `offer` and `end` never wait and never raise. While the transport is paused nothing is read either, so a
     peer that floods pings cannot make the library buffer pongs; when it stays paused for `stall_s` it is aborted.
+
+    One that sits in a roster is *clear* while its descriptor stands in its place there: the connection is open,
+    nothing waits in transport or outbox, and it is not ending. Then, and only then, the roster writes frames to the
+    descriptor itself. Whatever changes that takes the descriptor away in the same call, and `connection_lost` comes
+    before the transport closes the socket, so a number that the kernel has given to someone else is never written to.
     """
 
     def __init__(
@@ -55,8 +66,11 @@ class RawConnection(ServerConnection):
         self._counters = counters
         # Made when it is first needed: most connections never queue anything.
         self._outbox: Outbox | None = None
-        self._window_bits = 0
+        self.window_bits = 0
         self._handle = -1
+        self._seats: array[int] | None = None
+        self._place = 0
+        self._silent_sweeps = 0
         self._abort_timer: asyncio.TimerHandle | None = None
         self._ending = False
         self._sockets = sockets
@@ -75,41 +89,93 @@ class RawConnection(ServerConnection):
             self._handle = self.transport.get_extra_info("socket").fileno()
         for extension in self.protocol.extensions:
             if isinstance(extension, PerMessageDeflate) and extension.local_no_context_takeover:
-                self._window_bits = extension.local_max_window_bits
+                self.window_bits = extension.local_max_window_bits
+
+    def sit(self, seats: "array[int]", place: int) -> None:
+        """Take a place among the descriptors of a roster, or another one there."""
+        self._seats, self._place = seats, place
+        if self._is_clear():
+            seats[place] = self._handle
+
+    def rise(self) -> None:
+        """Leave the roster."""
+        self._seats = None
+
+    def _is_clear(self) -> bool:
+        return (
+            self._handle >= 0
+            and not self._ending
+            and self.protocol.state is OPEN
+            and not (self.paused or self._outbox or self.transport.is_closing())
+            and self.transport.get_write_buffer_size() == 0
+        )
+
+    def _unclear(self) -> None:
+        if self._seats is not None:
+            self._seats[self._place] = -1
 
     def offer(self, frame: SharedFrame) -> None:
         """Write a shared frame, or queue it, or end a connection whose queue is full however much is shed.
 
-        Run for every viewer and frame, so it is one function without detours. While the transport holds nothing the
-        write goes to the socket itself; the rest, and every error, is the transport's.
+        While the transport holds nothing the write goes to the socket itself; the rest, and every error, is the
+        transport's.
         """
         if self._ending or self.protocol.state is not OPEN:
             return
-        # We only ever write whole frames; the library's fragmented `send` is never used beside this.
-        assert self.send_in_progress is None
-        transport = self.transport
-        # Below the write limit a transport is never paused, so it holds at most the limit and one frame; no await
-        # stands between this check and the write, so the handle is still this connection's own.
-        if self.paused or self._outbox or transport.is_closing():
+        # Below the write limit a transport is never paused, so it holds at most the limit and one frame.
+        if self.paused or self._outbox or self.transport.is_closing():
             self._queue(frame)
             return
-        data = frame.by_window.get(self._window_bits) or frame.for_window(self._window_bits)
-        counters = self._counters
-        counters.frames_out += 1
-        counters.bytes_out += len(data)
+        data = frame.by_window.get(self.window_bits) or frame.for_window(self.window_bits)
+        self._counters.frames_out += 1
+        self._counters.bytes_out += len(data)
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        # No await stands between the check and the write, so the handle is still this connection's own.
         sent = 0
-        if self._handle >= 0 and transport.get_write_buffer_size() == 0:
+        clear = self._is_clear()
+        if clear:
             try:
                 sent = os.write(self._handle, data)
             except OSError:
                 sent = 0
         if sent < len(data):
-            transport.write(data[sent:])
+            self.finish(data, sent)
+        elif clear and self._seats is not None:
+            self._seats[self._place] = self._handle
+
+    def finish(self, data: bytes, sent: int) -> None:
+        """Hand the transport what the socket did not take of a frame that was counted already."""
+        self._unclear()
+        self.transport.write(data[sent:])
+
+    def sweep(self) -> None:
+        """Ask a peer that has been silent for long, and give up one that stays so; to be called at a steady pace."""
+        self._silent_sweeps += 1
+        if self._silent_sweeps >= _GONE_AFTER:
+            self._counters.silent_closes += 1
+            self.transport.abort()
+        elif self._silent_sweeps >= _ASKED_AFTER and self._may_write():
+            self._send(_PING)
+
+    def _may_write(self) -> bool:
+        # One that is paused is given up when it stays so; a ping behind what it does not read would tell nothing.
+        return not (self._ending or self.paused or self.transport.is_closing()) and self.protocol.state is OPEN
+
+    def data_received(self, data: bytes) -> None:
+        self._silent_sweeps = 0
+        super().data_received(data)
+
+    def send_data(self) -> None:
+        super().send_data()
+        if self.protocol.state is not OPEN or self.transport.get_write_buffer_size():
+            self._unclear()
 
     def _queue(self, frame: SharedFrame) -> None:
         counters = self._counters
         if self._outbox is None:
-            self._outbox = Outbox(self._limits.outbox_bytes, self._window_bits)
+            self._outbox = Outbox(self._limits.outbox_bytes, self.window_bits)
         outbox = self._outbox
         may, should = outbox.shed_may, outbox.shed_should
         if outbox.put(frame):
@@ -123,6 +189,7 @@ class RawConnection(ServerConnection):
     def _write(self, frame: bytes) -> None:
         self._counters.frames_out += 1
         self._counters.bytes_out += len(frame)
+        self._unclear()
         self.transport.write(frame)
 
     def end(self, close_code: CloseCode, bye: bytes) -> None:
@@ -133,6 +200,7 @@ class RawConnection(ServerConnection):
         if self._ending or self.protocol.state is not OPEN:
             return
         self._ending = True
+        self._unclear()
         self._outbox = None
         if not self.transport.is_closing():
             if bye:
@@ -143,6 +211,7 @@ class RawConnection(ServerConnection):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self._unclear()
         self.transport.pause_reading()
         if not self._ending:
             self._abort_after(self._limits.stall_s)
@@ -180,6 +249,8 @@ class RawConnection(ServerConnection):
             self._abort_timer = None
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._unclear()
+        self._seats, self._handle = None, -1
         self._sockets.discard(self)
         self._cancel_abort()
         self._outbox = None

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from chat.archive import Archive
 from chat.attendance_book import AttendanceBook
+from chat.audience import Audience
 from chat.barred import BarringAuthenticator
 from chat.broker import Broker
 from chat.conversation import Conversation
@@ -70,7 +71,13 @@ class Services:
     attendance: AttendanceBook
 
 
-def make_services(ports: GatewayPorts, options: GatewayOptions, gateway_id: str, counters: GatewayCounters) -> Services:
+def make_services(
+    ports: GatewayPorts,
+    options: GatewayOptions,
+    gateway_id: str,
+    counters: GatewayCounters,
+    make_audience: Callable[[], Audience],
+) -> Services:
     """Put a gateway's parts together."""
     talk = TalkDesk(
         store=ports.talk,
@@ -86,7 +93,7 @@ def make_services(ports: GatewayPorts, options: GatewayOptions, gateway_id: str,
             BarringAuthenticator(ports.authenticator, ports.restrictions), ports.moderator
         ),
         tips=ports.tips,
-        rooms=_rooms(ports, options, gateway_id),
+        rooms=_rooms(ports, options, gateway_id, make_audience),
         conversation=_conversation(ports, talk),
         talk=talk,
         account_buckets=AccountBuckets(options.session.comments),
@@ -99,7 +106,9 @@ def make_services(ports: GatewayPorts, options: GatewayOptions, gateway_id: str,
     )
 
 
-def _rooms(ports: GatewayPorts, options: GatewayOptions, gateway_id: str) -> Rooms:
+def _rooms(
+    ports: GatewayPorts, options: GatewayOptions, gateway_id: str, make_audience: Callable[[], Audience]
+) -> Rooms:
     return Rooms(
         gateway_id=gateway_id,
         broker=ports.broker,
@@ -110,6 +119,7 @@ def _rooms(ports: GatewayPorts, options: GatewayOptions, gateway_id: str) -> Roo
         now_s=time.monotonic,
         now_ms=lambda: int(time.time() * 1_000),
         times=options.times,
+        make_audience=make_audience,
     )
 
 

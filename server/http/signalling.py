@@ -7,6 +7,7 @@ application/problem+json (RFC 9457) with the stable `code`; codes become statuse
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from aiohttp import web
 
 from server.http.body import read_bytes
 from server.http.errors import ApiError, problem
+from server.http.ice_servers import IceServers
 from streaming.engine import MediaEngine
 from streaming.errors import StreamingError, UnknownResource
 from streaming.resources import Answer, Resource
@@ -44,6 +46,7 @@ _PREFLIGHT = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
     "Access-Control-Max-Age": "86400",
 }
+_NO_ICE_SERVERS = IceServers()
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -73,10 +76,10 @@ class SignallingGate(Protocol):
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def routes(engine: MediaEngine, gate: SignallingGate) -> list[web.RouteDef]:
+def routes(engine: MediaEngine, gate: SignallingGate, ice_servers: IceServers = _NO_ICE_SERVERS) -> list[web.RouteDef]:
     """The routes of both protocols; mount them on any aiohttp application."""
-    whip = _Signalling("whip", engine, gate)
-    whep = _Signalling("whep", engine, gate)
+    whip = _Signalling("whip", engine, gate, ice_servers)
+    whep = _Signalling("whep", engine, gate, ice_servers)
     return [
         web.route("*", path, _with_errors(handler))
         for signalling in (whip, whep)
@@ -90,15 +93,16 @@ def routes(engine: MediaEngine, gate: SignallingGate) -> list[web.RouteDef]:
 class _Signalling:
     """One protocol's endpoint and its resources."""
 
-    def __init__(self, protocol: str, engine: MediaEngine, gate: SignallingGate) -> None:
+    def __init__(self, protocol: str, engine: MediaEngine, gate: SignallingGate, ice_servers: IceServers) -> None:
         self.protocol = protocol
         self._kind = "publisher" if protocol == "whip" else "viewer"
         self._engine = engine
         self._gate = gate
+        self._ice_servers = ice_servers
 
     async def endpoint(self, request: web.Request) -> web.StreamResponse:
         if request.method == "OPTIONS":
-            return _options("POST, OPTIONS", {"Accept-Post": SDP_TYPE})
+            return await self._endpoint_options(request)
         if request.method != "POST":
             return _not_allowed("POST, OPTIONS")
         broadcast_id = _broadcast_id(request)
@@ -112,7 +116,7 @@ class _Signalling:
         except Exception:
             await self._engine.close(answer.resource_id)
             raise
-        return web.Response(
+        response = web.Response(
             status=201,
             body=answer.sdp.encode(),
             headers={
@@ -122,6 +126,20 @@ class _Signalling:
                 "Accept-Patch": FRAGMENT_TYPE,
             },
         )
+        self._hand_out_ice_servers(response, subject)
+        return response
+
+    async def _endpoint_options(self, request: web.Request) -> web.Response:
+        """Answer a preflight, which comes without a token, and a client that asks for ICE servers first (§4.6)."""
+        response = _options("POST, OPTIONS", {"Accept-Post": SDP_TYPE})
+        if "Authorization" in request.headers:
+            subject = await self._admit(_broadcast_id(request), _bearer(request))
+            self._hand_out_ice_servers(response, subject)
+        return response
+
+    def _hand_out_ice_servers(self, response: web.Response, subject: str) -> None:
+        for link in self._ice_servers.links(subject, time.time()):
+            response.headers.add("Link", link)
 
     async def resource(self, request: web.Request) -> web.StreamResponse:
         if request.method == "OPTIONS":

@@ -14,9 +14,9 @@ import structlog
 from server.descriptors import ADVICE, ENOUGH, raise_limit
 from server.gateway.limits import SEND_BUFFER_BYTES
 from server.http.listener import serve
-from server.listening import listen
+from server.listening import listen, port_of
 from server.logs import configure_logs
-from server.settings import Settings, SettingsError
+from server.settings import Settings
 from server.supervisor.admin import RollState, application
 from server.supervisor.child import Child, spawn_child
 from server.supervisor.plan import Ports, Worker, plan
@@ -88,10 +88,8 @@ class Supervisor:
         if "gateway" in settings.roles:
             wanted.append(("gateway", settings.host, settings.gateway_port, SEND_BUFFER_BYTES))
         for name, host, port, send_buffer_bytes in wanted:
-            try:
+            with port_of(f"{name.upper()}_PORT", port, host):
                 bound = listen(host, port, send_buffer_bytes=send_buffer_bytes)
-            except OSError as error:
-                raise SettingsError(f"{name.upper()}_PORT: {port} cannot be used ({error.strerror})") from None
             self._listening[name] = stack.enter_context(bound)
 
     async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> None:

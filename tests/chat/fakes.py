@@ -68,7 +68,8 @@ class FakeBroadcasts:
             return None
         card = self.cards.get(broadcast_id)
         view = broadcast_view(broadcast_id, state)
-        return BroadcastFacts(view, state, "flowing", 1_234, card, tips_enabled=card is None)
+        hidden = frozenset() if state in ("scheduled", "live", "paused") else frozenset({"viewer"})
+        return BroadcastFacts(view, state, "flowing", 1_234, card, card is None, hidden)
 
 
 @dataclass

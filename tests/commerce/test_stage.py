@@ -1,10 +1,13 @@
 """Cards on stage: who may show them, what pulls them, and what is kept of each showing."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from commerce.errors import CommerceError
 from commerce.ports import Actor
-from tests.commerce.bank import HOST, MONITOR, ON_AIR, Bank
+from tests.commerce.bank import GONE, HOST, MONITOR, ON_AIR, Bank
 
 
 async def pulled(bank: Bank) -> list[tuple[str, str | None]]:
@@ -102,3 +105,64 @@ async def test_a_newer_card_version_pulls_the_older_from_the_stage(bank: Bank) -
     await bank.service.products.move("pr_a", "approve", "ac_checker")
     assert await bank.service.stage.shown("bc_a") is None
     assert await pulled(bank) == [("pr_a", "new_version")]
+
+
+async def told(bank: Bank) -> list[tuple[str, Any]]:
+    """The pulls that rooms are told of, with their reasons."""
+    sql = "SELECT broadcast_id, payload FROM commerce_outbox WHERE kind = 'card_pulled' ORDER BY fact_id"
+    rows = await bank.pool.fetch(sql)
+    return [(row["broadcast_id"], row["payload"]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"monitor_absent": True}, "monitor_absent"),
+        ({"recording_unavailable": True}, "recording_unavailable"),
+        ({"state": "terminated"}, "terminated"),
+    ],
+)
+async def test_a_card_that_nobody_watches_or_records_comes_down_once_and_no_other(
+    bank: Bank, change: dict[str, object], reason: str
+) -> None:
+    await bank.open_shop()
+    await bank.service.stage.feature("bc_b", "pr_a", HOST)
+    await bank.service.stage.pull_unsupervised()
+    assert await pulled(bank) == [("pr_a", None), ("pr_a", None)]
+    bank.broadcasts.change("bc_a", stream_time_ms=90_000, **change)
+    other = Bank(bank.pool)  # another process, which knows only what the stores say
+    other.broadcasts = bank.broadcasts
+    other.use_core(None)
+    await asyncio.gather(*(one.service.stage.pull_unsupervised() for one in (bank, other, bank)))
+    assert await pulled(bank) == [("pr_a", reason), ("pr_a", None)]
+    assert [broadcast_id for broadcast_id, _ in await told(bank)] == ["bc_a"]
+    assert reason in str((await told(bank))[0][1])
+    row = await bank.pool.fetchrow("SELECT * FROM showings WHERE broadcast_id = 'bc_a'")
+    assert (row["pulled_by"], row["pulled_stream_time_ms"]) == ("system", 90_000)
+
+
+async def test_the_host_shows_the_card_again_when_the_monitor_is_back(bank: Bank) -> None:
+    await bank.open_shop()
+    bank.broadcasts.change("bc_a", monitor_absent=True)
+    await bank.service.stage.pull_unsupervised()
+    with pytest.raises(CommerceError, match="monitor_absent"):
+        await bank.service.stage.feature("bc_a", "pr_a", HOST)
+    bank.broadcasts.change("bc_a", monitor_absent=False)
+    await bank.service.stage.feature("bc_a", "pr_a", HOST)
+    await bank.service.stage.pull_unsupervised()
+    assert await pulled(bank) == [("pr_a", "monitor_absent"), ("pr_a", None)]
+
+
+async def test_a_card_left_on_the_stage_of_no_broadcast_comes_down(bank: Bank) -> None:
+    await bank.open_shop()
+    bank.broadcasts.known["bc_a"] = GONE
+    await bank.service.stage.pull_unsupervised()
+    assert await pulled(bank) == [("pr_a", "no_such_broadcast")]
+
+
+async def test_while_a_broadcast_cannot_be_read_its_card_stays(bank: Bank) -> None:
+    await bank.open_shop()
+    bank.broadcasts.failing = True
+    with pytest.raises(CommerceError, match="busy"):
+        await bank.service.stage.pull_unsupervised()
+    assert await pulled(bank) == [("pr_a", None)]

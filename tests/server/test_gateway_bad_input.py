@@ -221,7 +221,7 @@ async def test_a_peer_that_floods_pings_without_reading_is_dropped(rig: Rig) -> 
         with socket.socket() as flooder:
             flooder.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             await _hello_by_hand(flooder, gateway.port, rig.authenticator.issue("ac_flood"))
-            connection = next(iter(gateway._participants))._connection
+            connection = next(iter(gateway._participants)).connection
             ping = bytes((0x89, 0x80 | 125, 0, 0, 0, 0)) + b"x" * 125
             loop = asyncio.get_running_loop()
             most = 0

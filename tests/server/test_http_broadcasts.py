@@ -230,3 +230,25 @@ async def test_an_encoder_token_is_for_one_broadcast_and_ends_when_revoked(api: 
     assert (await api.call("DELETE", path, "host"))[0] == 204
     assert await api.encoder_tokens.broadcast_of(issued["token"], now) is None
     assert (await api.call("DELETE", f"{BASE}/{broadcast_id}/encoder-tokens/et_none", "host"))[0] == 404
+
+
+async def test_viewers_wait_through_the_rehearsal_of_an_announced_show_and_know_of_no_other(api: Api) -> None:
+    silent, announced = await api.approved(), await api.approved()
+    assert (await api.move(announced, "schedule", "host"))[0] == 200
+    for broadcast_id in (silent, announced):
+        assert (await api.move(broadcast_id, "rehearse", "host"))[0] == 200
+    assert (await api.call("GET", f"{BASE}/{silent}", "viewer"))[0] == 404
+    assert (await api.call("GET", f"{BASE}/{announced}", "viewer"))[0] == 200
+    for query in ("", "?state=rehearsal"):
+        _, listed = await api.call("GET", BASE + query, "viewer")
+        assert [one["broadcast_id"] for one in listed["broadcasts"]] == [announced]
+    for who in ("host", "monitor", "checker"):
+        assert (await api.call("GET", f"{BASE}/{silent}", who))[0] == 200
+
+
+async def test_giving_up_the_approval_takes_the_announcement_back(api: Api) -> None:
+    broadcast_id = await api.approved()
+    for move, who in (("schedule", "host"), ("revise", "host"), ("submit", "host"), ("approve", "checker")):
+        assert (await api.move(broadcast_id, move, who))[0] == 200
+    assert (await api.move(broadcast_id, "rehearse", "host"))[0] == 200
+    assert (await api.call("GET", f"{BASE}/{broadcast_id}", "viewer"))[0] == 404

@@ -59,8 +59,7 @@ async def watching(settings: Callable[[LossyLink], MediaSettings]) -> AsyncItera
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             try:
                 page = await browser.new_page()
-                await page.goto(show.base_url + "/")
-                await page.evaluate(PLAY, f"/static/{SITE.digest}/js")
+                await play_page(page, show)
                 await decodes(page, 20)
                 await page.evaluate("window.frames0 = window.decoded")
                 yield show, page, link
@@ -69,6 +68,12 @@ async def watching(settings: Callable[[LossyLink], MediaSettings]) -> AsyncItera
                 await host.leave()
     finally:
         link.close()
+
+
+async def play_page(page: Page, show: Station) -> None:
+    """Open a page of this site and play the show in it with the modules that viewers get."""
+    await page.goto(show.base_url + "/")
+    await page.evaluate(PLAY, f"/static/{SITE.digest}/js")
 
 
 def behind(link: LossyLink) -> MediaSettings:

@@ -276,3 +276,20 @@ async def test_a_recovered_return_keeps_what_is_shown(page: Page, origin: str) -
     )
     assert [one["comment_id"] for one in state["comments"]] == ["cm_1"]
     assert (state["state"], state["likes"], state["points"]) == ("live", 5, 4)
+
+
+async def test_a_page_says_why_the_sale_stopped_and_believes_no_old_news_after_the_end(page: Page, origin: str) -> None:
+    await page.goto(origin + "/")
+    card = {"product_id": "pr_a"}
+    reduced = (
+        "async ([modules, events]) => { const { reduce, EMPTY } = await import(modules + '/room_state.js');"
+        " return events.reduce((state, event) => reduce(state, event, 0), EMPTY); }"
+    )
+    shown = [{"type": "state", "state": "live"}, {"type": "card_shown", "card": card}]
+    for reason, stopped in (("monitor_absent", "monitor_absent"), ("recording_unavailable",) * 2, ("口径不符", None)):
+        pulled = [*shown, {"type": "card_pulled", "product_id": "pr_a", "reason": reason}]
+        assert (await page.evaluate(reduced, [MODULES, pulled]))["saleStopped"] == stopped
+        again = await page.evaluate(reduced, [MODULES, [*pulled, {"type": "card_shown", "card": card}]])
+        assert again["saleStopped"] is None
+    late = [*shown, {"type": "state", "state": "terminated"}, {"type": "state", "state": "live"}]
+    assert (await page.evaluate(reduced, [MODULES, late]))["state"] == "terminated"

@@ -33,8 +33,19 @@ def test_the_names_that_operators_expect_are_read(environment: pytest.MonkeyPatc
     environment.setenv("TRUSTED_PROXIES", '["10.0.0.0/8"]')
     settings = load_settings()
     assert settings.redis_url.get_secret_value() == "redis://x"
-    assert str(settings.media_advertised_ip) == "203.0.113.9"
+    assert [str(address) for address in settings.media_advertised_ip] == ["203.0.113.9"]
     assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8"]
+
+
+def test_several_advertised_addresses_are_read_from_the_environment_and_from_a_file(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "wealthcast.toml"
+    file.write_text('media_advertised_ip = ["203.0.113.9", "2001:db8::9"]\n')
+    environment.setenv("WEALTHCAST_CONFIG", str(file))
+    assert [address.version for address in load_settings().media_advertised_ip] == [4, 6]
+    environment.setenv("MEDIA_ADVERTISED_IP", "2001:db8::9,203.0.113.9")
+    assert [address.version for address in load_settings().media_advertised_ip] == [6, 4]
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))
@@ -54,14 +65,34 @@ def test_an_unknown_variable_is_named(environment: pytest.MonkeyPatch) -> None:
         ("http_port", "seventy"),
         ("http_port", "70000"),
         ("roles", '["api", "cook"]'),
+        ("roles", "[]"),
+        ("host", "localhost"),
+        ("host", "not an address"),
         ("media_advertised_ip", "here"),
+        ("media_advertised_ip", "0.0.0.0"),
+        ("media_advertised_ip", "::"),
+        ("media_advertised_ip", "224.0.0.9"),
+        ("gateway_public_url", "https://live.bank.example/ws"),
+        ("gateway_public_url", "wss:///ws"),
+        ("gateway_public_url", "live.other.example"),
+        ("redis_url", "http://cache:6379"),
+        ("redis_url", "redis:///0"),
+        ("redis_url", "unix://"),
+        ("redis_url", "redis://cache:port"),
+        ("database_url", "mysql://db/x"),
+        ("database_url", "postgres:///x"),
+        ("database_url", "postgres://[db/x"),
         ("reservation_ttl_s", "-1"),
     ],
 )
 def test_a_bad_value_is_named_and_not_repeated(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    for bare in ("REDIS_URL", "DATABASE_URL"):  # these may be given by either name, of which the bare one counts
+        if bare == name.upper():
+            environment.delenv(bare)
     environment.setenv(f"WEALTHCAST_{name.upper()}", value)
     said = refusal()
     assert name in said.lower()
+    assert len(said.splitlines()) == 1
     assert value not in said
 
 
@@ -108,3 +139,24 @@ def test_data_keys_that_cannot_be_used_are_refused_without_being_printed(
     environment.setenv("WEALTHCAST_DATA_KEYS", keys)
     assert "data_keys" in (said := refusal())
     assert KEY not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "unix:///run/valkey.sock?db=0"),
+        ("REDIS_URL", "rediss://:secret@cache.bank.example:6380/1"),
+        ("DATABASE_URL", "postgres://name:secret@/wealthcast?host=/run/postgresql&port=5432"),
+        ("DATABASE_URL", "postgresql://name:secret@db-1,db-2:5432/wealthcast"),
+        ("WEALTHCAST_GATEWAY_PUBLIC_URL", "wss://live.bank.example/ws"),
+        ("WEALTHCAST_HOST", "::1"),
+    ],
+)
+def test_addresses_as_operators_write_them_are_taken(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environment.setenv(name, value)
+    load_settings()
+
+
+def test_two_listeners_do_not_share_a_port(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WEALTHCAST_GATEWAY_PORT", "8080")
+    assert refusal().lower().startswith("gateway_port: the same as http_port")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import ClientSession, ClientTimeout, web
 
+from server.http.ice_servers import IceServers
 from server.http.signalling import SignallingRefused, routes
 from streaming.engine import MediaEngine
 from streaming.media_events import MediaEvent
@@ -66,13 +67,14 @@ async def station(
     page: str = "",
     recorder: Recorder | None = None,
     more: Sequence[web.RouteDef] = (),
+    ice_servers: IceServers | None = None,
 ) -> AsyncIterator[Station]:
     """Run a server for the length of the block; `more` routes come before the page at `/`."""
     events: list[MediaEvent] = []
     engine = MediaEngine(settings or MediaSettings(bind_host="127.0.0.1"), events.append, recorder=recorder)
     gate = OpenGate()
     application = web.Application()
-    application.add_routes([*routes(engine, gate), *more])
+    application.add_routes([*routes(engine, gate, ice_servers or IceServers()), *more])
 
     async def index(_: web.Request) -> web.Response:
         return web.Response(text=page, content_type="text/html")

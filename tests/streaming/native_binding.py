@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from streaming.egress_native import Binding, NativeUnavailable, load_binding
-from streaming.native.build import MODULE, SANITIZED_MODULE
+from native.extension import Binding, NativeUnavailable
+from streaming.native.build import PACKET_WRITER
 
 SANITIZED = "WEALTHCAST_TEST_SANITIZED"
 
@@ -16,7 +16,7 @@ def native_binding() -> Binding:
     """Load it; skips the test where it was not built, but never under the sanitizers."""
     sanitized = os.environ.get(SANITIZED) == "1"
     try:
-        return load_binding(SANITIZED_MODULE if sanitized else MODULE)
+        return PACKET_WRITER.load(sanitize=sanitized)
     except NativeUnavailable as error:
         if sanitized:
             raise

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import pytest
 from pylibsrtp import Policy, Session
 
+from native.extension import Binding
 from streaming.egress import PacketWriter, WriterPeer
-from streaming.egress_native import Binding, NativePacketWriter
+from streaming.egress_native import NativePacketWriter
 from streaming.egress_python import PythonPacketWriter
 from streaming.forwarding import Lane, RelayedPacket
 from streaming.ice_lite import Address

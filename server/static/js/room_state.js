@@ -5,6 +5,7 @@
 import { fromSnapshot, QUIET, TALK_REDUCERS } from "./room_talk.js";
 
 const KEPT = 300;
+const STOPS_THE_SALE = new Set(["monitor_absent", "recording_unavailable"]);
 
 export const OVER = new Set(["ended", "terminated", "cancelled", "replay_review", "replay_published", "archived"]);
 
@@ -18,6 +19,7 @@ export const EMPTY = {
   publisher: "none",
   streamTime: null,
   card: null,
+  saleStopped: null, // the code of what took the last card down, where nobody chose to: "monitor_absent", …
   pinned: null,
   comments: [],
   likes: 0,
@@ -51,6 +53,7 @@ function welcome(current, event, atMs) {
     publisher: snapshot.publisher,
     streamTime: streamTime(snapshot.stream_time_ms, atMs),
     card: snapshot.card ?? null,
+    saleStopped: null,
     pinned: snapshot.pinned ?? null,
     comments: merged(current.comments, snapshot.comments ?? []),
     likes: snapshot.likes ?? 0,
@@ -110,12 +113,13 @@ function tip(current, event, atMs) {
 }
 
 function card_shown(current, event) {
-  return { ...current, card: event.card, tipsEnabled: false };
+  return { ...current, card: event.card, saleStopped: null, tipsEnabled: false };
 }
 
 function card_pulled(current, event) {
   if (current.card && event.product_id && current.card.product_id !== event.product_id) return current;
-  return { ...current, card: null, tipsEnabled: true };
+  const saleStopped = STOPS_THE_SALE.has(event.reason) ? event.reason : null;
+  return { ...current, card: null, saleStopped, tipsEnabled: true };
 }
 
 function quota(current, event) {
@@ -133,10 +137,12 @@ function presence(current, event) {
 }
 
 function state(current, event, atMs) {
+  // Nothing comes back from what is over: other news is older and came late.
+  if (OVER.has(current.state) && !OVER.has(event.state)) return current;
   const { publisher = current.publisher, stream_time_ms: ms } = event;
   const next = { ...current, state: event.state, publisher, streamTime: streamTime(ms, atMs) ?? current.streamTime };
   // A show that is over sells nothing, whether or not its card was pulled in time to be told.
-  return OVER.has(event.state) ? { ...next, card: null, tipsEnabled: false } : next;
+  return OVER.has(event.state) ? { ...next, card: null, saleStopped: null, tipsEnabled: false } : next;
 }
 
 function order(current, event) {

@@ -329,6 +329,8 @@ export const en = {
   "talk.announce": "Announce",
   "talk.official_text": "Text",
   "talk.official_note": "It is checked first, shown with your name and licence number, and kept.",
+  "stopped.monitor_absent": "The compliance monitor has left: the product card is taken down and buying is paused until they are back.",
+  "stopped.recording_unavailable": "The recording has stopped: the product card is taken down and buying is paused until it runs again.",
   "notice.announcement": "Announcement",
   "notice.question": "Being answered",
   "notice.answer": "Official answer",

@@ -329,6 +329,8 @@ export const zh = {
   "talk.announce": "发公告",
   "talk.official_text": "内容",
   "talk.official_note": "内容会先检查，显示您的姓名与执业编号，并永久留存。",
+  "stopped.monitor_absent": "合规监看员已离开：产品卡片已收起，购买暂停，待其返回后恢复。",
+  "stopped.recording_unavailable": "录制已中断：产品卡片已收起，购买暂停，待录制恢复后继续。",
   "notice.announcement": "公告",
   "notice.question": "正在回答",
   "notice.answer": "官方回复",

@@ -10,6 +10,7 @@ import { end, offer } from "./signalling.js";
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 12_000;
+const RELAY_AFTER_MS = 1_500;
 const FINAL_STATUS = new Set([401, 403, 406, 415]);
 
 const sleep = (ms, signal) =>
@@ -27,6 +28,8 @@ export class PeerSession {
   #peer = null;
   #resource = null;
   #answer = "";
+  #iceServers = [];
+  #relaying = false;
 
   /**
    * @param {{url:string, token:()=>string, prepare:(peer:RTCPeerConnection)=>void|Promise<void>,
@@ -84,12 +87,12 @@ export class PeerSession {
   /** One connection from offer to break; never raises, says how it ended. */
   async #attempt(signal) {
     this.#onPhase({ phase: "connecting" });
-    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: this.#iceServers });
     this.#peer = peer;
     try {
       await this.#prepare(peer);
       await peer.setLocalDescription();
-      const { answer, resource } = await offer(this.#url, this.#token(), peer.localDescription.sdp);
+      const { answer, resource, iceServers } = await offer(this.#url, this.#token(), peer.localDescription.sdp);
       this.#resource = resource;
       this.#answer = answer;
       if (signal.aborted) {
@@ -97,6 +100,7 @@ export class PeerSession {
         return {};
       }
       await peer.setRemoteDescription({ type: "answer", sdp: answer });
+      this.#relayIfNeeded(peer, iceServers, signal);
     } catch (error) {
       return { code: error.code ?? "connection_failed", retryAfterMs: error.retryAfterMs, refused: FINAL_STATUS.has(error.status) };
     }
@@ -121,9 +125,23 @@ export class PeerSession {
           clearTimeout(timer);
           keeper ??= keepLink(peer, () => this.#restart(peer), finish);
           this.#onPhase({ phase: "connected" });
-        } else if (!keeper && ["failed", "closed"].includes(peer.connectionState)) finish();
+        } else if (!keeper && !this.#relaying && ["failed", "closed"].includes(peer.connectionState)) finish();
       };
     });
+  }
+
+  /**
+   * The first offer goes without TURN servers, as they come with its answer, and most never need one. Who is not
+   * connected soon restarts ICE with them; later sessions of this page have them from the start.
+   */
+  async #relayIfNeeded(peer, iceServers, signal) {
+    this.#relaying = this.#iceServers.length === 0 && iceServers.length > 0;
+    this.#iceServers = iceServers;
+    if (!this.#relaying) return;
+    await sleep(RELAY_AFTER_MS, signal);
+    if (signal.aborted || !["new", "connecting", "failed"].includes(peer.connectionState)) return;
+    peer.setConfiguration({ ...peer.getConfiguration(), iceServers });
+    await this.#restart(peer).catch(() => {}); // The time limit for connecting decides what becomes of it.
   }
 
   async #restart(peer) {

@@ -4,7 +4,7 @@ import { ApiError, problemOf, reach } from "../api.js";
 const PATCH_TIMEOUT_MS = 2_000;
 
 /**
- * Posts `sdp`; gives `{answer, resource}` where `resource` is the absolute URL to DELETE.
+ * Posts `sdp`; gives `{answer, resource, iceServers}` where `resource` is the absolute URL to PATCH and DELETE.
  * Raises ApiError with the server's code; `retryAfterMs` where the server said when to come back.
  */
 export async function offer(url, token, sdp) {
@@ -16,7 +16,23 @@ export async function offer(url, token, sdp) {
   if (response.status !== 201) throw await problemOf(response);
   const location = response.headers.get("Location");
   if (!location) throw new ApiError({ status: 502, code: "no_location" });
-  return { answer: await response.text(), resource: new URL(location, response.url).href };
+  return {
+    answer: await response.text(),
+    resource: new URL(location, response.url).href,
+    iceServers: iceServersOf(response.headers.get("Link") ?? ""),
+  };
+}
+
+/** The RTCIceServers that `Link` headers name (RFC 9725 §4.6). */
+export function iceServersOf(header) {
+  const servers = [];
+  for (const [, url, rest] of header.matchAll(/<([^>]*)>((?:\s*;\s*[\w-]+="[^"]*")*)/g)) {
+    const parameters = Object.fromEntries([...rest.matchAll(/([\w-]+)="([^"]*)"/g)].map(([, name, value]) => [name, value]));
+    if (parameters.rel !== "ice-server") continue;
+    const { username, credential } = parameters;
+    servers.push(username === undefined ? { urls: url } : { urls: url, username, credential });
+  }
+  return servers;
 }
 
 /** Sends new ICE credentials and gives the server's fragment; raises ApiError, 404 where the session has ended. */

@@ -1,9 +1,14 @@
-/** What the bank says in the room: the announcement, the question taken up, the last official answer. */
+/** What the bank says in the room: why the sale stands still, the announcement, the question taken up, the answer. */
 import { t } from "../i18n/index.js";
 import { html } from "./html.js";
 
+/** Why the card went and nobody may buy now, where neither host nor monitor chose it. */
+export const SaleStopped = ({ room }) =>
+  room.saleStopped && html`<p class="notice-line" data-testid="sale-stopped" data-reason=${room.saleStopped}>${t(`stopped.${room.saleStopped}`)}</p>`;
+
 export const Notices = ({ room }) =>
   html`<div class="notices" role="status">
+    <${SaleStopped} room=${room} />
     ${room.announcement && html`<p class="notice-line" data-testid="announcement"><span class="tag tag--pin">${t("notice.announcement")}</span>${room.announcement.text}</p>`}
     ${room.question && html`<p class="notice-line" data-testid="picked-question"><span class="tag tag--question">${t("notice.question")}</span><span class="line__author">${room.question.author.nickname}</span>${room.question.text}</p>`}
     ${room.answer &&

@@ -1,0 +1,128 @@
+"""When the sale stands still: the monitor's absence and the recorder's, read from real stores with a driven clock."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+import redis.asyncio
+
+from chat.keys_redis import monitors_key
+from chat.presence_redis import RedisPresence
+from commerce.ports import BroadcastFacts
+from server.broadcast_reader import SaleReader
+from streaming.broadcast import Draft
+from streaming.broadcasts_postgres import PostgresBroadcasts
+from streaming.recorder_redis import SILENT_AFTER_S, RecorderDirectory
+from tests.server.people import seed_people
+
+SHOW = "bc_show"
+ABSENT_AFTER_S = 60
+
+
+@dataclass
+class Desk:
+    """What a test moves: the clock, the monitor's last sign, the recorder."""
+
+    reader: SaleReader
+    presence: RedisPresence
+    recorders: RecorderDirectory
+    client: redis.asyncio.Redis
+    failing: set[str] = field(default_factory=set)
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    async def facts(self, after_s: float = 0) -> BroadcastFacts:
+        self.now += timedelta(seconds=after_s)
+        return await self.reader.read(SHOW)
+
+    async def monitor_is_here(self) -> None:
+        await self.client.hset(monitors_key(SHOW), "ac_monitor", str(int(self.now.timestamp() * 1_000)))
+
+
+@pytest.fixture
+async def open_desk(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> Callable[[], Awaitable[Desk]]:
+    await seed_people(pool)
+    store = PostgresBroadcasts(pool)
+    await store.create(SHOW, "ac_host", Draft("x", "", "ac_host", "ac_monitor", None), datetime.now(UTC))
+    await pool.execute("UPDATE broadcasts SET state = 'live'")
+
+    async def opened() -> Desk:
+        """One process's reader; another call is another process, or the same one started again."""
+        presence, recorders = RedisPresence(redis_client), RecorderDirectory(redis_client)
+        desk: Desk
+        reader = SaleReader(
+            store,
+            presence,
+            recorders,
+            ABSENT_AFTER_S,
+            recorded=True,
+            failing_here=lambda: frozenset(desk.failing),
+            now=lambda: desk.now,
+        )
+        desk = Desk(reader, presence, recorders, redis_client)
+        return desk
+
+    return opened
+
+
+async def test_a_monitor_counts_as_gone_after_the_settings_seconds_and_not_before(
+    open_desk: Callable[[], Awaitable[Desk]],
+) -> None:
+    desk, other = await open_desk(), await open_desk()
+    await desk.monitor_is_here()
+    assert not (await desk.facts(ABSENT_AFTER_S - 1)).monitor_absent
+    assert (await desk.facts(2)).monitor_absent
+    assert (await other.facts(ABSENT_AFTER_S + 2)).monitor_absent
+    await desk.monitor_is_here()
+    assert not (await desk.facts()).monitor_absent
+
+
+async def test_a_real_report_of_a_gateway_is_a_sign_of_the_monitor(open_desk: Callable[[], Awaitable[Desk]]) -> None:
+    desk = await open_desk()
+    await desk.presence.report(SHOW, "gw", 1, ["ac_monitor"])
+    assert not (await desk.facts(ABSENT_AFTER_S - 5)).monitor_absent
+    assert (await desk.facts(10)).monitor_absent
+
+
+async def test_a_redis_that_lost_its_memory_takes_no_card_down_at_once(
+    open_desk: Callable[[], Awaitable[Desk]],
+) -> None:
+    desk = await open_desk()
+    await desk.monitor_is_here()
+    await desk.client.flushall()
+    assert not (await desk.facts(1)).monitor_absent
+    assert not (await desk.facts(ABSENT_AFTER_S - 1)).monitor_absent
+    assert (await desk.facts(3)).monitor_absent
+
+
+async def test_a_recorder_that_fails_has_stopped_until_it_says_otherwise(
+    open_desk: Callable[[], Awaitable[Desk]],
+) -> None:
+    desk = await open_desk()
+    assert not (await desk.facts()).recording_unavailable
+    await desk.recorders.put(SHOW, "failing")
+    assert (await desk.facts()).recording_unavailable
+    await desk.recorders.put(SHOW, "recording")
+    assert not (await desk.facts()).recording_unavailable
+
+
+async def test_a_recorder_that_fell_silent_has_stopped_and_one_that_was_put_away_has_not(
+    open_desk: Callable[[], Awaitable[Desk]],
+) -> None:
+    desk = await open_desk()
+    await desk.recorders.put(SHOW, "recording")
+    key = f"wc:{{room:{SHOW}}}:recorder"
+    left_ms = await desk.client.pttl(key)
+    await desk.client.pexpire(key, left_ms - int(SILENT_AFTER_S * 1_000) - 1)  # as if so much time had passed
+    assert (await desk.facts()).recording_unavailable
+    await desk.recorders.put(SHOW, "recording")
+    assert not (await desk.facts()).recording_unavailable
+    await desk.recorders.forget(SHOW)
+    assert not (await desk.facts()).recording_unavailable
+
+
+async def test_the_process_that_cannot_record_knows_it_without_redis(open_desk: Callable[[], Awaitable[Desk]]) -> None:
+    desk = await open_desk()
+    desk.failing.add(SHOW)
+    assert (await desk.facts()).recording_unavailable
