@@ -1,4 +1,4 @@
-"""Use-cases of applause points: grant, tip, read, expire."""
+"""Use-cases of applause points: grant, tip, refund, read, expire."""
 
 from datetime import datetime
 
@@ -6,6 +6,7 @@ import msgspec
 
 from commerce import ledger, points
 from commerce.dependencies import Dependencies
+from commerce.errors import Conflict, NotFound
 from commerce.facts import tip_made
 from commerce.idempotency import Claim, body_hash
 from commerce.money import minor_units
@@ -28,6 +29,13 @@ class TipDone(msgspec.Struct, frozen=True):
     points: int
     balance: int
     stream_time_ms: int | None
+
+
+class TipRefund(msgspec.Struct, frozen=True):
+    """A tip that was given back, and how many points."""
+
+    tip_id: str
+    points: int
 
 
 class PointsView(msgspec.Struct, frozen=True):
@@ -90,10 +98,31 @@ class Applause:
         uses = points.use_up(grants, wanted, now)
         tip = Tip(self._given.new_id("tp"), customer_id, broadcast_id, wanted, today, facts.stream_time_ms, now)
         await unit.points.use(uses)
-        await unit.points.add_tip(tip)
+        await unit.points.add_tip(tip, uses)
         await unit.ledger.post(ledger.spend_points(self._given.new_id("tr"), tip.tip_id, customer_id, wanted), now)
         await unit.outbox.add(tip_made(broadcast_id, tip.tip_id, nickname, wanted, facts.stream_time_ms), now)
         return TipDone(tip.tip_id, wanted, points.balance(grants, now) - wanted, facts.stream_time_ms)
+
+    async def refund(self, tip_id: str, broadcast_id: str, actor_id: str, reason: str) -> TipRefund:
+        """Give a tip back whole, to the grants it came from; repeating it changes nothing.
+
+        Points whose grant has expired meanwhile expire at the next sweep. Raises NotFound `no_such_tip`, Conflict
+        `tip_not_refundable` for a tip that is older than the record of what it used up.
+        """
+        now = self._given.now()
+        async with self._given.units.begin() as unit:
+            tip = await unit.points.tip(tip_id)
+            if tip is None or tip.broadcast_id != broadcast_id:
+                raise NotFound("no_such_tip", "there is no such tip in this broadcast")
+            await unit.customers.read(tip.customer_id, "FOR UPDATE")
+            uses = await unit.points.uses(tip_id)
+            if not uses:
+                raise Conflict("tip_not_refundable", "what this tip used up is not on record")
+            if await unit.points.add_refund(tip_id, actor_id, reason, now):
+                await unit.points.use([(grant_id, -used) for grant_id, used in uses])
+                transfer_id = self._given.new_id("tr")
+                await unit.ledger.post(ledger.refund_points(transfer_id, tip_id, tip.customer_id, tip.points), now)
+        return TipRefund(tip_id, tip.points)
 
     async def balance(self, customer_id: str) -> int:
         """Points the customer can tip now."""

@@ -95,7 +95,8 @@ _CHECKS: dict[str, str] = {
         SELECT coalesce(a.owner_id, t.customer_id),
                format('spent %s, tips sum to %s', coalesce(a.balance, 0), coalesce(t.points, 0))
         FROM (SELECT * FROM ledger_accounts WHERE kind = 'points_spent') a FULL JOIN (
-            SELECT customer_id, sum(points) AS points FROM tips GROUP BY 1
+            SELECT customer_id, sum(points) AS points FROM tips
+            WHERE NOT EXISTS (SELECT 1 FROM tip_refunds r WHERE r.tip_id = tips.tip_id) GROUP BY 1
         ) t ON t.customer_id = a.owner_id WHERE coalesce(a.balance, 0) <> coalesce(t.points, 0)""",
     "history_differs": """
         SELECT o.order_id, format('order is %s, history ends with %s', o.state, coalesce(h.to_state, 'nothing'))

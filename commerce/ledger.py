@@ -95,6 +95,11 @@ def spend_points(transfer_id: str, tip_id: str, customer_id: str, points: int) -
     return Transfer(transfer_id, "tip", tip_id, held(customer_id), target, points)
 
 
+def refund_points(transfer_id: str, tip_id: str, customer_id: str, points: int) -> Transfer:
+    source = LedgerAccount(customer_id, "points_spent", POINTS)
+    return Transfer(transfer_id, "refund", tip_id, source, held(customer_id), points)
+
+
 def expire_points(transfer_id: str, grant_id: str, customer_id: str, points: int) -> Transfer:
     target = LedgerAccount(customer_id, "points_expired", POINTS)
     return Transfer(transfer_id, "expire", grant_id, held(customer_id), target, points)

@@ -68,17 +68,45 @@ class Points:
         )
         return None if row is None else (row["customer_id"], Grant(*row[1:]))
 
-    async def add_tip(self, tip: Tip) -> None:
+    async def add_tip(self, tip: Tip, uses: list[tuple[str, int]]) -> None:
+        """Keep a tip and the grants that it used up."""
         await self._connection.execute(
             "INSERT INTO tips (tip_id, customer_id, broadcast_id, points, business_date, stream_time_ms, at)"
             " VALUES ($1, $2, $3, $4, $5, $6, $7)",
             *msgspec.structs.astuple(tip),
         )
+        await self._connection.executemany(
+            "INSERT INTO tip_uses (tip_id, grant_id, points) VALUES ($1, $2, $3)",
+            [(tip.tip_id, grant_id, points) for grant_id, points in uses],
+        )
+
+    async def tip(self, tip_id: str) -> Tip | None:
+        row = await self._connection.fetchrow(
+            "SELECT tip_id, customer_id, broadcast_id, points, business_date, stream_time_ms, at FROM tips"
+            " WHERE tip_id = $1",
+            tip_id,
+        )
+        return None if row is None else Tip(*row)
+
+    async def uses(self, tip_id: str) -> list[tuple[str, int]]:
+        """The grants that a tip used up, and how much of each; empty for tips older than this record."""
+        rows = await self._connection.fetch("SELECT grant_id, points FROM tip_uses WHERE tip_id = $1", tip_id)
+        return [tuple(row) for row in rows]
+
+    async def add_refund(self, tip_id: str, actor_id: str, reason: str, at: datetime) -> bool:
+        """Keep that a tip was refunded; False when it was before."""
+        row = await self._connection.fetchrow(
+            "INSERT INTO tip_refunds (tip_id, actor_id, reason, at) VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT DO NOTHING RETURNING tip_id",
+            tip_id, actor_id, reason, at,
+        )  # fmt: skip
+        return row is not None
 
     async def tipped_on(self, customer_id: str, day: date) -> int:
-        """Points that the customer tipped on this business day."""
+        """Points that the customer tipped on this business day and was not given back."""
         tipped: int = await self._connection.fetchval(
-            "SELECT coalesce(sum(points), 0)::bigint FROM tips WHERE customer_id = $1 AND business_date = $2",
+            "SELECT coalesce(sum(points), 0)::bigint FROM tips t WHERE customer_id = $1 AND business_date = $2"
+            " AND NOT EXISTS (SELECT 1 FROM tip_refunds r WHERE r.tip_id = t.tip_id)",
             customer_id, day,
         )  # fmt: skip
         return tipped

@@ -43,7 +43,18 @@ PURE = {
         "recording_chain",
     },
     "chat": {"codec", "session", "outbox", "rate_limit", "moderation", "close_codes", "events"},
-    "commerce": {"money", "product", "suitability", "quota", "order", "group", "core"},
+    "commerce": {
+        "money",
+        "product",
+        "suitability",
+        "quota",
+        "order",
+        "group",
+        "core",
+        "dates",
+        "evidence",
+        "questionnaire",
+    },
 }
 
 

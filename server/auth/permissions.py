@@ -42,6 +42,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "order.submit": _VIEWER,
     "order.cancel": _VIEWER,
     "order.read": _VIEWER,
+    "tip.refund": _MONITOR,
     "points.read": _VIEWER,
     "figures.read": _STAFF,
     "moderation.read": _MONITOR | _HOST,

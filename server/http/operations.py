@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from commerce.applause import PointsView
+from commerce.applause import PointsView, TipRefund
 from commerce.assessment import AssessmentView, Standing
 from commerce.product import CardContent
 from commerce.receipt import OrderView
@@ -12,6 +12,7 @@ from server.http.assessments import Answers
 from server.http.broadcasts import Edit, MoveRequest, NewBroadcast
 from server.http.identity import Password
 from server.http.orders import NewAcknowledgement, NewOrder, Submission
+from server.http.points import Refund
 from server.http.products import ProductMove
 from server.http.sessions import AccountView, Credentials, SessionView
 from server.http.stage import Feature, Pull
@@ -189,6 +190,15 @@ _BROADCASTS = (
         {404: "no_such_broadcast no_such_token"},
         answer=None,
         status=204,
+    ),
+    _op(
+        "POST",
+        _BROADCAST + "/tips/{tip_id}/refund",
+        "Give a tip back",
+        {404: "no_such_tip", 409: "tip_not_refundable"},
+        body=Refund,
+        example={"reason": "给错了主播"},
+        answer=TipRefund,
     ),
     _op("GET", _BROADCAST + "/figures", "Audience figures", _NO_BROADCAST),
     _op(

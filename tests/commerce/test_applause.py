@@ -1,5 +1,6 @@
 """Applause points: granted, tipped, capped, expired, and always adding up."""
 
+import asyncio
 from datetime import date, timedelta
 
 import pytest
@@ -114,3 +115,42 @@ async def test_expired_points_are_no_balance_and_are_swept_once(bank: Bank) -> N
     kinds = dict(await bank.pool.fetch("SELECT kind, balance FROM ledger_accounts WHERE unit = 'POINTS'"))
     assert kinds == {"points_granted": -150, "points_held": 50, "points_spent": 30, "points_expired": 70}
     assert await audit(bank.pool) == []
+
+
+async def test_a_refund_gives_back_the_same_points_once_and_frees_the_days_cap(bank: Bank) -> None:
+    await bank.add_customer()
+    applause, later = bank.service.applause, NOW + timedelta(days=300)
+    await applause.grant("ac_ann", 600, reason="welcome", expires_at=NOW + timedelta(hours=1), grant_id="pg_1")
+    await applause.grant("ac_ann", 900, reason="welcome", expires_at=later, grant_id="pg_2")
+    tip = await applause.tip("ac_ann", "bc_a", 800, nickname="安", key="t1")
+    results = await asyncio.gather(
+        *(applause.refund(tip.tip_id, "bc_a", "ac_monitor", "an accident") for _ in range(4))
+    )
+    assert {result.points for result in results} == {800}
+    assert await applause.balance("ac_ann") == 1_500
+    assert (await applause.read("ac_ann")).tipped_today == 0
+    left = await bank.pool.fetch("SELECT left_points FROM point_grants ORDER BY grant_id")
+    assert [row["left_points"] for row in left] == [600, 900]
+    assert await audit(bank.pool) == []
+
+
+async def test_what_expired_before_its_refund_expires_again(bank: Bank) -> None:
+    await bank.add_customer()
+    applause = bank.service.applause
+    await applause.grant("ac_ann", 100, reason="welcome", expires_at=NOW + timedelta(hours=1), grant_id="pg_1")
+    tip = await applause.tip("ac_ann", "bc_a", 40, nickname="安", key="t1")
+    bank.clock.advance(hours=2)
+    await applause.refund(tip.tip_id, "bc_a", "ac_monitor", "an accident")
+    assert await applause.balance("ac_ann") == 0
+    assert await applause.expire_due(bank.clock()) == 1
+    assert await audit(bank.pool) == []
+
+
+async def test_a_tip_of_another_broadcast_is_not_refunded(bank: Bank) -> None:
+    await bank.add_customer()
+    applause = bank.service.applause
+    await applause.grant("ac_ann", 100, reason="welcome", expires_at=NOW + timedelta(hours=1), grant_id="pg_1")
+    tip = await applause.tip("ac_ann", "bc_a", 40, nickname="安", key="t1")
+    for broadcast_id, tip_id in (("bc_b", tip.tip_id), ("bc_a", "tp_none")):
+        with pytest.raises(CommerceError, match="no_such_tip"):
+            await applause.refund(tip_id, broadcast_id, "ac_monitor", "no")

@@ -59,7 +59,8 @@ class PurchaseLife(RuleBasedStateMachine):
             "SET session_replication_role = replica; TRUNCATE products, card_versions, documents, card_documents,"
             " product_history, quotas, showings, customers, acknowledgements, orders, order_history,"
             " customer_positions, idempotency_keys, ledger_accounts, ledger_transfers, ledger_entries, core_holds,"
-            " commerce_outbox, extra_disclosures, point_grants, tips, sale_evidence, evidence_unlinked, evidence_links,"
+            " commerce_outbox, extra_disclosures, point_grants, tips, tip_uses, tip_refunds,"
+            " sale_evidence, evidence_unlinked, evidence_links,"
             " assessments; SET session_replication_role = DEFAULT"
         )
         self.bank = Bank(self.pool, CommerceSettings(duplicate_wait_s=0.5))

@@ -47,6 +47,7 @@ CALLS: dict[str, tuple[str, str, Any]] = {
     "order.submit": ("POST", "/api/v1/orders/or_none/submit", None),
     "order.cancel": ("POST", "/api/v1/orders/or_none/cancel", None),
     "order.read": ("GET", "/api/v1/orders", None),
+    "tip.refund": ("POST", f"{B}/tips/tp_none/refund", {"reason": "x"}),
     "points.read": ("GET", "/api/v1/points", None),
     "figures.read": ("GET", f"{B}/figures", None),
     "moderation.read": ("GET", f"{B}/moderation", None),

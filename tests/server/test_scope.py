@@ -41,6 +41,7 @@ class Door:
             document_id="dc_x",
             token_id="et_x",
             assessment_id="as_x",
+            tip_id="tp_x",
         )
         bodies = {
             "body": {"broadcast_id": HERE},
