@@ -147,16 +147,24 @@ def audit() -> None:
     sys.exit(0 if audit_database(url) else 1)
 
 
-def _add_groups() -> None:
+def _add_recordings() -> None:
     from server.recordings import cli as recordings
 
     cli.add_typer(recordings, name="recording")
 
 
+def _add_accounts() -> None:
+    from server.accounts import cli as accounts
+
+    cli.add_typer(accounts, name="account")
+
+
 def main() -> None:
     """Entry point."""
     if sys.argv[1:2] == ["recording"]:
-        _add_groups()
+        _add_recordings()
+    if sys.argv[1:2] == ["account"]:
+        _add_accounts()
     cli()
 
 

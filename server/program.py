@@ -12,6 +12,7 @@ import asyncpg
 import redis.asyncio
 import structlog
 
+from chat.errors import Unavailable
 from server.app import Parts
 from server.descriptors import ADVICE, ENOUGH, raise_limit
 from server.garbage import calm_collector
@@ -54,6 +55,7 @@ async def running(settings: Settings, inherited: Inherited = NOTHING_INHERITED) 
         stack.push_async_callback(parts.commerce.aclose)
         with port_of("ADMIN_PORT", settings.admin_port, settings.admin_host):
             admin_port = await serve(parts.admin(), listen(settings.admin_host, settings.admin_port), stack)
+        await _know_restrictions(parts)
         await stack.enter_async_context(_in_background(parts.background()))
         if parts.recording is not None:
             parts.recording.start()
@@ -96,6 +98,14 @@ async def _open_doors(parts: Parts, settings: Settings, inherited: Inherited, st
     with port_of("HTTP_PORT", settings.http_port, settings.host):
         listening = inherited.http or listen(settings.host, settings.http_port)
     return await serve(parts.http(), listening, http, last_requests_s=_LAST_REQUESTS_S, finish_s=settings.drain_s)
+
+
+async def _know_restrictions(parts: Parts) -> None:
+    """Know who is banned or closed before the first one can ask; without a schema nobody can be let in anyway."""
+    try:
+        await parts.restriction_feed.refresh()
+    except Unavailable:
+        log.warning("restrictions_unknown")
 
 
 async def _open_pool(settings: Settings, stack: AsyncExitStack) -> asyncpg.Pool:
