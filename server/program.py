@@ -16,9 +16,12 @@ from chat.errors import Unavailable
 from server.app import Parts
 from server.descriptors import ADVICE, ENOUGH, raise_limit
 from server.garbage import calm_collector
+from server.gateway.addresses import AddressLimits
+from server.http.connections import ConnectionLimits
 from server.http.listener import serve
 from server.listening import NOTHING_INHERITED, Inherited, listen, port_of
 from server.logs import configure_logs
+from server.pool import open_pool
 from server.settings import Settings, SettingsError
 
 log = structlog.get_logger("program")
@@ -97,7 +100,14 @@ async def _open_doors(parts: Parts, settings: Settings, inherited: Inherited, st
     closing.append(http.aclose)
     with port_of("HTTP_PORT", settings.http_port, settings.host):
         listening = inherited.http or listen(settings.host, settings.http_port)
-    return await serve(parts.http(), listening, http, last_requests_s=_LAST_REQUESTS_S, finish_s=settings.drain_s)
+    return await serve(
+        parts.http(),
+        listening,
+        http,
+        limits=_limits(settings),
+        last_requests_s=_LAST_REQUESTS_S,
+        finish_s=settings.drain_s,
+    )
 
 
 async def _know_restrictions(parts: Parts) -> None:
@@ -108,11 +118,19 @@ async def _know_restrictions(parts: Parts) -> None:
         log.warning("restrictions_unknown")
 
 
+def _limits(settings: Settings) -> ConnectionLimits:
+    addresses = AddressLimits(
+        connections=settings.connections_per_address,
+        handshakes=None,
+        # A proxy's connections carry many people's requests.
+        exempt=(*AddressLimits().exempt, *settings.trusted_proxies),
+    )
+    return ConnectionLimits(connections=settings.http_connections, addresses=addresses)
+
+
 async def _open_pool(settings: Settings, stack: AsyncExitStack) -> asyncpg.Pool:
     try:
-        pool = await asyncpg.create_pool(
-            settings.database_url.get_secret_value(), min_size=2, max_size=24, command_timeout=10, timeout=10
-        )
+        pool = await open_pool(settings.database_url.get_secret_value())
     except (OSError, asyncpg.PostgresError, TimeoutError, ValueError) as error:
         raise SettingsError(f"DATABASE_URL: cannot connect ({type(error).__name__})") from None
     stack.push_async_callback(_close_pool, pool)
