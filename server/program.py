@@ -20,6 +20,7 @@ from server.gateway.addresses import AddressLimits
 from server.http.connections import ConnectionLimits
 from server.http.listener import serve
 from server.listening import NOTHING_INHERITED, Inherited, listen, port_of
+from server.log_scrubbing import log_of_loop
 from server.logs import configure_logs
 from server.pool import open_pool
 from server.settings import Settings, SettingsError
@@ -161,6 +162,7 @@ async def _in_background(work: list[Coroutine[Any, Any, None]]) -> AsyncIterator
 async def _run(settings: Settings, ready: Callable[[Running], None], inherited: Inherited) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log_of_loop)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     async with running(settings, inherited) as ports:

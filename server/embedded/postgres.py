@@ -58,6 +58,7 @@ def start_postgres(data_dir: Path, runtime_dir: Path) -> EmbeddedPostgres:
     log = data_dir / "postgres.log"
     argv = [str(binaries / "postgres"), "-D", str(cluster), "-k", str(runtime_dir)]
     argv += ["-c", "listen_addresses=", "-p", str(PORT), "-c", "max_connections=200", "-c", "TimeZone=UTC"]
+    argv += ["-c", "log_error_verbosity=terse", "-c", "log_min_error_statement=panic"]  # no rows in its log
     # SIGINT is PostgreSQL's fast shutdown: should we be killed, it still closes its files properly.
     child = spawn(argv, death_signal=signal.SIGINT, user=user, log=log, cwd=Path("/"), env=_env())
     socket_file = runtime_dir / f".s.PGSQL.{PORT}"

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import cast
 
 from aiohttp import web
 
@@ -86,7 +87,7 @@ class GuardedConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's is one without being of that class
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self._key, refusal = self._door.enter(peer[0] if peer else "")
