@@ -120,7 +120,13 @@ class GuardedConnection(asyncio.Protocol):
 
     def _allow(self, seconds: float) -> None:
         self._forbid()
-        self._head = asyncio.get_running_loop().call_later(seconds, self._abort)
+        self._head = asyncio.get_running_loop().call_later(seconds, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        if self._state is _State.RESTING and self._transport is not None and self._transport.get_write_buffer_size():
+            self._allow(self._door.limits.idle_s)  # still taking its answer: `stalled_s` sees to that
+        else:
+            self._abort()
 
     def _forbid(self) -> None:
         if self._head is not None:
