@@ -142,8 +142,8 @@ class _Signalling:
         """Answer a preflight, which comes without a token, and a client that asks for ICE servers first (§4.6)."""
         response = _options("POST, OPTIONS", {"Accept-Post": SDP_TYPE})
         if "Authorization" in request.headers:
-            subject = await self._admit(_broadcast_id(request), _bearer(request))
-            self._hand_out_ice_servers(response, subject)
+            permit = await self._admit(_broadcast_id(request), _bearer(request))
+            self._hand_out_ice_servers(response, permit.holder_id)
         return response
 
     def _hand_out_ice_servers(self, response: web.Response, subject: str) -> None:
