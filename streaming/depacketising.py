@@ -86,6 +86,8 @@ def vp8_data(payload: bytes) -> bytes | None:
 
 def h264_data(payload: bytes) -> bytes | None:
     """Give the payload's NAL units or fragment in Annex B form (RFC 6184 §5.6-5.8); None where a length lies."""
+    if not payload:
+        return None
     kind = payload[0] & 0x1F
     if kind == _STAP_A:
         return _aggregated(payload)
