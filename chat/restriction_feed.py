@@ -38,7 +38,7 @@ class RestrictionFeed:
         """Take a change into force here and now."""
         now_s = time.time()
         self._restrictions.apply(restriction, now_s)
-        if restriction.kind == "ban" and self._restrictions.banned(restriction.account_id, now_s):
+        if restriction.kind != "mute" and self._restrictions.banned(restriction.account_id, now_s):
             for drop in self._droppers:
                 drop(restriction.account_id)
 

@@ -10,14 +10,17 @@ from typing import Literal
 
 from chat.errors import CommandRefused
 
-Kind = Literal["mute", "ban"]
+Kind = Literal["mute", "ban", "closed"]
 EVERYWHERE = ""
 _FOREVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """A mute in one broadcast or a ban from all (`EVERYWHERE`); `until_s` None is without end, one passed is lifted."""
+    """A mute in one broadcast, or a ban from all (`EVERYWHERE`), or a closed account, which no monitor can lift.
+
+    `until_s` None is without end, one passed is lifted.
+    """
 
     kind: Kind
     broadcast_id: str
@@ -64,7 +67,11 @@ class Restrictions:
 
     def banned(self, account_id: str, now_s: float) -> bool:
         """Say whether this account may not enter any room or watch any stream."""
-        return self._until.get(("ban", EVERYWHERE, account_id), 0.0) > now_s
+        return self._until.get(("ban", EVERYWHERE, account_id), 0.0) > now_s or self.closed(account_id, now_s)
+
+    def closed(self, account_id: str, now_s: float) -> bool:
+        """Say whether this account may do nothing at all."""
+        return self._until.get(("closed", EVERYWHERE, account_id), 0.0) > now_s
 
     def among_banned(self, account_ids: Iterable[str], now_s: float) -> list[str]:
         """Return those of these accounts that are banned."""

@@ -19,6 +19,10 @@ _RECORDS = """
            o.amount_minor AS order_amount, o.currency AS order_currency
     FROM sale_evidence e LEFT JOIN orders o USING (order_id)
     WHERE evidence_id > $1 AND record_sha256 = sha256(record) ORDER BY evidence_id LIMIT $2"""
+_EXPORTS = """
+    SELECT e.number, e.line_sha256, l.link_sha256 FROM evidence_exports e LEFT JOIN evidence_links l USING (position)
+    ORDER BY e.number"""
+_LINKS = "SELECT position, link_sha256 FROM evidence_links WHERE position = ANY($1::bigint[])"
 # A record's field, and the column that says the same. Records whose hash differs are the other audit's finding.
 _OF_ROW = {
     "order_id": "order_id", "step": "step", "outcome": "outcome", "at": "recorded_at", "retain_until": "retain_until",
@@ -32,18 +36,13 @@ _OF_ORDER = {
 async def audit_exports(pool: asyncpg.Pool, directory: Path) -> list[Finding]:
     """Compare the file of heads with what was exported and with the chain as it stands now.
 
-    A last line that the database does not know of is well: a crash came between the two.
+    Last lines that the database does not know of are well where the chain has them: a crash came between the two, or
+    they were written while the audit ran.
     """
+    rows = await pool.fetch(_EXPORTS, timeout=_TIMEOUT_S)  # before the file, which may grow meanwhile
     lines = [line for line in HeadFile(directory).lines() if line is not None]
-    async with pool.acquire(timeout=_TIMEOUT_S) as connection:
-        rows = await connection.fetch(
-            "SELECT e.number, e.line_sha256, l.link_sha256 FROM evidence_exports e"
-            " LEFT JOIN evidence_links l USING (position) ORDER BY e.number",
-            timeout=_TIMEOUT_S,
-        )
-        last = await connection.fetchval(
-            "SELECT link_sha256 FROM evidence_links WHERE position = $1", lines[-1].position if lines else 0
-        )
+    linked = await pool.fetch(_LINKS, [line.position for line in lines[len(rows) :]], timeout=_TIMEOUT_S)
+    news = {row["position"]: row["link_sha256"] for row in linked}
     findings = []
     previous: ExportedLine | None = None
     for number, (line, row) in enumerate(zip_longest(lines, rows), 1):
@@ -52,7 +51,7 @@ async def audit_exports(pool: asyncpg.Pool, directory: Path) -> list[Finding]:
             findings.append(Finding("export_truncated", subject, "it was exported and is not in the file"))
             continue
         findings += _line_findings(subject, number, line, previous)
-        chained = last if row is None else row["link_sha256"]
+        chained = news.get(line.position) if row is None else row["link_sha256"]
         if row is not None and line.sha256() != row["line_sha256"]:
             findings.append(Finding("export_differs", subject, "it is not the line that was exported"))
         if chained is None or line.head != chained.hex():

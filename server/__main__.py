@@ -139,22 +139,30 @@ def doctor(data_dir: DataDir = None) -> None:
 
 @cli.command()
 def audit(
+    data_dir: DataDir = None,
     export_dir: Annotated[
         Path | None, typer.Option(envvar="WEALTHCAST_EVIDENCE_EXPORT_DIR", help="folder of the exported heads")
     ] = None,
 ) -> None:
-    """Recompute quota, ledgers and evidence of DATABASE_URL, and list what does not add up."""
+    """Recompute quota, ledgers and evidence of DATABASE_URL, or else of a demo; list what does not add up."""
     from server.audit import audit_database
+    from server.demo.places import DemoError, default_data_dir, demo_data_key, demo_database
+    from server.embedded.process import EmbeddedError
     from server.settings import PREFIX
 
     url = os.environ.get("DATABASE_URL")
-    if not url:
-        _fail("DATABASE_URL: not set")
     try:
-        keys = json.loads(os.environ.get(f"{PREFIX}DATA_KEYS", "{}"))
-        sys.exit(0 if audit_database(url, export_dir, keys) else 1)
+        if url and data_dir is None:
+            keys = json.loads(os.environ.get(f"{PREFIX}DATA_KEYS", "{}"))
+            sys.exit(0 if audit_database(url, export_dir, keys) else 1)
+        data = data_dir or default_data_dir()
+        with demo_database(data_dir) as url:
+            clean = audit_database(url, data / "evidence", demo_data_key(data))
     except ValueError as error:
         _fail(f"DATA_KEYS: {error}")
+    except (DemoError, EmbeddedError) as error:
+        _fail(str(error))
+    sys.exit(0 if clean else 1)
 
 
 @cli.command()
@@ -190,16 +198,24 @@ def rotate_keys() -> None:
     sys.exit(0 if rotate_data_keys(settings) else 1)
 
 
-def _add_groups() -> None:
+def _add_recordings() -> None:
     from server.recordings import cli as recordings
 
     cli.add_typer(recordings, name="recording")
 
 
+def _add_accounts() -> None:
+    from server.accounts import cli as accounts
+
+    cli.add_typer(accounts, name="account")
+
+
 def main() -> None:
     """Entry point."""
     if sys.argv[1:2] == ["recording"]:
-        _add_groups()
+        _add_recordings()
+    if sys.argv[1:2] == ["account"]:
+        _add_accounts()
     cli()
 
 

@@ -35,6 +35,7 @@ from server.auth.accounts_postgres import AccountStore
 from server.auth.encoder_tokens_postgres import EncoderTokens
 from server.auth.passwords import Passwords
 from server.auth.proofs import Proofs
+from server.auth.session_ends_postgres import SessionEnds
 from server.auth.tokens import Tokens
 from server.broadcast_reader import RoomReader, SaleReader, StreamClocks
 from server.broadcasting import Broadcasting
@@ -109,6 +110,7 @@ class Parts:
         self.tokens = Tokens(settings.jwt_secret.get_secret_value(), settings.session_ttl_s)
         self.proofs = Proofs(settings.jwt_secret.get_secret_value())
         self.encoder_tokens = EncoderTokens(pool, settings.encoder_token_ttl_s)
+        self.session_ends = SessionEnds(pool)
         self.store = PostgresBroadcasts(pool)
         self.directory = PublisherDirectory(client)
         self.presence = RedisPresence(client)
@@ -217,6 +219,9 @@ class Parts:
     def _banned(self, account_id: str) -> bool:
         return self.restrictions.banned(account_id, time.time())
 
+    def _closed(self, account_id: str) -> bool:
+        return self.restrictions.closed(account_id, time.time())
+
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """What runs beside the listeners, each as one owned task."""
         work: list[Coroutine[Any, Any, None]] = [self.broker.run(), self.archive.run(), self.stream_state.run()]
@@ -226,7 +231,7 @@ class Parts:
         if self.gateway is not None:
             work.append(PublisherWatch(self.directory, self.gateway.rooms, self.clocks).run())
         if self.media is not None:
-            work.append(MediaWatch(self.media, self.store).run())
+            work.append(MediaWatch(self.media, self.store, self.encoder_tokens, self.session_ends).run())
         if "commerce" in self.settings.roles:
             work += [self.commerce.relay(Announcer(self.broker).take).run(), self.commerce.sweep_forever()]
             work += [self.commerce.sequencer.run(), self.commerce.confirmation.run_forever()]
@@ -237,7 +242,7 @@ class Parts:
         """The public HTTP application, of a process with the role `api`."""
         routes = [*health.routes(probes(self.pool, self.client), self.phase), *self._api()]
         mappers = (broadcasts.lifecycle_error, commerce_error, rooms.chat_error)
-        return build(routes, self.tokens, mappers, self.commerce.places, self.phase)
+        return build(routes, self.tokens, mappers, self.commerce.places, self._closed, self.phase)
 
     def admin(self) -> web.Application:
         """What operators and Prometheus ask, on a port of its own that is not for the public."""
@@ -264,7 +269,7 @@ class Parts:
             *config.routes(page_config),
             *openapi.routes(),
             *pages.routes(page_config.gateway_url),
-            *sessions.routes(self.accounts, self.passwords, self.tokens),
+            *sessions.routes(self.accounts, self.passwords, self.tokens, self.session_ends),
             *broadcasts.routes(self.broadcasting, self.encoder_tokens, new_id, self.moderator),
             *products.routes(self.commerce),
             *documents.routes(self.commerce),

@@ -11,13 +11,16 @@ from commerce.audit_postgres import Finding, audit
 from commerce.envelopes import Envelopes
 
 _TIMEOUT_S = 5
+_READ_ONLY = {"default_transaction_read_only": "on"}
 
 
 def audit_database(database_url: str, export_dir: Path | None, data_keys: Mapping[str, str] | None) -> bool:
     """Print every difference; True when there is none. What was not compared, for want of folder or keys, is said."""
 
     async def ask() -> list[Finding]:
-        pool = await asyncpg.create_pool(database_url, min_size=1, max_size=1, timeout=_TIMEOUT_S)
+        pool = await asyncpg.create_pool(
+            database_url, min_size=1, max_size=1, timeout=_TIMEOUT_S, server_settings=_READ_ONLY
+        )
         try:
             findings = await audit(pool)
             if export_dir is not None:

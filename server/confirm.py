@@ -11,7 +11,7 @@ from rich.table import Table
 
 from commerce.confirmations_postgres import ReportLine
 from server.app import Parts
-from server.program import open_pool
+from server.program import pool_of
 from server.settings import Settings
 
 
@@ -31,7 +31,7 @@ def confirm(settings: Settings, on: date | None, *, as_json: bool) -> bool:
 async def _run(settings: Settings, on: date | None) -> list[ReportLine]:
     alone = settings.model_copy(update={"roles": ("commerce",)})
     async with AsyncExitStack() as stack:
-        pool = await open_pool(alone, stack)
+        pool = await pool_of(alone, stack)
         client = redis.asyncio.Redis.from_url(
             alone.redis_url.get_secret_value(), socket_timeout=5, socket_connect_timeout=5
         )

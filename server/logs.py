@@ -6,9 +6,11 @@ from typing import Any
 
 import structlog
 
+from server.log_scrubbing import ForeignArguments, scrub, take_over_uncaught
+
 
 def configure_logs(level: str, *, readable: bool) -> None:
-    """Send everything, the libraries' warnings too, to standard error in one form."""
+    """Send everything, the libraries' warnings too, to standard error in one form, scrubbed of what is people's own."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -16,20 +18,22 @@ def configure_logs(level: str, *, readable: bool) -> None:
     ]
     renderer: Any = structlog.dev.ConsoleRenderer(colors=False) if readable else structlog.processors.JSONRenderer()
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[*shared, scrub, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(ForeignArguments())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                scrub,
                 renderer,
             ],
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    take_over_uncaught()

@@ -8,7 +8,7 @@ from server.auth.encoder_tokens_postgres import PREFIX, EncoderTokens
 from server.auth.permissions import allowed
 from server.auth.principal import Principal
 from server.auth.tokens import TokenError, Tokens
-from server.http.signalling import SignallingRefused
+from server.http.signalling import Permit, SignallingRefused
 from server.ids import is_id
 from streaming.broadcast import Broadcast, BroadcastStore
 from streaming.lifecycle import ON_AIR, OVER, PUBLISHABLE
@@ -27,33 +27,31 @@ class MediaGate:
         self._encoder_tokens = encoder_tokens
         self._banned = banned
 
-    async def may_publish(self, broadcast_id: str, bearer: str) -> str:
-        """Return who publishes: this broadcast's host, or the encoder token's id."""
+    async def may_publish(self, broadcast_id: str, bearer: str) -> Permit:
+        """Let in this broadcast's host, or the encoder that has a token for it."""
         if bearer.startswith(PREFIX):
-            subject = await self._encoder(broadcast_id, bearer)
+            permit = await self._encoder(broadcast_id, bearer)
             broadcast = await self._broadcast(broadcast_id)
         else:
             who = self._principal(bearer, broadcast_id)
             broadcast = await self._broadcast(broadcast_id)
             if not allowed(who.role, "media.publish") or who.account_id != broadcast.host.account_id:
                 raise SignallingRefused(403, "forbidden", "only the host of this broadcast may publish")
-            subject = who.account_id
+            permit = Permit(who.account_id, who.expires_at_s)
         if broadcast.state not in PUBLISHABLE:
             detail = f"the broadcast is {broadcast.state}: rehearse or go live first"
             raise SignallingRefused(409, "not_live", detail, retry_after_s=_ASK_AGAIN_S)
-        return subject
+        return permit
 
-    async def may_view(self, broadcast_id: str, bearer: str) -> str:
-        """Return who watches; staff may watch a rehearsal."""
+    async def may_view(self, broadcast_id: str, bearer: str) -> Permit:
+        """Let in who is signed in; staff may watch a rehearsal."""
         who = self._principal(bearer, broadcast_id)
-        if self._banned(who.account_id):
-            raise SignallingRefused(403, "banned", "this account may not take part")
         broadcast = await self._broadcast(broadcast_id)
         if broadcast.state in OVER:
             raise SignallingRefused(409, "broadcast_over", f"the broadcast is {broadcast.state}")
         if broadcast.state not in (PUBLISHABLE if who.is_staff else ON_AIR):
             raise SignallingRefused(409, "not_live", "the broadcast is not live yet", retry_after_s=_ASK_AGAIN_S)
-        return who.account_id
+        return Permit(who.account_id, who.expires_at_s)
 
     def _principal(self, bearer: str, broadcast_id: str) -> Principal:
         try:
@@ -62,15 +60,17 @@ class MediaGate:
             raise SignallingRefused(401, error.code, "sign in again") from None
         if not who.covers(broadcast_id):
             raise SignallingRefused(403, "forbidden", "this token is for another broadcast")
+        if self._banned(who.account_id):
+            raise SignallingRefused(403, "banned", "this account may not take part")
         return who
 
-    async def _encoder(self, broadcast_id: str, bearer: str) -> str:
-        found = await self._encoder_tokens.broadcast_of(bearer, datetime.now(UTC))
+    async def _encoder(self, broadcast_id: str, bearer: str) -> Permit:
+        found = await self._encoder_tokens.known(bearer, datetime.now(UTC))
         if found is None:
             raise SignallingRefused(401, "bad_token", "this encoder token is unknown, expired or revoked")
-        if found[1] != broadcast_id:
+        if found.broadcast_id != broadcast_id:
             raise SignallingRefused(403, "forbidden", "this encoder token is for another broadcast")
-        return found[0]
+        return Permit(found.token_id, found.expires_at.timestamp())
 
     async def _broadcast(self, broadcast_id: str) -> Broadcast:
         broadcast = await self._store.get(broadcast_id) if is_id(broadcast_id, "bc") else None

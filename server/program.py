@@ -12,12 +12,17 @@ import asyncpg
 import redis.asyncio
 import structlog
 
+from chat.errors import Unavailable
 from server.app import Parts
 from server.descriptors import ADVICE, ENOUGH, raise_limit
 from server.garbage import calm_collector
+from server.gateway.addresses import AddressLimits
+from server.http.connections import ConnectionLimits
 from server.http.listener import serve
 from server.listening import NOTHING_INHERITED, Inherited, listen, port_of
+from server.log_scrubbing import log_of_loop
 from server.logs import configure_logs
+from server.pool import open_pool
 from server.settings import Settings, SettingsError
 
 log = structlog.get_logger("program")
@@ -44,7 +49,7 @@ async def running(settings: Settings, inherited: Inherited = NOTHING_INHERITED) 
     Raises SettingsError when Postgres cannot be reached at start, or a port or the address cannot be had.
     """
     async with AsyncExitStack() as stack:
-        pool = await open_pool(settings, stack)
+        pool = await pool_of(settings, stack)
         client = redis.asyncio.Redis.from_url(
             settings.redis_url.get_secret_value(), socket_timeout=5, socket_connect_timeout=5, max_connections=64
         )
@@ -54,6 +59,7 @@ async def running(settings: Settings, inherited: Inherited = NOTHING_INHERITED) 
         stack.push_async_callback(parts.commerce.aclose)
         with port_of("ADMIN_PORT", settings.admin_port, settings.admin_host):
             admin_port = await serve(parts.admin(), listen(settings.admin_host, settings.admin_port), stack)
+        await _know_restrictions(parts)
         await stack.enter_async_context(_in_background(parts.background()))
         if parts.recording is not None:
             parts.recording.start()
@@ -95,15 +101,38 @@ async def _open_doors(parts: Parts, settings: Settings, inherited: Inherited, st
     closing.append(http.aclose)
     with port_of("HTTP_PORT", settings.http_port, settings.host):
         listening = inherited.http or listen(settings.host, settings.http_port)
-    return await serve(parts.http(), listening, http, last_requests_s=_LAST_REQUESTS_S, finish_s=settings.drain_s)
+    return await serve(
+        parts.http(),
+        listening,
+        http,
+        limits=_limits(settings),
+        last_requests_s=_LAST_REQUESTS_S,
+        finish_s=settings.drain_s,
+    )
 
 
-async def open_pool(settings: Settings, stack: AsyncExitStack) -> asyncpg.Pool:
+async def _know_restrictions(parts: Parts) -> None:
+    """Know who is banned or closed before the first one can ask; without a schema nobody can be let in anyway."""
+    try:
+        await parts.restriction_feed.refresh()
+    except Unavailable:
+        log.warning("restrictions_unknown")
+
+
+def _limits(settings: Settings) -> ConnectionLimits:
+    addresses = AddressLimits(
+        connections=settings.connections_per_address,
+        handshakes=None,
+        # A proxy's connections carry many people's requests.
+        exempt=(*AddressLimits().exempt, *settings.trusted_proxies),
+    )
+    return ConnectionLimits(connections=settings.http_connections, addresses=addresses)
+
+
+async def pool_of(settings: Settings, stack: AsyncExitStack) -> asyncpg.Pool:
     """Open the pool until the stack unwinds; raises SettingsError."""
     try:
-        pool = await asyncpg.create_pool(
-            settings.database_url.get_secret_value(), min_size=2, max_size=24, command_timeout=10, timeout=10
-        )
+        pool = await open_pool(settings.database_url.get_secret_value())
     except (OSError, asyncpg.PostgresError, TimeoutError, ValueError) as error:
         raise SettingsError(f"DATABASE_URL: cannot connect ({type(error).__name__})") from None
     stack.push_async_callback(_close_pool, pool)
@@ -134,6 +163,7 @@ async def _in_background(work: list[Coroutine[Any, Any, None]]) -> AsyncIterator
 async def _run(settings: Settings, ready: Callable[[Running], None], inherited: Inherited) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log_of_loop)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     async with running(settings, inherited) as ports:

@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     comments_shown_per_s: int = Field(15, ge=0, le=1_000)
     room_tick_ms: int = Field(100, ge=0, le=1_000)
     password_queue: int = Field(64, ge=1, le=10_000)
+    http_connections: int = Field(4_000, ge=10, le=1_000_000)
     connections_per_address: int = Field(1_500, ge=1, le=1_000_000)
     questionnaire: Path | None = None
     phrase_list: Path | None = None

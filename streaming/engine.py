@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import secrets
 import time
@@ -143,8 +144,10 @@ class MediaEngine:
         writer.close()
         port.stop()
 
-    async def publish(self, broadcast_id: str, offer_sdp: str) -> Answer:
-        """Admit a publisher and answer its offer.
+    async def publish(
+        self, broadcast_id: str, offer_sdp: str, *, holder_id: str = "", until_s: float = math.inf
+    ) -> Answer:
+        """Admit a publisher and answer its offer; `holder_id` and `until_s` as `Resource` has them.
 
         A publisher that fell silent is replaced. Raises BadSdp, NoUsableCodec, PublisherExists, TooManyHandshakes.
         """
@@ -157,7 +160,7 @@ class MediaEngine:
         self._check_half_open()
         peer, local = self._make_peer(negotiation, port, writer)
         ingest = Ingest(negotiation, self._new_ssrc(), self._settings.max_publisher_bitrate_bps)
-        resource = self._resource(broadcast_id, "publisher", "", negotiation, local)
+        resource = self._resource(broadcast_id, "publisher", (holder_id, until_s), negotiation, local)
         publisher = Publisher(
             resource.resource_id, peer, ingest, self._settings.publisher_silent_s,
             lambda: self._wall_clock().timestamp(),
@@ -167,7 +170,7 @@ class MediaEngine:
         peer.admit(publisher)
         return Answer(resource.resource_id, build_answer(negotiation, local), resource.etag)
 
-    async def view(self, broadcast_id: str, viewer_id: str, offer_sdp: str) -> Answer:
+    async def view(self, broadcast_id: str, viewer_id: str, offer_sdp: str, *, until_s: float = math.inf) -> Answer:
         """Admit a viewer and answer its offer; with nobody publishing yet it waits connected.
 
         Raises BadSdp, NoUsableCodec, FlowingCodecUnsupported, ViewerLimitReached, TooManyHandshakes, TooManyJoins.
@@ -177,7 +180,7 @@ class MediaEngine:
         known = self._relays.get(broadcast_id)
         negotiation = negotiate_viewer(parse_offer(offer_sdp), known.flowing_video if known is not None else None)
         peer, local = self._make_peer(negotiation, port, writer)
-        resource = self._resource(broadcast_id, "viewer", viewer_id, negotiation, local)
+        resource = self._resource(broadcast_id, "viewer", (viewer_id, until_s), negotiation, local)
         sources = {m.kind: AnsweringSource(self._new_ssrc(), self._new_ssrc()) for m in negotiation.media}
         viewer = Viewer(
             resource.resource_id, viewer_id, peer, negotiation, sources, local.cname,
@@ -200,7 +203,7 @@ class MediaEngine:
         if fragment.ufrag != resource.remote_ufrag:
             session.restart_ice(Credentials(*new_credentials(secrets.token_bytes), fragment.ufrag))
             resource = replace(resource, etag=secrets.token_hex(8), remote_ufrag=fragment.ufrag)
-            self._resources.rename(resource)
+            self._resources.change(resource)
         candidates = candidate_lines(self._advertised(port))
         return Answer(resource_id, build_fragment(session.ice.latest, candidates, resource.tag), resource.etag)
 
@@ -232,9 +235,25 @@ class MediaEngine:
             viewer.peer.close(reason)
         return len(sessions)
 
-    def drop_person(self, viewer_id: str) -> int:
-        """Close every session this viewer has in any broadcast; returns how many there were."""
-        return sum(self.drop_viewer(broadcast_id, viewer_id, "banned") for broadcast_id in tuple(self._relays))
+    def resources(self) -> list[Resource]:
+        """Every session that is open here."""
+        return self._resources.all()
+
+    def extend(self, resource: Resource, until_s: float) -> None:
+        """Note that the right to a session ends later; raises UnknownResource."""
+        found, _ = self._resources.find(resource.resource_id)
+        self._resources.change(replace(found, until_s=until_s))
+
+    def end(self, resource: Resource, reason: str) -> None:
+        """Close one session whose right has ended; raises UnknownResource."""
+        self._resources.find(resource.resource_id)[1].close(reason)
+
+    def drop_person(self, holder_id: str) -> int:
+        """Close every session this person has, sending or watching; returns how many there were."""
+        theirs = [resource for resource in self._resources.all() if resource.holder_id == holder_id]
+        for resource in theirs:
+            self.end(resource, "banned")
+        return len(theirs)
 
     def snapshot(self) -> EngineStats:
         """Read all counters at once."""
@@ -317,13 +336,14 @@ class MediaEngine:
         return tuple((ip, advertised_port) for ip in self._settings.advertised_ips)
 
     def _resource(
-        self, broadcast_id: str, kind: str, viewer_id: str, negotiation: Negotiation, local: LocalTransport
+        self, broadcast_id: str, kind: str, right: tuple[str, float], negotiation: Negotiation, local: LocalTransport
     ) -> Resource:
         return Resource(
             resource_id=secrets.token_urlsafe(24),
             broadcast_id=broadcast_id,
             kind=kind,
-            viewer_id=viewer_id,
+            holder_id=right[0],
+            until_s=right[1],
             etag=secrets.token_hex(8),
             remote_ufrag=negotiation.transport.ufrag,
             tag=negotiation.bundle_tag,

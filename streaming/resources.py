@@ -24,12 +24,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """Whose a resource is; `kind` is "publisher" or "viewer", `viewer_id` is empty for a publisher."""
+    """Whose a resource is: `kind` is "publisher" or "viewer", `holder_id` the one on whose right it stands.
+
+    `until_s` is when that right ends, in epoch seconds, as far as it was known when it was last asked.
+    """
 
     resource_id: str
     broadcast_id: str
     kind: str
-    viewer_id: str
+    holder_id: str
+    until_s: float
     etag: str
     remote_ufrag: str
     tag: BundleTag
@@ -93,8 +97,12 @@ class Resources:
             self._half_open.discard(resource_id)
             self._by_kind[held[0].kind] -= 1
 
-    def rename(self, resource: Resource) -> None:
-        """Put another ICE session's names on a resource that is held."""
+    def all(self) -> list[Resource]:
+        """Give every resource that is held."""
+        return [resource for resource, _ in self._held.values()]
+
+    def change(self, resource: Resource) -> None:
+        """Put another ICE session's names, or another end, on a resource that is held."""
         self._held[resource.resource_id] = (resource, self._held[resource.resource_id][1])
 
     def find(self, resource_id: str) -> tuple[Resource, Session]:

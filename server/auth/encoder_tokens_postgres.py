@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,6 +17,15 @@ class IssuedEncoderToken:
 
     token_id: str
     token: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderToken:
+    """A token that is good, without the secret."""
+
+    token_id: str
+    broadcast_id: str
     expires_at: datetime
 
 
@@ -53,16 +63,26 @@ class EncoderTokens:
         )
         return done == "UPDATE 1"
 
-    async def broadcast_of(self, token: str, now: datetime) -> tuple[str, str] | None:
-        """Return (token_id, broadcast_id) of a token that is good now."""
+    async def known(self, token: str, now: datetime) -> EncoderToken | None:
+        """Return what is known of a token that is good now."""
         row = await self._pool.fetchrow(
-            "SELECT token_id, broadcast_id FROM encoder_tokens "
+            "SELECT token_id, broadcast_id, expires_at FROM encoder_tokens "
             "WHERE token_sha256 = $1 AND revoked_at IS NULL AND expires_at > $2",
             _digest(token),
             now,
             timeout=5,
         )
-        return (row["token_id"], row["broadcast_id"]) if row else None
+        return EncoderToken(*row) if row else None
+
+    async def in_force(self, token_ids: Collection[str], now: datetime) -> frozenset[str]:
+        """Return those of these tokens that are good now: one statement for all."""
+        rows = await self._pool.fetch(
+            "SELECT token_id FROM encoder_tokens WHERE token_id = ANY($1) AND revoked_at IS NULL AND expires_at > $2",
+            list(token_ids),
+            now,
+            timeout=5,
+        )
+        return frozenset(row["token_id"] for row in rows)
 
 
 def _digest(token: str) -> bytes:

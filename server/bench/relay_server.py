@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import resource
 import sys
 from dataclasses import replace
@@ -19,7 +20,7 @@ from typing import get_args
 import uvloop
 from aiohttp import web
 
-from server.http.signalling import routes
+from server.http.signalling import Permit, routes
 from streaming.egress_choice import WriterName
 from streaming.engine import MediaEngine
 from streaming.media_settings import MediaSettings
@@ -28,13 +29,13 @@ from streaming.media_settings import MediaSettings
 class OpenGate:
     """Lets everybody in: this server carries a synthetic stream on loopback."""
 
-    async def may_publish(self, broadcast_id: str, bearer: str) -> str:
+    async def may_publish(self, broadcast_id: str, bearer: str) -> Permit:
         """Admit."""
-        return bearer
+        return Permit(bearer, math.inf)
 
-    async def may_view(self, broadcast_id: str, bearer: str) -> str:
+    async def may_view(self, broadcast_id: str, bearer: str) -> Permit:
         """Admit."""
-        return bearer
+        return Permit(bearer, math.inf)
 
 
 def figures(engine: MediaEngine) -> dict[str, object]:

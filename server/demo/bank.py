@@ -64,13 +64,14 @@ NOTES = {
     "xin": "never assessed",
     "linxiao": f"host of {OWN_ID}, approved and waiting in the console",
     "zhoumin": f"monitor of {OWN_ID}; a robot signs in as them too",
+    "wulan": f"monitor of {SHOW_ID}, the sample show; a robot signs in as them too",
     "hejun": "approves broadcasts",
 }
 
 
 def offered_accounts() -> list[dict[str, str]]:
     """What the sign-in pages of a demo offer, one tap each."""
-    people = [*(customer.account for customer in CUSTOMERS), HOST, MONITOR, CHECKER]
+    people = [*(customer.account for customer in CUSTOMERS), HOST, MONITOR, SHOW_MONITOR, CHECKER]
     return [
         {"login": who.login, "password": PASSWORD, "role": who.role, "display_name": who.display_name} for who in people
     ]

@@ -128,12 +128,14 @@ def say_where_to_look(options: DemoOptions, address: str, seconds: float) -> Non
     """Print addresses and accounts, and for phones a QR code."""
     base = f"http://{address if options.lan else 'localhost'}:{options.port}"
     console.print(f"\n[bold]Wealthcast is ready[/bold] after {seconds:.1f} s. Ctrl-C stops everything.\n")
-    places = Table.grid(padding=(0, 3))
     watched = bank.SHOW_ID if options.sample else bank.OWN_ID
-    places.add_row("Viewer", f"{base}/watch/{watched}", "best at phone size")
-    places.add_row("Console", f"http://localhost:{options.port}/console", "go live with your own camera")
-    places.add_row("Monitor", f"{base}/monitor/{watched}", "watch over it, cut it")
-    console.print(places)
+    monitor = bank.SHOW_MONITOR if options.sample else bank.MONITOR
+    for what, path, note in (
+        ("Viewer", f"{base}/watch/{watched}", f"sign in as {bank.CUSTOMERS[0].account.login}; best at phone size"),
+        ("Console", f"http://localhost:{options.port}/console", f"sign in as {bank.HOST.login}: go live yourself"),
+        ("Monitor", f"{base}/monitor/{watched}", f"sign in as {monitor.login}: watch over it, cut it"),
+    ):
+        console.print(f"{what:<10}{path}   {note}", soft_wrap=True)  # a narrow terminal must not cut an address
     accounts = Table(title=f"Demo accounts (password: {bank.PASSWORD})", title_justify="left", box=None, padding=(0, 3))
     for column in ("sign in as", "role", "who"):
         accounts.add_column(column, justify="left")

@@ -7,21 +7,34 @@ import secrets
 import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from server.embedded.postgres import reachable
+from server.embedded.postgres import reachable, socket_url, start_postgres
 from server.embedded.process import service_user
 from server.settings import DEMO_SECRET_PREFIX
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+MARKER = ".wealthcast-demo"
 _ROOTS_PLACE = Path("/var/lib/wealthcast")
 _LONGEST_SOCKET_DIR = 80  # a socket's path holds 104 bytes at most
 
 
 class DemoError(Exception):
     """The demo cannot start; the message says in one line what to do."""
+
+
+class InUse(DemoError):
+    """Another demo runs with this folder; `runtime` is where its PostgreSQL's socket lies."""
+
+    def __init__(self, data: Path, owner: str, runtime: str) -> None:
+        super().__init__(
+            f"a demo (process {owner}) already uses {data}: stop it, or give this one its own --data-dir and --port"
+        )
+        self.runtime = runtime
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,7 @@ def default_data_dir() -> Path:
 def open_places(data_dir: Path | None, *, reset: bool) -> Places:
     """Make, lock and, on request, empty the folder; raises DemoError."""
     data = (data_dir or default_data_dir()).absolute()
+    _refuse_what_is_not_ours(data, reset=reset)
     try:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -57,9 +71,51 @@ def open_places(data_dir: Path | None, *, reset: bool) -> Places:
     if not os.access(data, os.W_OK):
         raise DemoError(f"{data} is not writable: choose another folder with --data-dir")
     lock = _lock(data)
+    (data / MARKER).touch()
     if reset:
         _empty(data)
-    return Places(data, _runtime_dir(data), lock)
+    runtime = _runtime_dir(data)
+    lock.write(f"\n{runtime / 'postgres'}")
+    lock.flush()
+    return Places(data, runtime, lock)
+
+
+def _refuse_what_is_not_ours(data: Path, *, reset: bool) -> None:
+    """Raise DemoError for a folder that no demo made: we neither empty it nor mix our files with what is there."""
+    try:
+        names = {path.name for path in data.iterdir()}
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise DemoError(f"cannot read {data} ({error.strerror}): choose another folder with --data-dir") from None
+    if not names or MARKER in names:
+        return
+    if reset:
+        raise DemoError(f"{data} does not carry {MARKER}, so no demo made it: nothing was removed; look at it yourself")
+    if not {"demo.lock", "jwt-secret"} <= names:  # a demo of an earlier release had these and no marker
+        raise DemoError(f"{data} holds things of others: name a new or empty folder with --data-dir")
+
+
+@contextmanager
+def demo_database(data_dir: Path | None) -> Iterator[str]:
+    """Give the URL of a demo's database, running or not; one that is not running is started for the block alone.
+
+    Raises DemoError when no demo has run there.
+    """
+    data = (data_dir or default_data_dir()).absolute()
+    if not (data / "postgres" / "PG_VERSION").exists():
+        raise DemoError(f"no demo has run with {data}: set DATABASE_URL, or name the demo's folder with --data-dir")
+    try:
+        lock = _lock(data)
+    except InUse as running:
+        yield socket_url(Path(running.runtime), (data / "postgres-password").read_text())
+        return
+    with lock:
+        postgres = start_postgres(data, _runtime_dir(data) / "postgres")
+        try:
+            yield postgres.url
+        finally:
+            postgres.stop()
 
 
 def _lock(data: Path) -> IO[str]:
@@ -68,11 +124,9 @@ def _lock(data: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.seek(0)
-        owner = lock.read().strip() or "unknown"
+        owner, _, runtime = lock.read().strip().partition("\n")
         lock.close()
-        raise DemoError(
-            f"a demo (process {owner}) already uses {data}: stop it, or give this one its own --data-dir and --port"
-        ) from None
+        raise InUse(data, owner or "unknown", runtime or str(data / "run" / "postgres")) from None
     lock.truncate(0)
     lock.write(str(os.getpid()))
     lock.flush()

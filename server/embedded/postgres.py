@@ -27,14 +27,15 @@ class EmbeddedPostgres:
 
     def url_of(self, database: str) -> str:
         """The URL of another database of this server, understood by asyncpg and by dbmate."""
-        return _url(self.socket_dir, self.password, database)
+        return socket_url(self.socket_dir, self.password, database)
 
     def stop(self) -> None:
         """Fast shutdown: sessions are ended, everything committed is on disk."""
         stop(self.process, signal.SIGINT, timeout_s=20)
 
 
-def _url(socket_dir: Path, password: str, database: str) -> str:
+def socket_url(socket_dir: Path, password: str, database: str = DATABASE) -> str:
+    """The URL of a database of the server whose socket lies there."""
     return f"postgres://wealthcast:{password}@/{database}?host={socket_dir}&port={PORT}"
 
 
@@ -58,11 +59,12 @@ def start_postgres(data_dir: Path, runtime_dir: Path) -> EmbeddedPostgres:
     log = data_dir / "postgres.log"
     argv = [str(binaries / "postgres"), "-D", str(cluster), "-k", str(runtime_dir)]
     argv += ["-c", "listen_addresses=", "-p", str(PORT), "-c", "max_connections=200", "-c", "TimeZone=UTC"]
+    argv += ["-c", "log_error_verbosity=terse", "-c", "log_min_error_statement=panic"]  # no rows in its log
     # SIGINT is PostgreSQL's fast shutdown: should we be killed, it still closes its files properly.
     child = spawn(argv, death_signal=signal.SIGINT, user=user, log=log, cwd=Path("/"), env=_env())
     socket_file = runtime_dir / f".s.PGSQL.{PORT}"
     wait_ready(child, lambda: _answers(socket_file), what="postgres", log=log, timeout_s=60)
-    return EmbeddedPostgres(child, _url(runtime_dir, password, DATABASE), runtime_dir, password)
+    return EmbeddedPostgres(child, socket_url(runtime_dir, password), runtime_dir, password)
 
 
 def _initdb(binaries: Path, cluster: Path, password_file: Path, user: str | None) -> None:

@@ -15,10 +15,13 @@ from server.http.proxies import Networks, origin
 
 @dataclass(frozen=True, slots=True)
 class AddressLimits:
-    """`exempt` are networks of one's own: load generators, and proxies on this machine that nobody named."""
+    """`handshakes` None does not count beginnings.
+
+    `exempt` are networks of one's own: load generators, and proxies on this machine that nobody named.
+    """
 
     connections: int = 1_500
-    handshakes: Rate = field(default_factory=lambda: Rate(600, 60))
+    handshakes: Rate | None = field(default_factory=lambda: Rate(600, 60))
     trusted_proxies: Networks = ()
     exempt: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
@@ -28,7 +31,7 @@ class Addresses:
 
     def __init__(self, limits: AddressLimits) -> None:
         self._limits = limits
-        self._handshakes = AccountBuckets(limits.handshakes)
+        self._handshakes = None if limits.handshakes is None else AccountBuckets(limits.handshakes)
         self._open: dict[str, int] = {}
 
     def key(self, peer: str, headers: Mapping[str, str]) -> str | None:
@@ -49,7 +52,7 @@ class Addresses:
             return 0.0
         if self._open.get(key, 0) >= self._limits.connections:
             return 30.0
-        return self._handshakes.take(key, now_s)
+        return 0.0 if self._handshakes is None else self._handshakes.take(key, now_s)
 
     def enter(self, key: str | None) -> None:
         """A connection is open; to be answered by `leave`."""

@@ -1,6 +1,6 @@
 """The aiohttp application out of its routes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
@@ -16,13 +16,15 @@ def build(
     tokens: Tokens,
     mappers: tuple[Mapper, ...],
     places: Places | None = None,
+    closed: Callable[[str], bool] = lambda _: False,
     phase: Phase | None = None,
 ) -> web.Application:
     """Put routes behind the middlewares; `mappers` turn the packages' errors into answers.
 
-    `places` comes with the sale's routes: it says to which broadcast an order belongs.
+    `places` comes with the sale's routes: it says to which broadcast an order belongs. `closed` says whether an
+    account, by its id, was closed after the token was given.
     """
-    chain = middlewares(tokens, mappers, places, phase or Phase())
+    chain = middlewares(tokens, mappers, places, closed, phase or Phase())
     application = web.Application(middlewares=chain, client_max_size=LARGE_BYTES)
     application.add_routes(list(routes))
     return application

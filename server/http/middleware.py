@@ -54,7 +54,13 @@ def api_error(error: Exception, mappers: tuple[Mapper, ...]) -> ApiError | None:
     return None
 
 
-def middlewares(tokens: Tokens, mappers: tuple[Mapper, ...], places: scope.Places | None, phase: Phase) -> list[Any]:
+def middlewares(
+    tokens: Tokens,
+    mappers: tuple[Mapper, ...],
+    places: scope.Places | None,
+    closed: Callable[[str], bool],
+    phase: Phase,
+) -> list[Any]:
     """Build the chain, outermost first."""
 
     @web.middleware
@@ -94,6 +100,8 @@ def middlewares(tokens: Tokens, mappers: tuple[Mapper, ...], places: scope.Place
                 request[PRINCIPAL] = tokens.verify(token, now_s=time.time())
             except TokenError as error:
                 raise ApiError(401, error.code, "sign in again") from None
+            if closed(request[PRINCIPAL].account_id):
+                raise ApiError(401, "bad_token", "this account is closed")
             await scope.hold(request, request[PRINCIPAL], places)
         return await handler(request)
 

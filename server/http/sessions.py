@@ -9,6 +9,7 @@ from aiohttp import web
 from server.auth.accounts_postgres import Account, AccountStore
 from server.auth.passwords import Passwords, PasswordsBusy
 from server.auth.permissions import PRINCIPAL, require
+from server.auth.session_ends_postgres import SessionEnds
 from server.auth.tokens import Tokens
 from server.http.body import json_response, read_json
 from server.http.errors import ApiError
@@ -38,7 +39,7 @@ class SessionView(msgspec.Struct):
     account: AccountView
 
 
-def routes(accounts: AccountStore, passwords: Passwords, tokens: Tokens) -> list[web.RouteDef]:
+def routes(accounts: AccountStore, passwords: Passwords, tokens: Tokens, ends: SessionEnds) -> list[web.RouteDef]:
     """Routes under /api/v1/sessions and /api/v1/me."""
 
     async def sign_in(request: web.Request) -> web.Response:
@@ -52,11 +53,19 @@ def routes(accounts: AccountStore, passwords: Passwords, tokens: Tokens) -> list
             raise ApiError(503, "busy", "too many people sign in just now", retry_after_s=busy.retry_after_s) from None
         if found is None or not matches:
             raise ApiError(401, "bad_credentials", "login or password is wrong")
-        return _session(found[0], tokens)
+        return await give(found[0])
 
     async def refresh(request: web.Request) -> web.Response:
         # A token limited to one broadcast stays so: refreshing must never widen a right.
-        return _session(await _account(request), tokens, request[PRINCIPAL].broadcast_id)
+        return await give(await _account(request), request[PRINCIPAL].broadcast_id)
+
+    async def give(account: Account, broadcast_id: str | None = None) -> web.Response:
+        token, expires_at_s = tokens.issue(
+            account.account_id, account.role, account.nickname, now_s=int(time.time()), broadcast_id=broadcast_id
+        )
+        await ends.note(account.account_id, broadcast_id, expires_at_s)
+        view = SessionView(token, datetime.fromtimestamp(expires_at_s, UTC), _view(account))
+        return json_response(view, status=201)
 
     async def me(request: web.Request) -> web.Response:
         return json_response(_view(await _account(request)))
@@ -77,11 +86,3 @@ def routes(accounts: AccountStore, passwords: Passwords, tokens: Tokens) -> list
 
 def _view(account: Account) -> AccountView:
     return AccountView(account.account_id, account.role, account.display_name, account.nickname)
-
-
-def _session(account: Account, tokens: Tokens, broadcast_id: str | None = None) -> web.Response:
-    token, expires_at_s = tokens.issue(
-        account.account_id, account.role, account.nickname, now_s=int(time.time()), broadcast_id=broadcast_id
-    )
-    view = SessionView(token, datetime.fromtimestamp(expires_at_s, UTC), _view(account))
-    return json_response(view, status=201)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
@@ -61,16 +62,24 @@ class SignallingRefused(Exception):
         self.retry_after_s = retry_after_s
 
 
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Who was let in, an account or an encoder token, and when the right ends unless it is renewed (epoch seconds)."""
+
+    holder_id: str
+    until_s: float
+
+
 class SignallingGate(Protocol):
     """Decides who may publish and who may view, by bearer token and the broadcast's state.
 
-    Both return the subject's id and raise SignallingRefused; they must be bounded in time. They are asked again for a
+    Both return a permit and raise SignallingRefused; they must be bounded in time. They are asked again for a
     DELETE or PATCH of a resource, where a refusal other than 401 and 403 does not keep a session from being ended.
     """
 
-    async def may_publish(self, broadcast_id: str, bearer: str) -> str: ...
+    async def may_publish(self, broadcast_id: str, bearer: str) -> Permit: ...
 
-    async def may_view(self, broadcast_id: str, bearer: str) -> str: ...
+    async def may_view(self, broadcast_id: str, bearer: str) -> Permit: ...
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -107,9 +116,9 @@ class _Signalling:
             return _not_allowed("POST, OPTIONS")
         broadcast_id = _broadcast_id(request)
         bearer = _bearer(request)
-        subject = await self._admit(broadcast_id, bearer)
+        permit = await self._admit(broadcast_id, bearer)
         offer = await _body(request, SDP_TYPE)
-        answer = await self._open(broadcast_id, subject, offer)
+        answer = await self._open(broadcast_id, permit, offer)
         try:
             # A slow offer may have outlived its right: the monitor's cut can come between the gate and the session.
             await self._admit(broadcast_id, bearer)
@@ -126,15 +135,15 @@ class _Signalling:
                 "Accept-Patch": FRAGMENT_TYPE,
             },
         )
-        self._hand_out_ice_servers(response, subject)
+        self._hand_out_ice_servers(response, permit.holder_id)
         return response
 
     async def _endpoint_options(self, request: web.Request) -> web.Response:
         """Answer a preflight, which comes without a token, and a client that asks for ICE servers first (§4.6)."""
         response = _options("POST, OPTIONS", {"Accept-Post": SDP_TYPE})
         if "Authorization" in request.headers:
-            subject = await self._admit(_broadcast_id(request), _bearer(request))
-            self._hand_out_ice_servers(response, subject)
+            permit = await self._admit(_broadcast_id(request), _bearer(request))
+            self._hand_out_ice_servers(response, permit.holder_id)
         return response
 
     def _hand_out_ice_servers(self, response: web.Response, subject: str) -> None:
@@ -154,15 +163,15 @@ class _Signalling:
             return web.Response(status=200)
         return await self._patch(request, resource)
 
-    async def _admit(self, broadcast_id: str, bearer: str) -> str:
+    async def _admit(self, broadcast_id: str, bearer: str) -> Permit:
         if self._kind == "publisher":
             return await self._gate.may_publish(broadcast_id, bearer)
         return await self._gate.may_view(broadcast_id, bearer)
 
-    async def _open(self, broadcast_id: str, subject: str, offer: str) -> Answer:
+    async def _open(self, broadcast_id: str, permit: Permit, offer: str) -> Answer:
         if self._kind == "publisher":
-            return await self._engine.publish(broadcast_id, offer)
-        return await self._engine.view(broadcast_id, subject, offer)
+            return await self._engine.publish(broadcast_id, offer, holder_id=permit.holder_id, until_s=permit.until_s)
+        return await self._engine.view(broadcast_id, permit.holder_id, offer, until_s=permit.until_s)
 
     async def _patch(self, request: web.Request, resource: Resource) -> web.Response:
         """Trickled candidates are welcome and not needed (ICE-lite sends no checks); new credentials restart ICE."""
@@ -184,12 +193,12 @@ class _Signalling:
     async def _check_owner(self, resource: Resource, bearer: str) -> None:
         """A session can be ended by whoever may hold one of its kind, a viewer's only by that viewer."""
         try:
-            subject = await self._admit(resource.broadcast_id, bearer)
+            permit = await self._admit(resource.broadcast_id, bearer)
         except SignallingRefused as refusal:
             if refusal.status in (401, 403):
                 raise
             return
-        if resource.kind == "viewer" and subject != resource.viewer_id:
+        if resource.kind == "viewer" and permit.holder_id != resource.holder_id:
             raise SignallingRefused(403, "not_your_resource", "this session belongs to someone else")
 
 

@@ -62,7 +62,7 @@ def free_port() -> int:
 async def running_demo(data_dir: Path, *options: str) -> AsyncIterator[Demo]:
     """Start a demo, wait until it serves, and stop it as Ctrl-C does."""
     port = free_port()
-    argv = [sys.executable, "-m", "server", "demo", "--port", str(port), "--data-dir", str(data_dir), *options]
+    argv = [sys.executable, "-m", "server", "demo", "--port", str(port), "--data-dir", str(data_dir / "data"), *options]
     with (data_dir / "demo-output.log").open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *argv, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "NO_COLOR": "1"}

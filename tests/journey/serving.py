@@ -45,12 +45,14 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    database_url: str, redis_url: str, *, port: int | None = None, **settings: str
+    database_url: str, redis_url: str, *, port: int | None = None, stderr: int | None = None, **settings: str
 ) -> AsyncIterator[Server]:
     """Start `serve`, wait until it is ready, and end it unless the test has."""
     port = port or free_port()
     environment = serve_environment(database_url, redis_url, port, **settings)
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "server", "serve", cwd=ROOT, env=environment)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "server", "serve", cwd=ROOT, env=environment, stderr=stderr
+    )
     server = Server(port, process)
     try:
         await until_ready(server)

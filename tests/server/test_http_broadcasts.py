@@ -224,11 +224,13 @@ async def test_an_encoder_token_is_for_one_broadcast_and_ends_when_revoked(api: 
     status, issued = await api.call("POST", f"{BASE}/{broadcast_id}/encoder-tokens", "host")
     assert status == 201
     now = datetime.now(UTC)
-    assert await api.encoder_tokens.broadcast_of(issued["token"], now) == (issued["token_id"], broadcast_id)
+    known = await api.encoder_tokens.known(issued["token"], now)
+    assert known is not None
+    assert (known.token_id, known.broadcast_id) == (issued["token_id"], broadcast_id)
     path = f"{BASE}/{broadcast_id}/encoder-tokens/{issued['token_id']}"
     assert (await api.call("DELETE", path, "other_host"))[0] == 403
     assert (await api.call("DELETE", path, "host"))[0] == 204
-    assert await api.encoder_tokens.broadcast_of(issued["token"], now) is None
+    assert await api.encoder_tokens.known(issued["token"], now) is None
     assert (await api.call("DELETE", f"{BASE}/{broadcast_id}/encoder-tokens/et_none", "host"))[0] == 404
 
 

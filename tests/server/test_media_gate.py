@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from server.auth.encoder_tokens_postgres import EncoderTokens
-from server.http.signalling import SignallingRefused
+from server.http.signalling import Permit, SignallingRefused
 from server.media_gate import MediaGate
 from streaming.broadcast import Draft
 from streaming.broadcasts_postgres import PostgresBroadcasts
@@ -37,8 +37,8 @@ async def refusal(gate: MediaGate, what: str, token: str, broadcast_id: str = SH
 
 
 async def test_the_host_publishes_and_everyone_signed_in_watches(gate: MediaGate) -> None:
-    assert await gate.may_publish(SHOW, token_of("host")) == "ac_host"
-    assert await gate.may_view(SHOW, token_of("viewer")) == "ac_viewer"
+    assert (await gate.may_publish(SHOW, token_of("host"))).holder_id == "ac_host"
+    assert (await gate.may_view(SHOW, token_of("viewer"))).holder_id == "ac_viewer"
 
 
 @pytest.mark.parametrize("name", ["viewer", "monitor", "other_host", "checker", "guest", "operator"])
@@ -60,7 +60,7 @@ async def test_an_encoder_token_opens_its_broadcast_only_and_not_once_revoked(
 ) -> None:
     tokens = EncoderTokens(pool, ttl_s=60)
     issued = await tokens.issue("et_1", SHOW, "ac_host", datetime.now(UTC))
-    assert await gate.may_publish(SHOW, issued.token) == "et_1"
+    assert await gate.may_publish(SHOW, issued.token) == Permit("et_1", issued.expires_at.timestamp())
     assert await refusal(gate, "publish", issued.token, "bc_other") == (403, "forbidden")
     assert await refusal(gate, "view", issued.token) == (401, "bad_token")
     await tokens.revoke("et_1", SHOW, datetime.now(UTC))
@@ -94,7 +94,7 @@ async def test_the_broadcast_state_decides(
 
 async def test_staff_watch_a_rehearsal(gate: MediaGate, pool: asyncpg.Pool) -> None:
     await pool.execute("UPDATE broadcasts SET state = 'rehearsal'")
-    assert await gate.may_view(SHOW, token_of("monitor")) == "ac_monitor"
+    assert (await gate.may_view(SHOW, token_of("monitor"))).holder_id == "ac_monitor"
 
 
 async def test_a_banned_account_watches_nothing(gate: MediaGate) -> None:

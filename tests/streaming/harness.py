@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from aiohttp import ClientSession, ClientTimeout, web
 
 from server.http.ice_servers import IceServers
-from server.http.signalling import SignallingRefused, routes
+from server.http.signalling import Permit, SignallingRefused, routes
 from streaming.engine import MediaEngine
 from streaming.media_events import MediaEvent
 from streaming.media_settings import MediaSettings
@@ -26,19 +27,20 @@ class OpenGate:
 
     def __init__(self) -> None:
         self.refusal: SignallingRefused | None = None
+        self.until_s = math.inf
 
-    async def may_publish(self, broadcast_id: str, bearer: str) -> str:
+    async def may_publish(self, broadcast_id: str, bearer: str) -> Permit:
         return self._admit(bearer)
 
-    async def may_view(self, broadcast_id: str, bearer: str) -> str:
+    async def may_view(self, broadcast_id: str, bearer: str) -> Permit:
         return self._admit(bearer)
 
-    def _admit(self, bearer: str) -> str:
+    def _admit(self, bearer: str) -> Permit:
         if bearer == "expired":
             raise SignallingRefused(401, "token_expired", "sign in again")
         if self.refusal is not None:
             raise self.refusal
-        return bearer
+        return Permit(bearer, self.until_s)
 
 
 @dataclass

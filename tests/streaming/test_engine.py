@@ -253,7 +253,7 @@ async def test_resource_ids_are_unguessable_and_name_their_owner() -> None:
         assert len({answer.resource_id for answer in answers}) == 20
         assert min(len(answer.resource_id) for answer in answers) >= 32
         resource = show.engine.owner_of(answers[0].resource_id)
-        assert (resource.broadcast_id, resource.kind, resource.viewer_id) == ("show", "viewer", "anna")
+        assert (resource.broadcast_id, resource.kind, resource.holder_id) == ("show", "viewer", "anna")
 
 
 async def test_a_stopped_engine_says_so_and_leaves_no_task_behind() -> None:

@@ -1,0 +1,40 @@
+"""The Postgres pool of a process. Talks to Postgres."""
+
+from typing import Any
+
+import asyncpg
+
+_WAIT_S = 3.0
+
+
+class BoundedPool(asyncpg.Pool):  # type: ignore[misc]  # the library has no types
+    """A pool on which nobody waits for a connection without an end, however it is asked: every way goes by `acquire`.
+
+    Raises TimeoutError, after three seconds unless the caller says otherwise; over HTTP that is 503 with `Retry-After`.
+    """
+
+    def acquire(self, *, timeout: float | None = None) -> Any:
+        """Lend a connection; `timeout` in seconds."""
+        return super().acquire(timeout=_WAIT_S if timeout is None else timeout)
+
+
+async def open_pool(url: str, *, least: int = 2, most: int = 24) -> BoundedPool:
+    """Connect; raises OSError, TimeoutError or asyncpg's errors."""
+    pool = BoundedPool(
+        url,
+        min_size=least,
+        max_size=most,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300.0,
+        connect=None,
+        setup=None,
+        init=None,
+        reset=None,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
+        command_timeout=10,
+        timeout=10,
+    )
+    await pool
+    return pool
