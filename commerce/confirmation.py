@@ -13,6 +13,7 @@ from commerce import order
 from commerce.confirmations_postgres import ReportLine
 from commerce.core import CoreBanking, Hold, HoldState
 from commerce.dependencies import Dependencies
+from commerce.envelopes import EnvelopeError
 from commerce.errors import CommerceError, Unavailable
 from commerce.given_back import give_back
 from commerce.order import Order, State
@@ -44,7 +45,7 @@ class Confirmation:
             except CalendarEndedError as error:
                 _log.error("nothing is confirmed: the calendar of working days has ended: %s", error)
                 pause_s = _CALENDAR_PAUSE_S
-            except CommerceError as error:
+            except (CommerceError, EnvelopeError) as error:
                 _log.warning("confirming waits: %s", error)
             await asyncio.sleep(pause_s)
 

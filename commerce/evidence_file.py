@@ -36,7 +36,11 @@ class ExportedLine(msgspec.Struct, frozen=True):
         return hashlib.sha256(self.encode()).digest()
 
 
-class ExportDamagedError(Exception):
+class ExportError(Exception):
+    """The head could not be put on the disk now."""
+
+
+class ExportDamagedError(ExportError):
     """The file holds less than was written there, or something else: nothing is added until a person has looked."""
 
 

@@ -6,15 +6,19 @@ that the chain does not serialise the sale; what a crash leaves is linked by who
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from commerce.dependencies import Dependencies
 from commerce.errors import Unavailable
-from commerce.evidence import Link, links_after
-from commerce.evidence_file import ExportDamagedError, ExportedLine, HeadFile
+from commerce.evidence import links_after
+from commerce.evidence_file import ExportDamagedError, ExportError, HeadFile
 from commerce.suitability import business_date
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _BATCH = 2_000  # records linked in one transaction
 _EXPORT_TIMEOUT_S = 3.0  # for a line to be on the disk; less than the unit of work may take
@@ -38,7 +42,7 @@ class Sequencer:
                     self._export_due = self._given.now() + export_every
             except Unavailable as error:
                 _log.warning("evidence waits to be linked: %s", error)
-            except (OSError, ExportDamagedError) as error:
+            except ExportError as error:
                 self._export_due = self._given.now() + export_every
                 _log.error("the head of the evidence was not exported: %s", error)
             await asyncio.sleep(every_s)
@@ -65,7 +69,7 @@ class Sequencer:
     async def export(self) -> bool:
         """Append the head to the file unless it stands there already; False when there was nothing to do.
 
-        Raises OSError or ExportDamagedError; a line that a crash kept out of the database is taken in the next time.
+        Raises ExportError; a line that a crash kept out of the database is taken in the next time.
         """
         if self._file is None:
             return False
@@ -76,7 +80,7 @@ class Sequencer:
             number, position = await unit.evidence.last_export()
             if head is None or head.position == position:
                 return False
-            last = await asyncio.wait_for(asyncio.to_thread(self._file.last), _EXPORT_TIMEOUT_S)
+            last = await _on_disk(self._file.last)
             if (0 if last is None else last.number) < number:
                 raise ExportDamagedError(f"line {number} was written and is not there")
             if last is not None and last.number > number + 1:
@@ -84,9 +88,14 @@ class Sequencer:
             if last is not None and last.number == number + 1:
                 await unit.evidence.add_export(last)
             if last is None or last.position < head.position:
-                await unit.evidence.add_export(await self._append(self._file, head))
+                append = partial(self._file.append, head.day, head.position, head.link_sha256, self._given.now())
+                await unit.evidence.add_export(await _on_disk(append))
         return True
 
-    async def _append(self, file: HeadFile, head: Link) -> ExportedLine:
-        write = asyncio.to_thread(file.append, head.day, head.position, head.link_sha256, self._given.now())
-        return await asyncio.wait_for(write, _EXPORT_TIMEOUT_S)
+
+async def _on_disk(work: Callable[[], T]) -> T:
+    """Do it in a thread; what the disk refuses is no fault of the database, which OSError would be taken for here."""
+    try:
+        return await asyncio.wait_for(asyncio.to_thread(work), _EXPORT_TIMEOUT_S)
+    except OSError as error:
+        raise ExportError(str(error) or "the disk does not answer") from error

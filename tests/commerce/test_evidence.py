@@ -18,7 +18,7 @@ from commerce.audit_postgres import audit
 from commerce.envelopes import Envelopes
 from commerce.errors import Refusal
 from commerce.evidence import GENESIS, Link, RetentionRules, canonical, link, links_after, retain_until
-from commerce.evidence_file import FILE_NAME, ExportDamagedError, HeadFile
+from commerce.evidence_file import FILE_NAME, ExportDamagedError, ExportError, HeadFile
 from server.key_rotation import rotate_keys
 from tests.commerce.bank import DATA_KEYS, ENVELOPES, NOW, Bank
 from tests.commerce.test_audit import damage
@@ -371,3 +371,18 @@ async def test_persons_stay_proven_after_a_rotation_of_keys(bank: Bank) -> None:
     assert (await rotate_keys(bank.pool, both, batch=2))["sale_evidence.personal"] == 4
     assert await audit(bank.pool) == []
     assert await audit_records(bank.pool, rotated) == []
+
+
+async def test_a_disk_that_refuses_is_said_and_linking_goes_on(bank: Bank, tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("no folder")
+    bank.export_dir = in_the_way / "evidence"
+    bank.use_core(None)
+    await bank.open_shop()
+    await bank.accepted()
+    assert await bank.service.sequencer.link_all() == 1
+    with pytest.raises(ExportError):
+        await bank.service.sequencer.export()
+    await bank.accepted(key="k2")
+    assert await bank.service.sequencer.link_all() == 1
+    assert await codes(bank) == set()
