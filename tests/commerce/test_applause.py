@@ -114,3 +114,12 @@ async def test_expired_points_are_no_balance_and_are_swept_once(bank: Bank) -> N
     kinds = dict(await bank.pool.fetch("SELECT kind, balance FROM ledger_accounts WHERE unit = 'POINTS'"))
     assert kinds == {"points_granted": -150, "points_held": 50, "points_spent": 30, "points_expired": 70}
     assert await audit(bank.pool) == []
+
+
+async def test_balances_of_many_are_read_at_once_and_are_those_of_each(bank: Bank) -> None:
+    await bank.add_customer()
+    await granted(bank, 70)
+    await granted(bank, 30, "pg_2")
+    await granted(bank, 500, "pg_old", days=-1)
+    assert await bank.service.applause.balances(["ac_ann", "ac_nobody"]) == {"ac_ann": 100, "ac_nobody": 0}
+    assert await bank.service.applause.balances([]) == {}
