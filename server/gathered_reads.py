@@ -8,6 +8,8 @@ from chat.single_flight import SingleFlight
 
 T = TypeVar("T")
 _MOST = 512
+# A read that had to wait for another lets this pass too, so that a storm is read in tens of rows rather than in ones.
+_GATHER_S = 0.005
 
 
 class _Batch(Generic[T]):
@@ -38,7 +40,10 @@ class GatheredReads(Generic[T]):
         return (await batch.flight.run(lambda: self._read(batch)))[key]
 
     async def _read(self, batch: _Batch[T]) -> dict[str, T]:
+        crowded = self._turn.locked()
         async with self._turn:
+            if crowded:
+                await asyncio.sleep(_GATHER_S)
             if batch is self._gathering:
                 self._gathering = _Batch()
             return await self._read_many(sorted(batch.keys))
