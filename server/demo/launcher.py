@@ -81,6 +81,7 @@ def run_demo(options: DemoOptions) -> None:
             recording_dir=places.data / "recordings",
             demo=True,
             session_ttl_s=8 * 3600,
+            reauthentication_within_s=300,
             log_level="warning",
         )
 
