@@ -16,16 +16,16 @@ export function Sheet({ title, onClose, onBack, children, kind = "sheet", testid
   const dialog = useRef(null);
   const heading = useRef(null);
   const leaving = useRef(false);
+  const opener = useRef(document.activeElement); // Taken before the page hides what the sheet covers, and with it the focus.
   const id = useRef(`sheet-${(nextId += 1)}`);
   const card = useContext(ShownCard);
   useEffect(() => {
     const element = dialog.current;
-    const opener = document.activeElement;
     element.showModal();
     return () => {
       leaving.current = true;
       element.close();
-      giveBack(opener);
+      queueMicrotask(() => giveBack(opener.current)); // Once the page below is drawn again: what is hidden takes no focus.
     };
   }, []);
   useEffect(() => {
