@@ -1,5 +1,6 @@
 """Use-cases of applause points: grant, tip, refund, read, expire."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -126,8 +127,14 @@ class Applause:
 
     async def balance(self, customer_id: str) -> int:
         """Points the customer can tip now."""
+        return (await self.balances([customer_id]))[customer_id]
+
+    async def balances(self, customer_ids: Sequence[str]) -> dict[str, int]:
+        """Points that each of these customers can tip now; 0 for one who was never given any."""
         async with self._given.units.begin() as unit:
-            return points.balance(await unit.points.grants(customer_id), self._given.now())
+            grants = await unit.points.grants_of(customer_ids)
+        now = self._given.now()
+        return {customer_id: points.balance(grants.get(customer_id, ()), now) for customer_id in customer_ids}
 
     async def read(self, customer_id: str) -> PointsView:
         """Balance, cap, what was tipped on this business day, and the latest entries."""

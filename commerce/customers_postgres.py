@@ -63,12 +63,13 @@ class Customers:
         documents = [{"document_id": d.document_id, "sha256": d.sha256} for d in card.documents]
         await self._connection.execute(
             "INSERT INTO acknowledgements (acknowledgement_id, customer_id, broadcast_id, product_id, card_version,"
-            " typed_text, acknowledged_at, expires_at, documents, disclosure_sha256, dwell_ms, stream_time_ms)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb, $10, $11, $12)",
+            " typed_text, acknowledged_at, expires_at, documents, disclosure_sha256, dwell_ms, stream_time_ms,"
+            " method)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb, $10, $11, $12, $13)",
             acknowledgement.acknowledgement_id, acknowledgement.customer_id, acknowledgement.broadcast_id,
             acknowledgement.product_id, acknowledgement.card_version, acknowledgement.typed_text,
             acknowledgement.acknowledged_at, acknowledgement.expires_at, to_json(documents),
-            card.disclosure_sha256, dwell_ms, stream_time_ms,
+            card.disclosure_sha256, dwell_ms, stream_time_ms, acknowledgement.method,
         )  # fmt: skip
 
     async def add_extra_disclosure(self, acknowledgement: Acknowledgement, text_sha256: str) -> None:

@@ -168,7 +168,7 @@ def evidence_of(
         disclosure_text=card.content.disclosure_text,
         disclosure_sha256=card.disclosure_sha256,
         acknowledgement_id=order.acknowledgement_id,
-        acknowledgement_method=reading.method,
+        acknowledgement_method=reading.acknowledgement.method,
         acknowledgement_text=reading.acknowledgement.typed_text,
         acknowledged_at=_utc(reading.acknowledgement.acknowledged_at),
         acknowledged_stream_time_ms=reading.stream_time_ms,

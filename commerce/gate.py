@@ -13,6 +13,7 @@ from commerce.purchase import (
     ACKNOWLEDGEMENT_TEXT,
     EXTRA_DISCLOSURE_TEXT,
     Acknowledgement,
+    AcknowledgementMethod,
     OnStage,
     over_limit,
     raise_first,
@@ -44,6 +45,7 @@ class Reading:
     documents_opened: tuple[str, ...]
     dwell_ms: int
     extra_disclosure_read: bool = False
+    method: AcknowledgementMethod = "typed"
 
 
 class Gate:
@@ -112,7 +114,7 @@ class Gate:
         )  # fmt: skip
         acknowledgement = Acknowledgement(
             self._given.new_id("ak"), customer_id, reading.broadcast_id, reading.product_id, reading.card_version,
-            reading.typed_text, now, now + settings.acknowledgement_ttl,
+            reading.typed_text, now, now + settings.acknowledgement_ttl, reading.method,
         )  # fmt: skip
         await unit.customers.add_acknowledgement(acknowledgement, card, reading.dwell_ms, stream_time_ms)
         if reading.extra_disclosure_read and needs_extra_disclosure(customer, rating, now, settings.suitability):

@@ -28,7 +28,7 @@ from commerce.stage_postgres import STAGE_LOCK_SPACE
 
 _ACKNOWLEDGEMENTS = """
     SELECT acknowledgement_id, customer_id, broadcast_id, product_id, card_version, typed_text, acknowledged_at,
-           expires_at
+           expires_at, method
     FROM acknowledgements WHERE acknowledgement_id = ANY($1::text[])"""
 
 # The customers that are free, or that do not exist; then the positions and the stage, which are waited for.

@@ -1,5 +1,6 @@
 """Grants and tips of applause points in Postgres. Does I/O inside the caller's transaction."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -52,6 +53,17 @@ class Points:
             customer_id,
         )
         return [Grant(*row) for row in rows]
+
+    async def grants_of(self, customer_ids: Sequence[str]) -> dict[str, list[Grant]]:
+        """Grants with something left by customer; one without any does not stand in it."""
+        found: dict[str, list[Grant]] = {}
+        for row in await self._connection.fetch(
+            "SELECT customer_id, grant_id, left_points, expires_at FROM point_grants"
+            " WHERE customer_id = ANY($1::text[]) AND left_points > 0",
+            customer_ids,
+        ):
+            found.setdefault(row["customer_id"], []).append(Grant(*row[1:]))
+        return found
 
     async def use(self, uses: list[tuple[str, int]]) -> None:
         """Take points from grants."""

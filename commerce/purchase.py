@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from commerce.errors import CommerceError, Conflict, NotFound, Refusal, Unavailable
 from commerce.money import Money
@@ -15,12 +16,14 @@ EXTRA_DISCLOSURE_TEXT = (
     "本产品风险等级较高，可能损失本金。请您结合自身年龄、健康状况、收入来源和资金用途审慎决定，"
     "必要时与家人商量。确认阅读后须等待24小时方可购买。"
 )
+# By hand, or, for somebody who cannot type, by a press for each part of the sentence in turn.
+AcknowledgementMethod = Literal["typed", "steps"]
 ON_AIR = frozenset({"live", "paused"})
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """What a customer read and typed, for one card version in one broadcast."""
+    """What a customer read and agreed to, for one card version in one broadcast; `method` says how."""
 
     acknowledgement_id: str
     customer_id: str
@@ -30,17 +33,17 @@ class Acknowledgement:
     typed_text: str
     acknowledged_at: datetime
     expires_at: datetime
+    method: AcknowledgementMethod = "typed"
 
 
 @dataclass(frozen=True, slots=True)
 class KeptReading:
-    """An acknowledgement with what it rests on: opened documents as (id, SHA-256), how long, how it was given."""
+    """An acknowledgement with what it rests on: opened documents as (id, SHA-256), and for how long."""
 
     acknowledgement: Acknowledgement
     documents: tuple[tuple[str, str], ...]
     dwell_ms: int
     stream_time_ms: int | None
-    method: str = "typed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from commerce.evidence import SaleFile
 from commerce.facts import NewFact
 from commerce.order import Order, allowed_acts
 from commerce.ports import BroadcastFacts
+from commerce.purchase import AcknowledgementMethod
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -28,6 +29,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     disclosure_text: str
     disclosure_sha256: str
     acknowledgement_text: str
+    acknowledgement_method: AcknowledgementMethod = "typed"  # receipts of before it was kept were typed
     acknowledged_at: datetime
     accepted_at: datetime
     stream_time_ms: int | None
@@ -88,6 +90,7 @@ def make_receipt(order: Order, file: SaleFile, facts: BroadcastFacts, accepted_a
         disclosure_text=card.content.disclosure_text,
         disclosure_sha256=card.disclosure_sha256,
         acknowledgement_text=acknowledgement.typed_text,
+        acknowledgement_method=acknowledgement.method,
         acknowledged_at=acknowledgement.acknowledged_at,
         accepted_at=accepted_at,
         stream_time_ms=order.stream_time_ms,

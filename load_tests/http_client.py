@@ -119,6 +119,11 @@ class Person:
         """Sign in anew next time: the server no longer takes the token."""
         self._token, self._fresh_until = "", 0.0
 
+    async def prove(self) -> str:
+        """Give the password once more for a proof of identity; raises ApiError and Unreachable."""
+        answer = await self.call("POST", "/api/v1/identity-proofs", {"password": self._who.password})
+        return str(answer["identity_proof"])
+
     async def call(
         self, method: str, path: str, json: object = None, *, idempotency_key: str | None = None
     ) -> dict[str, Any]:

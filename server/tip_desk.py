@@ -7,6 +7,7 @@ from commerce.applause import Applause
 from commerce.errors import CommerceError
 from commerce.errors import Unavailable as LedgerUnavailable
 from server.auth.accounts_postgres import AccountStore
+from server.gathered_reads import GatheredReads
 
 
 class TipDesk:
@@ -16,6 +17,7 @@ class TipDesk:
         self._applause = applause
         self._accounts = accounts
         self._judge = judge
+        self._balances = GatheredReads(applause.balances)
 
     async def tip(self, account_id: str, broadcast_id: str, points: int, key: str) -> int:
         """Give points once a key; the nickname that the room will read is the account's."""
@@ -35,8 +37,8 @@ class TipDesk:
         return done.balance
 
     async def balance(self, account_id: str) -> int:
-        """Read the viewer's points."""
+        """Read the viewer's points; a crowd that joins at once reads together."""
         try:
-            return await self._applause.balance(account_id)
+            return await self._balances.read(account_id)
         except LedgerUnavailable as error:
             raise Unavailable(str(error)) from None

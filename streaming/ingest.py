@@ -155,11 +155,14 @@ class Ingest:
                 out.append(build_nack(self._own_ssrc, source.ssrc, asked))
         return out
 
-    def reports(self, now_s: float) -> bytes | None:
-        """What goes out every second: receiver reports, and REMB as the upper limit of what we take."""
+    def reports(self, now_s: float) -> bytes:
+        """What goes out every second: receiver reports, and REMB as the upper limit of what we take.
+
+        Before there is anything to report an empty one goes: the peer takes silence for a broken path.
+        """
         blocks = [block for s in self._sources.values() if (block := s.statistics.report_block(s.ssrc, now_s))]
         if not blocks:
-            return None
+            return build_receiver_report(self._own_ssrc, ())
         remb = build_remb(self._own_ssrc, self._max_bitrate_bps, self._sources)
         return build_receiver_report(self._own_ssrc, blocks) + remb
 

@@ -65,9 +65,7 @@ class Publisher:
             writer.write_rtcp(peer, compound)
         if now_s - self._reported_s >= REPORT_INTERVAL_S:
             self._reported_s = now_s
-            report = self.ingest.reports(now_s)
-            if report is not None:
-                writer.write_rtcp(peer, report)
+            writer.write_rtcp(peer, self.ingest.reports(now_s))
         if self.silent_for_s(now_s) >= self._silent_s and self.flow is Flow.FLOWING:
             self._change(Flow.STALLED, now_s)
 

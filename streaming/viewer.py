@@ -9,7 +9,15 @@ from streaming.egress import PacketWriter
 from streaming.errors import MalformedPacket
 from streaming.peer import Peer
 from streaming.retransmission import Repeater
-from streaming.rtcp import BitrateEstimate, KeyframeRequest, Nack, ReceptionReport, build_bye, parse_rtcp
+from streaming.rtcp import (
+    BitrateEstimate,
+    KeyframeRequest,
+    Nack,
+    ReceptionReport,
+    build_bye,
+    build_receiver_report,
+    parse_rtcp,
+)
 from streaming.sdp_answer import ABS_SEND_TIME, AnsweringSource, NegotiatedMedia, Negotiation
 from streaming.stream_relay import StreamRelay, ViewerStream
 
@@ -51,6 +59,7 @@ class Viewer:
         self._relays: dict[str, StreamRelay] = {}
         self._by_ssrc: dict[int, tuple[StreamRelay, ViewerStream]] = {}
         self._reported_s = 0.0
+        self._greeted_s = 0.0
 
     def attach(self, relays: dict[str, StreamRelay], writer: PacketWriter, now_s: float) -> None:
         """Take a lane in each stream this viewer negotiated; called once, when the peer is connected."""
@@ -81,14 +90,21 @@ class Viewer:
         self._by_ssrc = {}
 
     def report(self, writer: PacketWriter, now_s: float) -> None:
-        """Send this second's sender reports, if they are due."""
-        if now_s - self._reported_s < REPORT_INTERVAL_S:
+        """Send this second's sender reports, if they are due; who waits for media gets an empty receiver report.
+
+        So a viewer hears something at least every 1.25 s, and may take silence for a broken path (its page does).
+        """
+        if now_s - self._reported_s < REPORT_INTERVAL_S or self.peer.writer_peer is None:
             return
         for kind, stream in self.streams.items():
             compound = self._relays[kind].sender_report(stream, self._cname, now_s)
             if compound is not None:
                 self._reported_s = now_s
                 writer.write_rtcp(stream.lane.peer, compound)
+        if self._reported_s != now_s and now_s - self._greeted_s >= REPORT_INTERVAL_S:
+            self._greeted_s = now_s
+            ssrc = next(iter(self._sources.values())).ssrc
+            writer.write_rtcp(self.peer.writer_peer, build_receiver_report(ssrc, ()))
 
     def peer_connected(self) -> None:
         """The handshake is complete."""

@@ -8,7 +8,7 @@ import time
 from typing import Any, Final
 from uuid import uuid4
 
-from load_tests.http_client import Person
+from load_tests.http_client import ApiError, Person
 from load_tests.show.purchase import amount_minor
 
 _TYPING_S: Final = 2.0
@@ -43,9 +43,20 @@ class Buyer:
             idempotency_key=uuid4().hex,
         )
         order_id = str(order["order_id"])
-        await self._person.call("POST", f"/api/v1/orders/{order_id}/submit", idempotency_key=uuid4().hex)
+        await self._submit(f"/api/v1/orders/{order_id}/submit")
         self._accepted.append(order_id)
         return order_id
+
+    async def _submit(self, path: str) -> None:
+        """Submit; where the bank asks who it is, give the password and submit again under the same key."""
+        key = uuid4().hex
+        try:
+            await self._person.call("POST", path, idempotency_key=key)
+        except ApiError as error:
+            if error.code != "reauthentication_required":
+                raise
+            proof = {"identity_proof": await self._person.prove()}
+            await self._person.call("POST", path, proof, idempotency_key=key)
 
     async def cancel_all(self) -> None:
         """Cancel what was bought, so that the quota lasts; raises ApiError and Unreachable."""

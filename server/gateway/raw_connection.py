@@ -3,11 +3,13 @@
 `websockets` has no bounded, synchronous write of a shared frame, and its `drain()` waits without end for a peer
 that does not read. The attributes relied on are held by tests/server/test_gateway_library.py to the pinned release:
 `protocol.state`, `protocol.send_close`, `send_data`, `send_in_progress`, `paused`, `transport`,
-`recv_messages.paused/pause/resume`, `protocol.extensions`, `request`, `response`; and that every write of the
+`recv_messages.paused/pause/resume`, `protocol.extensions`, `request`, `response`, `request_rcvd`, `logger`,
+`drain_waiters`; and that every write of the
 library's own goes through `send_data`.
 """
 
 import asyncio
+import logging
 import os
 import random
 from array import array
@@ -38,6 +40,7 @@ class WriteLimits:
     close_s: float = 2.0
 
 
+_LIBRARY_LOG = logging.getLogger("websockets.server")
 _ANY_REQUEST = Request("", Headers())
 # RFC 6455 section 5.5.2: a ping without payload.
 _PING = b"\x89\x00"
@@ -82,9 +85,13 @@ class RawConnection(ServerConnection):
         self.recv_messages.resume = self._resume_reading
 
     def settle(self) -> None:
-        """Take note of what the handshake agreed on, and let go of its headers; to be called once it is done."""
+        """Take note of what the handshake agreed on, and let go of what only it needed; to be called once after it."""
         # The library asks whether there was a request; it no longer asks which.
         self.request, self.response = _ANY_REQUEST, None
+        del self.request_rcvd
+        # Some 500 bytes each: an adapter that adds the connection to log lines, and a deque for what is a list of none.
+        self.logger = self.protocol.logger = _LIBRARY_LOG
+        self.drain_waiters = []  # type: ignore[assignment]  # of a deque's methods the library uses these two have alike
         if self.transport.get_extra_info("sslcontext") is None:
             self._handle = self.transport.get_extra_info("socket").fileno()
         for extension in self.protocol.extensions:

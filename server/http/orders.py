@@ -8,6 +8,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from commerce.gate import Reading
+from commerce.purchase import AcknowledgementMethod
 from commerce.service import CommerceService
 from server.auth.permissions import require
 from server.auth.proofs import Proofs
@@ -22,7 +23,7 @@ _Id = Annotated[str, Meta(max_length=43, pattern=r"^[a-z]{2}_[0-9a-z_]{1,40}$")]
 
 
 class NewAcknowledgement(msgspec.Struct, forbid_unknown_fields=True):
-    """What was read and typed; `dwell_ms` up to a day."""
+    """What was read and agreed to, and how; `dwell_ms` up to a day."""
 
     broadcast_id: _Id
     product_id: _Id
@@ -31,6 +32,7 @@ class NewAcknowledgement(msgspec.Struct, forbid_unknown_fields=True):
     documents_opened: Annotated[tuple[_Id, ...], Meta(max_length=50)]
     dwell_ms: Annotated[int, Meta(ge=0, le=86_400_000)]
     extra_disclosure_read: bool = False
+    method: AcknowledgementMethod = "typed"
 
 
 class NewOrder(msgspec.Struct, forbid_unknown_fields=True):

@@ -154,3 +154,12 @@ async def test_a_tip_of_another_broadcast_is_not_refunded(bank: Bank) -> None:
     for broadcast_id, tip_id in (("bc_b", tip.tip_id), ("bc_a", "tp_none")):
         with pytest.raises(CommerceError, match="no_such_tip"):
             await applause.refund(tip_id, broadcast_id, "ac_monitor", "no")
+
+
+async def test_balances_of_many_are_read_at_once_and_are_those_of_each(bank: Bank) -> None:
+    await bank.add_customer()
+    await granted(bank, 70)
+    await granted(bank, 30, "pg_2")
+    await granted(bank, 500, "pg_old", days=-1)
+    assert await bank.service.applause.balances(["ac_ann", "ac_nobody"]) == {"ac_ann": 100, "ac_nobody": 0}
+    assert await bank.service.applause.balances([]) == {}

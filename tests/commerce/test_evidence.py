@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -68,6 +69,16 @@ async def test_an_accepted_order_has_a_record_that_says_who_what_when_and_under_
         "at": "2026-11-23T02:00:00Z", "retain_until": "2046-11-23",
     }  # fmt: skip
     assert {name: record[name] for name in expected} == expected
+
+
+async def test_who_agreed_without_typing_is_recorded_so(bank: Bank) -> None:
+    await bank.open_shop()
+    reading = replace(await bank.reading(), method="steps")
+    acknowledged = await bank.service.gate.acknowledge("ac_ann", reading)
+    order = await bank.service.sale.reserve("ac_ann", acknowledged.acknowledgement_id, 100_000, "CNY", "k1")
+    await bank.service.sale.submit("ac_ann", order.order_id, "k1")
+    (record,) = await records(bank.pool)
+    assert record["acknowledgement_method"] == "steps"
 
 
 async def test_a_record_holds_no_personal_data_but_names_what_is_sealed_beside_it(bank: Bank) -> None:

@@ -8,13 +8,15 @@ import pytest
 
 from server.demo.bank import OWN_ID
 from server.demo.product import featured_product
+from tests.journey.accessible import assert_accessible, tab_to
+from tests.journey.buying import PRUDENCE, SENTENCE, buy_by_keyboard, go_on_after_closing, hurry, reserve, stands
 from tests.journey.chromium import DESK, PHONE, Screen, chromium
 from tests.journey.demo import Demo, running_demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 QUOTA_MINOR = 1_000_000  # 10,000 yuan: the first order takes 8,000 of it, the second wants more than is left
-SENTENCE = "本人已经阅读风险揭示，愿意承担投资风险"
+MOST_STOPS_TO_LIKE = 15
 COMMENT = "这个产品适合三个月后要用的钱吗"
 
 
@@ -31,10 +33,13 @@ async def test_live_watch_talk_buy_and_cut(demo_dir: Path) -> None:
             for viewer, login in ((mei, "mei"), (bo, "bo")):
                 await watch(viewer, login)
             await talk(mei, bo)
+            await pin(host, mei, bo)
             await like_and_tip(mei, bo)
             await show_card(host, product_id, mei, bo)
+            await hurry(bo)
             await buy(mei)
             await refused_beyond_what_is_left(bo)
+            await pull_card(host, mei, bo)
             await cut(monitor, host, mei, bo)
             for screen in (host, mei, bo, monitor):
                 assert screen.complaints == [], screen.name
@@ -99,7 +104,20 @@ async def talk(mei: Screen, bo: Screen) -> None:
     await bo.shot("3-talk")
 
 
+async def pin(host: Screen, *viewers: Screen) -> None:
+    line = host.page.get_by_test_id("comment").filter(has_text=COMMENT)
+    await line.get_by_test_id("pin").click()
+    for viewer in viewers:
+        await viewer.sees("pinned", COMMENT)
+    await host.at("unpin").click()
+    for viewer in viewers:
+        await viewer.at("pinned").wait_for(state="detached")
+
+
 async def like_and_tip(mei: Screen, bo: Screen) -> None:
+    await mei.page.reload()  # the keyboard begins at the top, and what was said is still there
+    await mei.sees("comment", COMMENT)
+    assert await tab_to(mei, "like") <= MOST_STOPS_TO_LIKE
     for _ in range(3):
         await mei.at("like").click()
     for viewer in (mei, bo):
@@ -110,6 +128,7 @@ async def like_and_tip(mei: Screen, bo: Screen) -> None:
     await mei.at("tip-sheet").wait_for(state="detached")
     await mei.at("tip-open").click()
     await mei.sees("points-balance", "490")
+    await assert_accessible(mei, "tipping")
     await mei.shot("4-tipped")
     await mei.page.keyboard.press("Escape")
 
@@ -119,35 +138,21 @@ async def show_card(host: Screen, product_id: str, *viewers: Screen) -> None:
     await product.get_by_test_id("show-card").click()
     for viewer in viewers:
         await viewer.sees("card-name", "旅程测试产品")
-        await viewer.page.get_by_text("理财非存款，产品有风险，投资须谨慎").first.wait_for()
+        await viewer.at("card").get_by_text(PRUDENCE).wait_for()
     await host.shot("5-card")
+    await assert_accessible(host, "console on air")
     await viewers[0].shot("5-card")
-
-
-async def through_the_gate(viewer: Screen, yuan: str) -> None:
-    """Read, write the sentence by hand, name an amount and ask for it."""
-    await viewer.at("card-open").click()
-    await viewer.at("gate-next").click()
-    documents = viewer.page.get_by_test_id("doc-open")
-    await documents.first.wait_for()
-    for index in range(await documents.count()):
-        await documents.nth(index).click()
-        await viewer.page.wait_for_timeout(2_000)
-        await viewer.at("doc-close").click()
-    await viewer.at("ack-text").fill(SENTENCE)
-    await viewer.at("ack-next").click()
-    await viewer.at("amount").fill(yuan)
-    await viewer.at("reserve").click()
+    await assert_accessible(viewers[0], "watching with a card")
+    await viewers[0].at("orders-open").click()
+    await stands(viewers[0])
+    await viewers[0].page.keyboard.press("Escape")
 
 
 async def buy(mei: Screen) -> None:
-    await through_the_gate(mei, "8000")
-    await mei.at("submit-order").wait_for()
-    await mei.shot("6-reserved")
-    await mei.at("submit-order").click()
-    await mei.at("receipt").wait_for()
+    await buy_by_keyboard(mei, "8000")
     await mei.sees("receipt", "8,000.00")
     await mei.sees("receipt", SENTENCE)
+    await mei.sees("receipt", "亲手输入")
     await mei.shot("6-receipt")
     await mei.at("receipt-close").click()
     await mei.sees("quota-left", "2,000")
@@ -155,14 +160,22 @@ async def buy(mei: Screen) -> None:
 
 async def refused_beyond_what_is_left(bo: Screen) -> None:
     await bo.sees("quota-left", "2,000")
-    await through_the_gate(bo, "5000")
+    await reserve(bo, "5000")
     refusal = bo.page.locator('[data-testid="refusal"][data-code="quota_empty"]:visible')
     await refusal.filter(has_text="剩余额度不足").wait_for()
     await bo.shot("7-refused")
     await bo.at("amount").fill("2000")
     await bo.at("reserve").click()
-    await bo.at("submit-order").click()
+    await go_on_after_closing(bo)
     await bo.sees("receipt", "2,000.00")
+    await bo.sees("receipt", "逐句确认")
+    await bo.at("receipt-close").click()
+
+
+async def pull_card(host: Screen, *viewers: Screen) -> None:
+    await host.at("pull-card").click()
+    for viewer in viewers:
+        await viewer.at("card").wait_for(state="detached")
 
 
 async def cut(monitor: Screen, host: Screen, *viewers: Screen) -> None:
@@ -170,6 +183,7 @@ async def cut(monitor: Screen, host: Screen, *viewers: Screen) -> None:
     await monitor.sees("comment", COMMENT)
     await monitor.plays()
     await monitor.shot("8-monitor")
+    await assert_accessible(monitor, "desk")
     await monitor.at("terminate").click()
     await monitor.at("terminate-reason").fill("测试终止")
     await monitor.at("terminate-confirm").click()

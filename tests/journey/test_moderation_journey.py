@@ -32,6 +32,7 @@ async def test_held_reported_asked_voted_and_banned(demo_dir: Path) -> None:
         await answered(mei, bo, host)
         await voted(mei, bo, host)
         await reported_and_banned(mei, bo, monitor)
+        await ended(host, bo)
         for screen in (host, mei, bo, monitor):
             assert screen.complaints == [], screen.name
 
@@ -114,3 +115,10 @@ async def reported_and_banned(mei: Screen, bo: Screen, monitor: Screen) -> None:
     await mei.page.get_by_text("您已被移出直播间").first.wait_for()
     await mei.shot("m3-banned")
     await monitor.shot("m3-queue")
+
+
+async def ended(host: Screen, bo: Screen) -> None:
+    await host.at("end").click()
+    await host.at("end-confirm").click()
+    await bo.until("() => document.querySelector('[data-testid=state-banner]')?.dataset.state === 'ended'")
+    await host.sees("broadcast-state", "已结束")

@@ -38,6 +38,7 @@ class Bank:
         self.busy = 0
         self.token_life_s = 3600.0
         self.allowed = True
+        self.cautious = False
         self.asked: list[tuple[str, dict[str, Any], str | None]] = []
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -49,7 +50,10 @@ class Bank:
             return self._session()
         if path == "GET /api/v1/orders":
             return _problem(409, "in_progress", retry_after_s=3)
+        if self.cautious and path.endswith("/submit") and body.get("identity_proof") != "p1":
+            return _problem(403, "reauthentication_required", retry_after_s=0)
         answers = {
+            "POST /api/v1/identity-proofs": {"identity_proof": "p1"},
             "GET /api/v1/broadcasts/bc_x/gate": {
                 "allowed": self.allowed,
                 "customer": {"available_minor": 10_000_000},
@@ -116,6 +120,18 @@ async def test_a_buyer_reads_dwells_and_acknowledges_before_ordering() -> None:
     keys = [key for *_, key in bank.asked[4:]]
     assert all(keys)
     assert len(set(keys)) == 3
+
+
+async def test_a_buyer_who_is_asked_gives_the_password_and_submits_again_under_the_same_key() -> None:
+    bank = Bank()
+    bank.cautious = True
+    async with customer_of(bank) as person:
+        assert await Buyer(person, "bc_x").buy("pr_x", 2) == "or_1"
+    submit = "POST /api/v1/orders/or_1/submit"
+    assert bank.paths()[-3:] == [submit, "POST /api/v1/identity-proofs", submit]
+    (*_, first), (_, proof, _), (*_, second) = bank.asked[-3:]
+    assert proof == {"password": "secret"}
+    assert first == second
 
 
 async def test_a_buyer_whom_the_gate_refuses_orders_nothing() -> None:

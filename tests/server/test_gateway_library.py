@@ -75,6 +75,19 @@ def test_the_flow_control_callbacks_and_the_close_are_synchronous() -> None:
     assert not inspect.iscoroutinefunction(Protocol.send_close)
 
 
+def test_what_a_settled_connection_lets_go_of_is_not_asked_for_again() -> None:
+    """`request_rcvd` serves the handshake alone; `drain_waiters` is only appended to, walked and removed from."""
+    library = inspect.getsource(Connection) + inspect.getsource(ServerConnection)
+    assert library.count("self.request_rcvd") == library.count("self.request_rcvd.set_result(None)") + 2
+    uses = {line.strip() for line in library.splitlines() if "self.drain_waiters" in line}
+    assert uses == {
+        "self.drain_waiters: collections.deque[asyncio.Future[None]] = (",
+        "for waiter in self.drain_waiters:",
+        "self.drain_waiters.append(waiter)",
+        "self.drain_waiters.remove(waiter)",
+    }
+
+
 @pytest.mark.parametrize("client_bits", [9, 12, 15])
 async def test_a_shared_compressed_frame_is_read_by_connections_of_every_window_and_by_those_without(
     client_bits: int,

@@ -21,7 +21,8 @@ ORDER_FIELDS = {
 }  # fmt: skip
 RECEIPT_FIELDS = {
     "order_id", "customer_name", "product", "risk_rating", "risk_tolerance", "amount", "card_version",
-    "disclosure_text", "disclosure_sha256", "acknowledgement_text", "acknowledged_at", "accepted_at",
+    "disclosure_text", "disclosure_sha256", "acknowledgement_text", "acknowledgement_method",
+    "acknowledged_at", "accepted_at",
     "stream_time_ms", "broadcast_title", "host", "licence_no",
 }  # fmt: skip
 
@@ -106,6 +107,8 @@ async def test_the_second_buyer_beyond_what_is_left_hears_quota_empty(shop: Shop
         ({"typed_text": "我愿意"}, "disclosure_missing"),
         ({"documents_opened": []}, "disclosure_missing"),
         ({"dwell_ms": 10}, "disclosure_missing"),
+        ({"method": "pasted"}, "bad_field"),
+        ({"method": "steps", "typed_text": ""}, "disclosure_missing"),
         ({"dwell_ms": -1}, "bad_field"),
         ({"dwell_ms": "9000"}, "bad_field"),
         ({"documents_opened": ["\x00"]}, "bad_field"),
@@ -118,6 +121,16 @@ async def test_the_second_buyer_beyond_what_is_left_hears_quota_empty(shop: Shop
 async def test_an_acknowledgement_that_is_refused(shop: Shop, changes: dict[str, Any], code: str) -> None:
     await shop.opened()
     assert (await shop.acknowledged(**changes))[1]["code"] == code
+
+
+async def test_the_receipt_says_how_the_sentence_was_agreed_to(shop: Shop) -> None:
+    await shop.opened()
+    for method in ("steps", "typed"):
+        _, kept = await shop.acknowledged(method=method)
+        _, order = await shop.reserve(key=f"r-{method}", acknowledgement_id=kept["acknowledgement_id"])
+        path = f"/orders/{order['order_id']}/submit"
+        _, accepted = await shop.call("POST", path, "viewer", Idempotency_Key=f"s-{method}")
+        assert accepted["receipt"]["acknowledgement_method"] == method
 
 
 async def test_an_unsuitable_customer_is_told_by_the_gate_and_stopped_at_the_reading(shop: Shop) -> None:

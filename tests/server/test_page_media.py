@@ -126,6 +126,20 @@ def viewer_ufrags(show: Station) -> tuple[str, ...]:
     return next(iter(show.engine._relays["show"].viewers.values())).peer.ice.ufrags
 
 
+async def test_a_viewer_who_waits_for_a_publisher_is_left_in_peace() -> None:
+    async with watching(behind) as (show, page, _):
+        show.engine._relays["show"].publisher.peer.close("gone")  # type: ignore[union-attr]
+        await page.evaluate("session.stop()")
+        await eventually("the page has left", lambda: len(show.of_type(ViewerLeft)) == 1)
+        show.engine.end_broadcast("show", "begun anew")
+        await page.evaluate(PLAY, f"/static/{SITE.digest}/js")
+        await eventually("it has joined", lambda: len(show.of_type(ViewerJoined)) == 2)
+        waiting = viewer_ufrags(show)
+        await asyncio.sleep(4)  # the page would restart ICE after 1.4 s of silence, and join anew after 8 s
+        assert viewer_ufrags(show) == waiting
+        assert await page.evaluate("phases") == ["connecting", "connected"]
+
+
 async def test_a_session_that_the_server_has_ended_is_replaced_by_a_fresh_one() -> None:
     async with watching(behind) as (show, page, _):
         started = time.monotonic()

@@ -1,7 +1,7 @@
 /** The product shelf: approved products, of which one at a time stands on the stage. */
 import { call, get } from "../api.js";
 import { t } from "../i18n/index.js";
-import { levels, QuotaBar, Rating, Yield } from "../ui/card_facts.js";
+import { levels, QuotaBar, Rating, Sentences, Yield } from "../ui/card_facts.js";
 import { errorText } from "../ui/errors.js";
 import { html, useState } from "../ui/html.js";
 import { useLoaded } from "../ui/page.js";
@@ -31,7 +31,7 @@ export function Shelf({ broadcastId, room, say }) {
           <div class="product__head"><${Rating} card=${product} /><strong>${product.name}</strong></div>
           <${Yield} card=${product} />
           <p class="small">${t("card.levels")} ${levels(product)}</p>
-          ${shown && html`<${QuotaBar} card=${room.card} />`}
+          ${shown && html`<${QuotaBar} card=${room.card} /><${Sentences} card=${room.card} />`}
           ${shown
             ? html`<button type="button" class="button button--danger" disabled=${busy} onClick=${pull} data-testid="pull-card">${t("shelf.pull")}</button>`
             : html`<button type="button" class="button button--primary" disabled=${busy || !onAir} onClick=${show(product)} data-testid="show-card">${t("shelf.show")}</button>`}

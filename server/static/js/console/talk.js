@@ -13,9 +13,9 @@ export function Talk({ room, client, say, children }) {
   const questions = room.comments.filter((one) => one.kind === "question");
   const pin = (id) => client.pin(id).catch((error) => say(errorText(error), "bad"));
   const pick = (id) => client.act({ type: "pick", comment_id: id }).catch((error) => say(errorText(error), "bad"));
-  const actions = (one) =>
+  const actions = (one, tabIndex) =>
     one.verdict !== "hold" &&
-    html`${one.kind === "question" && html`<button type="button" class="line__action" onClick=${() => pick(one.comment_id)} aria-label=${t("talk.pick_one", { text: one.text })} title=${t("talk.pick")} data-testid="pick"><${Icon} name="question" /></button>`}<button type="button" class="line__action" onClick=${() => pin(one.comment_id)} aria-label=${t("talk.pin_one", { text: one.text })} title=${t("talk.pin")} data-testid="pin"><${Icon} name="pin" /></button>`;
+    html`${one.kind === "question" && html`<button type="button" class="line__action" tabindex=${tabIndex} onClick=${() => pick(one.comment_id)} aria-label=${t("talk.pick_one", { text: one.text })} title=${t("talk.pick")} data-testid="pick"><${Icon} name="question" /></button>`}<button type="button" class="line__action" tabindex=${tabIndex} onClick=${() => pin(one.comment_id)} aria-label=${t("talk.pin_one", { text: one.text })} title=${t("talk.pin")} data-testid="pin"><${Icon} name="pin" /></button>`;
   return html`<section class="panel talk" aria-label=${t("comments.label")}>
     <div class="tabs" role="group" aria-label=${t("talk.filter")}>
       <${Tab} name="all" only=${only} setOnly=${setOnly} count=${room.comments.length} />

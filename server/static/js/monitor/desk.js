@@ -27,7 +27,7 @@ const CUTTABLE = new Set(["rehearsal", "live", "paused"]);
 export function Desk({ config, session, broadcastId }) {
   const { account } = session;
   const { room, status, client, clock } = useRoom({ gatewayUrl: config.gateway_url, broadcastId, accountId: account.account_id });
-  const { video, media } = useWhep({ broadcastId, active: mayPlay(room) || room.state === "rehearsal", over: OVER.has(room.state) });
+  const { video, media } = useWhep({ broadcastId, active: mayPlay(room, status) || room.state === "rehearsal", over: OVER.has(room.state) });
   const [toasts, say] = useToast();
   const [asking, setAsking] = useState(null);
   const [acted, setActed] = useState(0);
@@ -44,9 +44,9 @@ export function Desk({ config, session, broadcastId }) {
   };
   const confirmed = (reason) => (setAsking(null), acts[asking.act](reason));
   const isMonitor = account.role === "monitor";
-  const remove = (one) =>
+  const remove = (one, tabIndex) =>
     isMonitor &&
-    html`<button type="button" class="line__action" onClick=${() => setAsking({ act: "remove", comment: one })} aria-label=${t("desk.remove_one", { text: one.text })} title=${t("desk.remove")} data-testid="remove"><${Icon} name="close" /></button>`;
+    html`<button type="button" class="line__action" tabindex=${tabIndex} onClick=${() => setAsking({ act: "remove", comment: one })} aria-label=${t("desk.remove_one", { text: one.text })} title=${t("desk.remove")} data-testid="remove"><${Icon} name="close" /></button>`;
   return html`<main class="watchdesk">
     <header class="studio__head">
       <h1>${room.broadcast?.title ?? broadcastId}</h1>

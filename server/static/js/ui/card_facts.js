@@ -17,6 +17,12 @@ export const Sentences = ({ card }) => html`<div class="sentences">
   ${sentences(card).map((one) => html`<p key=${one}>${one}</p>`)}
 </div>`;
 
+/** What must be seen while the card is covered by something: rating, levels and the sentences, in small. */
+export const StandingLine = ({ card }) => html`<aside class="standing" aria-label=${t("card.label")} data-testid="standing">
+  <p class="standing__facts"><${Rating} card=${card} /> ${t("card.levels")} <strong>${levels(card)}</strong></p>
+  <${Sentences} card=${card} />
+</aside>`;
+
 export const Rating = ({ card }) => html`<span class=${`rating rating--${card.risk_rating}`}>
   <span class="sr">${t("card.risk")}</span>${card.risk_rating}
 </span>`;

@@ -30,6 +30,7 @@ export function Composer({ limits, client, say, disabled, children }) {
       <label class="composer__field"
         ><span class="sr">${t(question ? "comments.ask" : "comments.say")}</span>
         <input
+          id="say"
           value=${text}
           onInput=${(event) => setText(event.target.value)}
           placeholder=${t(question ? "comments.ask" : "comments.say")}

@@ -1,8 +1,10 @@
 /** The one place that names the vendored view library, so that replacing it touches one line. */
 export {
+  createContext,
   html,
   render,
   useCallback,
+  useContext,
   useEffect,
   useLayoutEffect,
   useMemo,

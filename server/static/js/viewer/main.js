@@ -8,6 +8,7 @@ import { html, useState } from "../ui/html.js";
 import { Icon } from "../ui/icons.js";
 import { Notices } from "../ui/notices.js";
 import { PollBox } from "../ui/poll_box.js";
+import { ShownCard } from "../ui/sheet.js";
 import { startPage } from "../ui/page.js";
 import { useToast } from "../ui/toast.js";
 import { useLikes } from "../ui/use_likes.js";
@@ -17,6 +18,7 @@ import { AssessmentSheet } from "./assessment/sheet.js";
 import { CardStrip } from "./card_strip.js";
 import { Composer } from "../ui/composer.js";
 import { LikeButton } from "./like_button.js";
+import { OpenOrder, useOpenOrders } from "./open_order.js";
 import { OrdersSheet } from "./orders_sheet.js";
 import { PurchaseSheet } from "./purchase/sheet.js";
 import { Stage } from "./stage.js";
@@ -36,7 +38,7 @@ function Viewer({ config, session }) {
   });
   const { status, client, clock } = joined;
   const room = usePast(joined.room, status, broadcastId);
-  const { video, media } = useWhep({ broadcastId, active: mayPlay(room), over: OVER.has(room.state) });
+  const { video, media } = useWhep({ broadcastId, active: mayPlay(room, status), over: OVER.has(room.state) });
   const likes = useLikes({ client, connected: status.phase === "open", total: room.likes, accountId: account.account_id, broadcastId });
   const [toasts, say] = useToast();
   // The card as it was opened: the flow goes on with it and says so when the one on stage has changed.
@@ -45,16 +47,19 @@ function Viewer({ config, session }) {
   const phase = stagePhase(room, status, media);
   const silent = status.phase === "closed" || OVER.has(room.state);
   const isViewer = account.role === "viewer";
-  const report = (one) =>
+  const openOrders = useOpenOrders(isViewer, `${room.lastOrder?.order_id} ${room.lastOrder?.state} ${sheet?.name}`);
+  const resume = (order) => setSheet({ name: "buy", card: null, order });
+  const report = (one, tabIndex) =>
     one.author.account_id !== account.account_id &&
-    html`<button type="button" class="line__action line__action--quiet" onClick=${() => setSheet({ name: "report", comment: one })} aria-label=${t("report.one", { text: one.text })} title=${t("report.title")} data-testid="report"><${Icon} name="warning" /></button>`;
+    html`<button type="button" class="line__action line__action--quiet" tabindex=${tabIndex} onClick=${() => setSheet({ name: "report", comment: one })} aria-label=${t("report.one", { text: one.text })} title=${t("report.title")} data-testid="report"><${Icon} name="warning" /></button>`;
   const sendReport = (reason) => {
     close();
     const frame = { type: "report", comment_id: sheet.comment.comment_id, reason };
     client.act(frame).then(() => say(t("report.sent"), "good"), (error) => say(errorText(error), "bad"));
   };
 
-  return html`<main class=${`room ${sheet && sheet.name !== "tip" ? "room--paper" : ""}`}>
+  return html`<${ShownCard.Provider} value=${room.card}><main class=${`room ${sheet && sheet.name !== "tip" ? "room--paper" : ""}`}>
+    <a class="skip" href="#say" data-testid="skip">${t("menu.skip")}</a>
     <${Stage} video=${video} phase=${phase} host=${room.broadcast?.host.display_name} />
     <${TopBar} room=${room} role=${account.role} live=${room.state === "live" && room.publisher !== "none"} openOrders=${() => setSheet({ name: "orders" })} />
     <section class="side" aria-label=${t("room.label")}>
@@ -63,6 +68,7 @@ function Viewer({ config, session }) {
       <${Notices} room=${room} />
       <${PollBox} poll=${room.poll} client=${client} say=${say} votes=${isViewer} />
       <${CommentFlow} comments=${room.comments} you=${room.you} actions=${isViewer && report} />
+      <${OpenOrder} orders=${openOrders} clock=${clock} resume=${resume} />
       <${CardStrip} card=${room.card} open=${() => setSheet({ name: "buy", card: room.card })} />
       <${Composer} limits=${room.limits} client=${client} say=${say} disabled=${silent || !room.ready}>
         ${isViewer &&
@@ -77,9 +83,9 @@ function Viewer({ config, session }) {
     ${sheet?.name === "report" &&
     html`<${Confirm} title=${t("report.title")} text=${t("report.text", { text: sheet.comment.text })} reasonLabel=${t("reason.label")} action=${t("report.send")} testid="report" onConfirm=${sendReport} onClose=${close} />`}
     ${sheet?.name === "tip" && html`<${TipSheet} room=${room} client=${client} say=${say} onClose=${close} />`}
-    ${sheet?.name === "orders" && html`<${OrdersSheet} lastOrder=${room.lastOrder} say=${say} resume=${(order) => setSheet({ name: "buy", card: null, order })} onClose=${close} />`}
+    ${sheet?.name === "orders" && html`<${OrdersSheet} lastOrder=${room.lastOrder} say=${say} resume=${resume} onClose=${close} />`}
     ${toasts}
-  </main>`;
+  </main></${ShownCard.Provider}>`;
 }
 
 startPage(Viewer, {

@@ -9,7 +9,7 @@ import { Sheet } from "../ui/sheet.js";
 import { postOnce } from "./purchase/idempotency.js";
 import { Receipt } from "./purchase/receipt.js";
 
-const CANCELLABLE = new Set(["reserved", "accepted"]);
+const UNFINISHED = new Set(["reserved", "submitted", "outcome_unknown"]);
 
 export function OrdersSheet({ lastOrder, say, resume, onClose }) {
   const orders = useLoaded(() => get("/api/v1/orders"), lastOrder);
@@ -30,9 +30,9 @@ export function OrdersSheet({ lastOrder, say, resume, onClose }) {
           <p class="order__amount">${formatMoney(one.amount_minor, one.currency)}</p>
           <p class="small">${formatMoment(one.created_at)} · ${t(`order.${one.state}`)}</p>
           <div class="row row--end">
-            ${CANCELLABLE.has(one.state) && html`<button type="button" class="button" onClick=${() => cancel(one)}>${t("orders.cancel")}</button>`}
-            ${one.state === "reserved" && html`<button type="button" class="button button--primary" onClick=${() => resume(one)}>${t("orders.resume")}</button>`}
-            ${one.state !== "reserved" && html`<button type="button" class="button" onClick=${() => show(one)}>${t("orders.show")}</button>`}
+            ${one.allowed.includes("cancel") && html`<button type="button" class="button" onClick=${() => cancel(one)}>${t("orders.cancel")}</button>`}
+            ${UNFINISHED.has(one.state) && html`<button type="button" class="button button--primary" onClick=${() => resume(one)}>${t("orders.resume")}</button>`}
+            ${one.receipt && html`<button type="button" class="button" onClick=${() => show(one)}>${t("orders.show")}</button>`}
           </div>
         </li>`,
       )}

@@ -22,4 +22,5 @@ export function stagePhase(room, status, media) {
   return { name: media.phase === "connected" ? "playing" : "loading" };
 }
 
-export const mayPlay = (room) => room.ready && ON_AIR.has(room.state);
+/** The picture is asked for at once, beside the room: a show that is not on the air says so to both. */
+export const mayPlay = (room, status) => (room.ready ? ON_AIR.has(room.state) : status.phase !== "closed" && !OVER.has(room.state));

@@ -28,8 +28,9 @@ export function AmountStep({ card, state, reserve, restart }) {
         (times) => html`<button type="button" class="chip" key=${times} onClick=${() => add(increment * times)}>+${formatMoney(increment * times, currency, { short: true })}</button>`,
       )}
     </div>
-    <p id="amount-hint" class=${hint ? "form-error" : "small"} role="status">
-      ${hint ? codeText(hint) : t("amount.rule", { minimum: formatMoney(minimum, currency, { short: true }), increment: formatMoney(increment, currency, { short: true }) })}
+    <p class="form-error" role="status">${hint && codeText(hint)}</p>
+    <p id="amount-hint" class="small">
+      ${t("amount.rule", { minimum: formatMoney(minimum, currency, { short: true }), increment: formatMoney(increment, currency, { short: true }) })}
     </p>
     ${gate && Number.isInteger(gate.customer.available_minor) && html`<p class="small">${t("gate.available", { money: formatMoney(gate.customer.available_minor, gate.customer.currency) })}</p>`}
     <${Failure} error=${error} restart=${restart} />

@@ -1,15 +1,16 @@
-/** Quota is held for a few minutes by the server's clock; the customer submits or lets go. */
-import { formatDuration } from "../../clock.js";
+/** Quota is held for a few minutes by the server's clock; the customer submits, holds on a while longer, or lets go. */
 import { formatMoney } from "../../money.js";
 import { t } from "../../i18n/index.js";
 import { html } from "../../ui/html.js";
-import { useServerNow } from "../../ui/use_room.js";
+import { Countdown, useLeftMs } from "./countdown.js";
+import { IdentitySheet } from "./identity_sheet.js";
 import { Failure, Refusal } from "./refusal.js";
 
-export function ConfirmStep({ clock, state, submit, release, again }) {
-  const { order, busy, error } = state;
-  const leftMs = Date.parse(order.reserved_until) - useServerNow(clock, 250);
+export function ConfirmStep({ clock, state, submit, extend, release, again, unasked }) {
+  const { order, busy, error, asked } = state;
+  const leftMs = useLeftMs(order, clock);
   const expired = leftMs <= 0;
+  const extendable = order.allowed?.includes("extend");
   return html`<div class="stack">
     <dl class="facts facts--large">
       <div><dt>${t("receipt.product")}</dt><dd>${order.product_name}</dd></div>
@@ -18,11 +19,16 @@ export function ConfirmStep({ clock, state, submit, release, again }) {
     </dl>
     ${expired
       ? html`<${Refusal} code="reservation_expired" action=${again && html`<button type="button" class="button" onClick=${again} data-testid="reserve-again">${t("confirm.again")}</button>`} />`
-      : html`<p class="countdown" role="timer" aria-label=${t("confirm.left")}><span>${t("confirm.left")}</span><strong data-testid="countdown">${formatDuration(leftMs)}</strong></p>`}
+      : html`<${Countdown} leftMs=${leftMs} />`}
     <${Failure} error=${error} />
     <div class="sheet-foot">
-      <button type="button" class="button button--primary button--wide" disabled=${busy || expired} onClick=${submit} data-testid="submit-order">${t(busy ? "confirm.busy" : "confirm.submit")}</button>
-      ${!expired && html`<button type="button" class="button button--plain button--wide" disabled=${busy} onClick=${release} data-testid="release">${t("confirm.release")}</button>`}
+      <button type="button" class="button button--primary button--wide" disabled=${busy || expired} onClick=${() => submit()} data-testid="submit-order">${t(busy ? "confirm.busy" : "confirm.submit")}</button>
+      ${!expired &&
+      html`<div class="row row--spread">
+        <button type="button" class="button button--plain" disabled=${busy} onClick=${release} data-testid="release">${t("confirm.release")}</button>
+        ${extendable && html`<button type="button" class="button button--plain" disabled=${busy} onClick=${extend} data-testid="extend">${t("confirm.extend")}</button>`}
+      </div>`}
     </div>
+    ${asked && !expired && html`<${IdentitySheet} order=${order} clock=${clock} proved=${submit} onClose=${unasked} />`}
   </div>`;
 }

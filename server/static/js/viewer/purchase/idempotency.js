@@ -7,13 +7,16 @@ import { post } from "../../api.js";
 
 const waiting = new Map();
 
-/** POSTs `body` to `path` under the key that this very attempt has. */
-export async function postOnce(path, body = {}) {
+/**
+ * POSTs `body` to `path` under the key that this very attempt has. `proof` goes along, but is no part of what is
+ * asked: a newer one does not make another attempt.
+ */
+export async function postOnce(path, body = {}, proof = {}) {
   const attempt = `${path} ${JSON.stringify(body)}`;
   const key = waiting.get(attempt) ?? randomId();
   waiting.set(attempt, key);
   try {
-    const answer = await post(path, body, { "Idempotency-Key": key });
+    const answer = await post(path, { ...body, ...proof }, { "Idempotency-Key": key });
     waiting.delete(attempt);
     return answer;
   } catch (error) {

@@ -40,6 +40,7 @@ function rows({ receipt }) {
     ["receipt.risk", tFirst([`card.${receipt.risk_rating}`], receipt.risk_rating)],
     ["receipt.tolerance", receipt.risk_tolerance],
     ["receipt.acknowledgement", receipt.acknowledgement_text],
+    ["receipt.method", tFirst([`receipt.method_${receipt.acknowledgement_method}`], receipt.acknowledgement_method)],
     ["receipt.acknowledged_at", formatMoment(receipt.acknowledged_at)],
     ["receipt.accepted_at", formatMoment(receipt.accepted_at)],
     ["receipt.stream_time", streamTime],

@@ -28,7 +28,7 @@ export function PurchaseSheet({ broadcastId, opened, resumed, room, clock, role,
     ${(step === "acknowledge" || step === "amount") &&
     html`<div hidden=${step !== "acknowledge"}><${AcknowledgeStep} card=${state.gate.card} state=${state} acknowledge=${purchase.acknowledge} restart=${purchase.checkGate} /></div>`}
     ${step === "amount" && html`<${AmountStep} card=${card} state=${state} reserve=${purchase.reserve} restart=${purchase.checkGate} />`}
-    ${step === "confirm" && html`<${ConfirmStep} clock=${clock} state=${state} submit=${purchase.submit} release=${purchase.release} again=${state.acknowledgement && (() => goTo("amount"))} />`}
+    ${step === "confirm" && html`<${ConfirmStep} clock=${clock} state=${state} submit=${purchase.submit} extend=${purchase.extend} release=${purchase.release} unasked=${purchase.unasked} again=${state.acknowledgement && (() => goTo("amount"))} />`}
     ${step === "processing" && html`<p class="processing" role="status"><span class="spinner" aria-hidden="true"></span>${t("buy.processing.more")}</p>`}
     ${step === "receipt" && html`<${Receipt} order=${state.order} onClose=${onClose} />`}
     ${step === "over" && html`<${OrderOver} order=${state.order} onClose=${onClose} />`}

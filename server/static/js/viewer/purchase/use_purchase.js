@@ -10,7 +10,7 @@ const QUERY_MS = 2_000;
 const UNDECIDED = new Set(["submitted", "outcome_unknown"]);
 const SOLD = new Set(["accepted", "confirmed", "partially_confirmed", "holding", "redeeming", "redeemed"]);
 
-const START = { step: "detail", gate: null, acknowledgement: null, order: null, error: null, busy: false };
+const START = { step: "detail", gate: null, acknowledgement: null, order: null, error: null, busy: false, asked: false };
 const change = (state, fields) => ({ ...state, ...fields });
 
 /** The senior rule: an extra disclosure that is still to be read; reading it starts the wait. */
@@ -33,7 +33,7 @@ export function usePurchase({ broadcastId, card, resumed, role, lastOrder }) {
   const [state, set] = useReducer(change, begin);
 
   const attempt = async (work) => {
-    set({ busy: true, error: null });
+    set({ busy: true, error: null, asked: false });
     try {
       set({ ...(await work()), busy: false });
     } catch (error) {
@@ -59,7 +59,21 @@ export function usePurchase({ broadcastId, card, resumed, role, lastOrder }) {
       const body = { acknowledgement_id, amount_minor, currency: card.currency };
       return settle(await postOnce("/api/v1/orders", body));
     });
-  const submit = () => attempt(async () => settle(await postOnce(`/api/v1/orders/${state.order.order_id}/submit`)));
+  const submit = (identity_proof) =>
+    attempt(async () => {
+      const path = `/api/v1/orders/${state.order.order_id}`;
+      try {
+        return settle(await postOnce(`${path}/submit`, {}, identity_proof ? { identity_proof } : {}));
+      } catch (error) {
+        if (error.code === "reauthentication_required") return { asked: true };
+        if (!error.outcomeUnknown) throw error;
+        // Nobody knows whether it was handed in: what the order says now is shown, and decides what can be done.
+        const order = await get(path).catch(() => null);
+        if (!order || order.state === "reserved") throw error;
+        return settle(order);
+      }
+    });
+  const extend = () => attempt(async () => settle(await postOnce(`/api/v1/orders/${state.order.order_id}/extend`)));
   const release = () =>
     attempt(async () => {
       await postOnce(`/api/v1/orders/${state.order.order_id}/cancel`);
@@ -83,5 +97,6 @@ export function usePurchase({ broadcastId, card, resumed, role, lastOrder }) {
   }, [lastOrder]);
 
   const goTo = (step) => set({ step, error: null });
-  return { state, checkGate, acknowledge, reserve, submit, release, goTo };
+  const unasked = () => set({ asked: false });
+  return { state, checkGate, acknowledge, reserve, submit, extend, release, goTo, unasked };
 }
