@@ -20,8 +20,8 @@ _NOT_HAN = re.compile(r"(?:能不能|会不会|可不可能?|要不要|应不应
 _ASKING = re.compile(r"^.{0,6}?[吗嘛么]")
 _LATIN = re.compile(
     r"\b(?:not|never|no|non|nor|neither|nothing|cannot|isn'?t|aren'?t|wasn'?t|weren'?t|without|hardly)"
-    r"(?:(?: (?:be|is|are|was|a|an|any|the|been|in|principal|capital|return|fully|entirely|completely|always|necessarily"
-    r"|ever|really|promised|such thing as)){0,3} |[- ])$"
+    r"(?:(?: (?:be|is|are|was|a|an|any|the|been|in|principal|capital|return|fully|entirely|completely|always"
+    r"|necessarily|ever|really|promised|such thing as)){0,3} |[- ])$"
     r"|\bno \w+ (?:is|are|can be)(?: ever)? $"
 )
 # "No, guaranteed!": words on both sides of a clause's end are not one phrase.
