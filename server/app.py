@@ -42,6 +42,7 @@ from server.gateway.gateway import Gateway
 from server.gateway.options import GatewayOptions
 from server.gateway.services import GatewayPorts
 from server.http import (
+    asyncapi,
     broadcasts,
     config,
     documents,
@@ -257,6 +258,7 @@ class Parts:
         routes = [
             *config.routes(page_config),
             *openapi.routes(),
+            *asyncapi.routes(),
             *pages.routes(page_config.gateway_url),
             *sessions.routes(self.accounts, self.passwords, self.tokens, self.session_ends),
             *broadcasts.routes(self.broadcasting, self.encoder_tokens, new_id, self.moderator),
