@@ -5,17 +5,23 @@ Only an unambiguous denial right before the phrase counts; questions (有没有�
 
 import re
 
+# What may stand between the denial and what it denies, three times at most.
+_BETWEEN = (
+    r"(?:再|有|任何|所谓的?|了|绝对的?|完全|进行|宣传|追求|相信|出现|做到"
+    r"|变相|轻信|使用|为|会|说|承诺|保证|宣称|产品|理财|银行|可以|能够?){0,3}$"
+)
 _HAN = re.compile(
-    r"(?:不得|不能|不可能|不可|无法|不存在|禁止|严禁|打破|取消|杜绝|拒绝|并非|绝非|不等于|不代表|不意味着|不应|不要|请勿|切勿|(?<![特区级性类个分辨识鉴判告离])别"
-    r"|(?<!有)没有|(?<![是这那道可])不是)(?:再|有|任何|所谓的?|了|绝对的?|完全|进行|宣传|追求|相信|出现|做到|变相|轻信|使用|为|会)?$"
+    r"(?:不得|不能|不可能|不可|无法|不存在|禁止|严禁|打破|取消|杜绝|拒绝|并非|绝非|不等于|不代表|不意味着|不应|不要|请勿|切勿"
+    r"|(?<!能)不(?:承诺|保证|担保)|不会(?:让|要求)(?:您|你|客户)?|(?<![特区级性类个分辨识鉴判告离])别"
+    r"|(?<!有)没有|(?<![是这那道可])不是)" + _BETWEEN
 )
 # 能不能保本, 可不可能翻倍, 要不要加微信: the word before turns a denial into a question.
-_NOT_HAN = re.compile(r"(?:能不能|可不可能?|要不要|应不应|是不是|有没有|不得不)(?:再|有|为|会)?$")
+_NOT_HAN = re.compile(r"(?:能不能|会不会|可不可能?|要不要|应不应|是不是|有没有|不得不)" + _BETWEEN)
 _ASKING = re.compile(r"^.{0,6}?[吗嘛么]")
 _LATIN = re.compile(
     r"\b(?:not|never|no|non|nor|neither|nothing|cannot|isn'?t|aren'?t|wasn'?t|weren'?t|without|hardly)"
-    r"(?:(?: (?:be|is|are|was|a|an|any|the|been|in|fully|entirely|completely|always|necessarily|ever|really|promised"
-    r"|such thing as)){0,3} |[- ])$"
+    r"(?:(?: (?:be|is|are|was|a|an|any|the|been|in|principal|capital|return|fully|entirely|completely|always"
+    r"|necessarily|ever|really|promised|such thing as)){0,3} |[- ])$"
     r"|\bno \w+ (?:is|are|can be)(?: ever)? $"
 )
 # "No, guaranteed!": words on both sides of a clause's end are not one phrase.

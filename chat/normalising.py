@@ -132,6 +132,21 @@ def as_letters(text: NormalisedText) -> NormalisedText | None:
     return NormalisedText(written, written.translate(_as_letters), _as_letters)
 
 
+# Pictures that fold into letters: flags, keycaps, enclosed and letter-like signs, marks of repetition.
+_PICTURED = re.compile(
+    "[0-9#*]\ufe0f?\u20e3|[\u00a9\u00ae\u2100-\u214f\u2460-\u24ff\u3005-\u3007\u3200-\u33ff\U0001f100-\U0001f1ff]"
+)
+
+
+def without_pictured(text: str) -> str | None:
+    """Return the text as one reads it who takes every picture of a letter for a mere picture; None without any.
+
+    Between Chinese characters 🇨🇳 or 1️⃣ parts a phrase as 🔥 does; in ⓖⓤⓐⓡⓐⓝⓣⓔⓔⓓ it is the letter that counts, so both
+    readings are matched.
+    """
+    return _PICTURED.sub(" ", text) if _PICTURED.search(text) is not None else None
+
+
 def turned(text: str) -> str | None:
     """Return what a reader sees where a right-to-left override turns a text round; None without one."""
     if _RIGHT_TO_LEFT not in text:

@@ -46,6 +46,7 @@ from server.gateway.options import GatewayOptions
 from server.gateway.services import GatewayPorts
 from server.http import (
     assessments,
+    asyncapi,
     broadcasts,
     config,
     documents,
@@ -268,6 +269,7 @@ class Parts:
         routes = [
             *config.routes(page_config),
             *openapi.routes(),
+            *asyncapi.routes(),
             *pages.routes(page_config.gateway_url),
             *sessions.routes(self.accounts, self.passwords, self.tokens, self.session_ends),
             *broadcasts.routes(self.broadcasting, self.encoder_tokens, new_id, self.moderator),

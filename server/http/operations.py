@@ -107,6 +107,7 @@ _CARD = {
 
 _SESSIONS = (
     _op("GET", "/api/v1/openapi.json", "This document", public=True, tie="own"),
+    _op("GET", "/api/v1/asyncapi.json", "The room's WebSocket protocol (AsyncAPI 3.0)", public=True, tie="own"),
     _op("GET", "/api/v1/config", "Where the gateway is", public=True, tie="own"),
     _op(
         "POST",

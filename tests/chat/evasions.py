@@ -52,6 +52,19 @@ PARTERS = {
     "stroke as dot": "丶",
     "private use": "\ue000",
     "brackets": "】【",
+    "flag": "🇨🇳",
+    "keycap": "1\ufe0f\u20e3",
+    "trade mark": "™",
+    "registered": "®",
+    "circled secret": "㊙",
+    "squared letter": "🅰\ufe0f",
+    "circled letter": "Ⓜ\ufe0f",
+    "ideographic zero": "〇",
+    "repetition mark": "々",
+    "currency": "￥",
+    "arrow": "→",
+    "kaomoji": "^_^",
+    "line break": "\n",
 }
 _HOMOGLYPHS = str.maketrans("aeopcxyiskhmt", "аеорсхуіѕкнмт")
 _DIGITS = str.maketrans("oieas", "01345")
@@ -115,4 +128,7 @@ def variants(phrase: str, seed: int = 7) -> Iterator[tuple[str, str]]:
         yield f"drawn {number}", parted.upper() if phrase.isascii() and number % 2 else parted
 
 
-CARRIERS = ["{}", "听说这个 {} 呢", "大家放心，{}！", "是不是{}", "有{}的吗", "really {} here", "，{}。"]
+CARRIERS = [
+    *("{}", "听说这个 {} 呢", "大家放心，{}！", "是不是{}", "有{}的吗", "really {} here", "，{}。"),
+    *("不骗你，{}", "没人告诉你{}", "其实{}，不用担心", "我不会骗人{}", "能不能{}", "Buy now, {}!"),
+]

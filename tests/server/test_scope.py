@@ -99,6 +99,7 @@ def test_what_names_a_broadcast_or_an_order_is_tied_to_it() -> None:
     own = {(one.method, one.path) for one in OPERATIONS if one.tie == "own"}
     assert own == {
         ("GET", "/api/v1/openapi.json"),
+        ("GET", "/api/v1/asyncapi.json"),
         ("GET", "/api/v1/config"),
         ("POST", "/api/v1/sessions"),
         ("POST", "/api/v1/sessions/refresh"),
