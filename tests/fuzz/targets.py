@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
-from tests.fuzz.media import Dtls, Port, Relay, Rtcp, Rtp, Sdp, SdpFragment, Srtp, Stun
+from tests.fuzz.media import Relay, Rtcp, Rtp, Srtp
+from tests.fuzz.sdp import Sdp, SdpFragment
 from tests.fuzz.target import Target
+from tests.fuzz.transport import Dtls, Port, Stun
 
 TARGETS: dict[str, Callable[[], Target]] = {
     target.name: target for target in (Rtp, Rtcp, Stun, Srtp, Dtls, Port, Relay, Sdp, SdpFragment)

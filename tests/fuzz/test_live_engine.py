@@ -11,8 +11,9 @@ from streaming.errors import StreamingError, TooManyHandshakes
 from streaming.ice_lite import Credentials
 from streaming.media_events import ViewerLeft
 from streaming.media_settings import MediaSettings
-from tests.fuzz.media import HONEST, rtcp_compound, rtp_packet, stun_request
+from tests.fuzz.media import rtcp_compound, rtp_packet
 from tests.fuzz.mutation import mutated
+from tests.fuzz.transport import HONEST, stun_request
 from tests.streaming.aiortc_clients import Client, publish, watch
 from tests.streaming.harness import PATIENCE_S, Station, eventually, station
 from tests.streaming.test_sdp_answer import VIEWER

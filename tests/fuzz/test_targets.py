@@ -5,10 +5,11 @@ from random import Random
 import pytest
 
 from tests.fuzz import corpus, runner
-from tests.fuzz.media import HONEST, Relay, Srtp, stun_request
+from tests.fuzz.media import Relay, Srtp
 from tests.fuzz.runner import Found, run
 from tests.fuzz.target import Broken
 from tests.fuzz.targets import TARGETS
+from tests.fuzz.transport import HONEST, stun_request
 
 SLICE = 2_000
 

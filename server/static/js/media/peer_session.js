@@ -142,6 +142,7 @@ export class PeerSession {
     if (signal.aborted || !["new", "connecting", "failed"].includes(peer.connectionState)) return;
     peer.setConfiguration({ ...peer.getConfiguration(), iceServers });
     await this.#restart(peer).catch(() => {}); // The time limit for connecting decides what becomes of it.
+    this.#relaying = false;
   }
 
   async #restart(peer) {
