@@ -18,6 +18,8 @@ _to_simplified = opencc.OpenCC("t2s")
 # First letters of the Unicode categories that separate: control and format, marks, punctuation, symbols, spaces.
 _SEPARATING = frozenset("CMPSZ")
 _RIGHT_TO_LEFT = "\u202e"
+# More than all characters that Chinese is written with.
+_MOST_KEPT = 40_000
 _TURNED = re.compile("\u202e([^\u202c\u202d\u2066-\u2069\n]*)")
 
 
@@ -36,13 +38,15 @@ def _fold(char: str) -> str:
 
 
 class _Folding(dict[int, str | None]):
-    """A `str.translate` table that fills itself."""
+    """A `str.translate` table that fills itself, up to a bound: hostile texts hold every character there is."""
 
     def __init__(self, fold: Callable[[str], str]) -> None:
         self._fold = fold
 
     def __missing__(self, codepoint: int) -> str | None:
-        folded = self[codepoint] = self._fold(chr(codepoint)) or None
+        folded = self._fold(chr(codepoint)) or None
+        if len(self) < _MOST_KEPT:
+            self[codepoint] = folded
         return folded
 
 

@@ -68,6 +68,12 @@ from server.http.health import Phase
 from server.http.ice_servers import IceServers
 from server.ids import new_id
 from server.listening import NOTHING_INHERITED, Inherited
+from server.media.feeds import Feeds
+from server.media.fleet import Local, MediaFleet
+from server.media.internal_http import LegCounters, internal_application
+from server.media.membership import Membership
+from server.media.remote import Remotes
+from server.media.wire import INTERNAL, InternalSecret
 from server.media_gate import MediaGate
 from server.media_watch import MediaWatch
 from server.metrics import build_registry
@@ -81,6 +87,8 @@ from server.tip_desk import TipDesk
 from streaming.broadcasts_postgres import PostgresBroadcasts
 from streaming.directory_redis import PublisherDirectory
 from streaming.engine import MediaEngine
+from streaming.errors import MediaUnreachable
+from streaming.media_directory_redis import MediaDirectory
 from streaming.media_settings import MediaSettings
 from streaming.recorder_disk import DiskRecorder
 from streaming.recorder_redis import RecorderDirectory
@@ -148,10 +156,23 @@ class Parts:
         self.restrictions = Restrictions()
         self.restriction_feed = RestrictionFeed(self.moderation, self.restrictions)
         self.stream_state = StreamState(self.store, self.directory, self.broker, self.clocks)
+        self.media_id = f"md-{secrets.token_hex(6)}"
+        self.media_directory = MediaDirectory(client)
+        self.membership = Membership(self.media_directory, self.media_id, settings.media_max_viewers)
+        self.internal_secret = InternalSecret.derived_from(settings.jwt_secret.get_secret_value())
         self.recording = self._recording() if "media" in settings.roles else None
         self.media = self._media() if "media" in settings.roles else None
         if self.media is not None:
             self.restriction_feed.on_ban(self.media.drop_person)
+        self.remotes = Remotes(self.internal_secret)
+        self.legs = LegCounters()
+        self.feeds = (
+            Feeds(self.media, self.media_directory, self.media_id, self.internal_secret)
+            if self.media is not None
+            else None
+        )
+        local = Local(self.media_id, self.media) if self.media is not None else None
+        self.fleet = MediaFleet(self.media_directory, self.remotes.to, local)
         self.gateway = self._gateway(inherited.gateway) if "gateway" in settings.roles else None
         consequences = Consequences(self.stream_state, self.media, self.commerce.stage)
         self.broadcasting = Broadcasting(
@@ -231,8 +252,11 @@ class Parts:
             work.append(self.recording.run())
         if self.gateway is not None:
             work.append(PublisherWatch(self.directory, self.gateway.rooms, self.clocks).run())
-        if self.media is not None:
-            work.append(MediaWatch(self.media, self.store, self.encoder_tokens, self.session_ends).run())
+        if self.media is not None and self.feeds is not None:
+            watch = MediaWatch(self.media, self.store, self.encoder_tokens, self.session_ends)
+            work += [watch.run(), self.membership.say(self.media), self.feeds.run()]
+        if self.media is not None or "api" in self.settings.roles:
+            work.append(self.membership.learn())
         if "commerce" in self.settings.roles:
             work += [self.commerce.relay(Announcer(self.broker).take).run(), self.commerce.sweep_forever()]
             work += [self.commerce.sequencer.run(), self.commerce.confirmation.run_forever()]
@@ -241,21 +265,33 @@ class Parts:
 
     def http(self) -> web.Application:
         """The public HTTP application, of a process with the role `api`."""
-        routes = [*health.routes(probes(self.pool, self.client), self.phase), *self._api()]
+        routes = [*health.routes(self._probes(), self.phase), *self._api()]
         mappers = (broadcasts.lifecycle_error, commerce_error, rooms.chat_error)
         return build(routes, self.tokens, mappers, self.commerce.places, self._closed, self.phase)
 
+    def _probes(self) -> dict[str, health.Probe]:
+        async def listed() -> None:
+            if not self.membership.listed:
+                raise MediaUnreachable
+
+        asked = probes(self.pool, self.client)
+        return {**asked, "media": listed} if self.media is not None else asked
+
     def admin(self) -> web.Application:
-        """What operators and Prometheus ask, on a port of its own that is not for the public."""
+        """What operators, Prometheus and the other processes ask, on a port of its own that is not for the public."""
+        feeds = self.feeds
         registry = build_registry(
             self.gateway.counters if self.gateway is not None else None,
             self.media.snapshot if self.media is not None else None,
             self.recording.recorder if self.recording is not None else None,
+            (lambda: {**vars(self.legs), "fed_packets": feeds.packets}) if feeds is not None else None,
         )
         application = web.Application()
-        application.add_routes(
-            [*health.routes(probes(self.pool, self.client), self.phase), health.metrics_route(registry)]
-        )
+        application.add_routes(health.routes(self._probes(), self.phase))
+        application.add_routes([health.metrics_route(registry)])
+        if self.media is not None:
+            internal = internal_application(self.media, self.internal_secret, self.legs)
+            application.add_subapp(INTERNAL, internal)
         return application
 
     def _api(self) -> list[web.RouteDef]:
@@ -282,10 +318,8 @@ class Parts:
             *points.routes(self.commerce),
             *rooms.routes(self.broadcasting, self.moderation, self.talk, self.figures, self.presence),
         ]
-        if self.media is not None:
-            gate = MediaGate(self.store, self.tokens, self.encoder_tokens, self._banned)
-            routes += signalling.routes(self.media, gate, _ice_servers(settings))
-        return routes
+        gate = MediaGate(self.store, self.tokens, self.encoder_tokens, self._banned)
+        return [*routes, *signalling.routes(self.fleet, gate, _ice_servers(settings))]
 
 
 def _questionnaire(settings: Settings) -> Questionnaire:

@@ -49,3 +49,8 @@ def port_of(name: str, port: int, host: str) -> Iterator[None]:
         if error.errno == errno.EADDRNOTAVAIL:
             raise SettingsError(f"HOST: {host} is on no interface of this machine") from None
         raise
+
+
+def address_literal(host: str) -> str:
+    """A host as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host

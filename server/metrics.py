@@ -32,7 +32,10 @@ class _Counters(Collector):
 
 
 def build_registry(
-    gateway: GatewayCounters | None, media: Callable[[], EngineStats] | None, recorder: DiskRecorder | None = None
+    gateway: GatewayCounters | None,
+    media: Callable[[], EngineStats] | None,
+    recorder: DiskRecorder | None = None,
+    legs: Callable[[], dict[str, float]] | None = None,
 ) -> CollectorRegistry:
     """Register the process's own figures and those of the parts that run here."""
     registry = CollectorRegistry()
@@ -45,6 +48,8 @@ def build_registry(
         registry.register(_Counters("media", _MEDIA_GAUGES, lambda: _numbers(media())))
     if recorder is not None:
         registry.register(_Counters("recorder", {"healthy"}, lambda: _recorder_numbers(recorder)))
+    if legs is not None:
+        registry.register(_Counters("media", {"legs"}, legs))
     return registry
 
 

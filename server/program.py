@@ -19,7 +19,7 @@ from server.garbage import calm_collector
 from server.gateway.addresses import AddressLimits
 from server.http.connections import ConnectionLimits
 from server.http.listener import serve
-from server.listening import NOTHING_INHERITED, Inherited, listen, port_of
+from server.listening import NOTHING_INHERITED, Inherited, address_literal, listen, port_of
 from server.log_scrubbing import log_of_loop
 from server.logs import configure_logs
 from server.pool import open_pool
@@ -57,8 +57,10 @@ async def running(settings: Settings, inherited: Inherited = NOTHING_INHERITED) 
         parts = Parts(settings, pool, client, inherited)
         parts.phase.now = "starting"
         stack.push_async_callback(parts.commerce.aclose)
+        stack.push_async_callback(parts.remotes.aclose)
         with port_of("ADMIN_PORT", settings.admin_port, settings.admin_host):
             admin_port = await serve(parts.admin(), listen(settings.admin_host, settings.admin_port), stack)
+        parts.membership.found_at(f"http://{address_literal(settings.admin_host)}:{admin_port}")
         await _know_restrictions(parts)
         await stack.enter_async_context(_in_background(parts.background()))
         if parts.recording is not None:
@@ -95,6 +97,9 @@ async def _open_doors(parts: Parts, settings: Settings, inherited: Inherited, st
         with port_of("GATEWAY_PORT", settings.gateway_port, settings.host):
             await gateway.start()
         closing.append(lambda: gateway.stop(settings.drain_s))
+    if parts.media is not None:
+        media = parts.media
+        closing.append(lambda: parts.membership.leave(media, settings.drain_s))
     if "api" not in settings.roles:
         return None
     http = AsyncExitStack()

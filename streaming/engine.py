@@ -35,7 +35,7 @@ from streaming.peer import Peer
 from streaming.port import MediaPort
 from streaming.publisher import FEEDBACK_INTERVAL_S, Publisher
 from streaming.recorder import Recorder
-from streaming.relay import BroadcastRelay, BroadcastStats
+from streaming.relay import BroadcastRelay, BroadcastStats, Feed, Origin, Tap
 from streaming.resources import Answer, Resource, Resources
 from streaming.sdp_answer import (
     AnsweringSource,
@@ -52,6 +52,9 @@ from streaming.task_owner import TaskOwner
 from streaming.viewer import Viewer
 
 logger = logging.getLogger(__name__)
+
+AWAY_AT_ONCE = 20
+"""Viewers that a draining engine closes together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,11 @@ class MediaEngine:
     def local_port(self) -> int:
         """The UDP port in use; raises EngineStopped before `start`."""
         return self._running()[0].local_port
+
+    @property
+    def running(self) -> bool:
+        """Between `start` and `stop`."""
+        return self._port is not None
 
     async def start(self) -> None:
         """Open the port and begin to serve; raises OSError when the port is taken."""
@@ -211,7 +219,7 @@ class MediaEngine:
         """End one session (DELETE); raises UnknownResource."""
         self._resources.find(resource_id)[1].close("deleted")
 
-    def owner_of(self, resource_id: str) -> Resource:
+    async def owner_of(self, resource_id: str) -> Resource:
         """Say whose a resource is; raises UnknownResource."""
         return self._resources.find(resource_id)[0]
 
@@ -222,6 +230,51 @@ class MediaEngine:
             relay.close(reason)
             if self._recorder is not None:
                 self._recorder.close(broadcast_id)
+
+    def tap(self, broadcast_id: str, tap: Tap) -> bool:
+        """Let another process have this broadcast's packets; False while nobody publishes it here."""
+        relay = self._relays.get(broadcast_id)
+        if relay is None or relay.publisher is None:
+            return False
+        relay.taps.append(tap)
+        return True
+
+    def untap(self, broadcast_id: str, tap: Tap) -> None:
+        """Stop; nothing happens where it has ended."""
+        relay = self._relays.get(broadcast_id)
+        if relay is not None and tap in relay.taps:
+            relay.taps.remove(tap)
+
+    def ask_for_keyframe(self, broadcast_id: str) -> None:
+        """Ask the publisher, as a viewer's request would; what is asked at once is merged."""
+        relay = self._relays.get(broadcast_id)
+        if relay is not None:
+            relay.want_keyframe()
+
+    def feed_from(self, broadcast_id: str, origin: Origin) -> Feed | None:
+        """Take another process's packets for the viewers here until they are `end`ed; None where nobody is."""
+        relay = self._relays.get(broadcast_id)
+        return relay.feed_from(origin) if relay is not None else None
+
+    def unfed(self) -> tuple[str, ...]:
+        """The broadcasts that have viewers here and neither a publisher nor a feed."""
+        return tuple(
+            broadcast_id
+            for broadcast_id, relay in self._relays.items()
+            if relay.viewers and relay.publisher is None and relay.feed is None
+        )
+
+    async def send_away(self, over_s: float) -> None:
+        """Close every session, publishers first, viewers spread over the time given; they come back elsewhere."""
+        for relay in self._relays.values():
+            if relay.publisher is not None:
+                relay.publisher.peer.close("draining")
+        leaving = [viewer for relay in self._relays.values() for viewer in relay.viewers.values()]
+        self._randomness.shuffle(leaving)
+        for number, viewer in enumerate(leaving, start=1):
+            viewer.peer.close("draining")
+            if number % AWAY_AT_ONCE == 0:
+                await asyncio.sleep(over_s * AWAY_AT_ONCE / len(leaving))
 
     def broadcast_ids(self) -> tuple[str, ...]:
         """The broadcasts that have something here, a publisher or viewers."""
@@ -293,9 +346,10 @@ class MediaEngine:
         relay = self._relays.get(broadcast_id)
         if relay is None:
             _, writer = self._running()
+            recorder = self._recorder
             relay = self._relays[broadcast_id] = BroadcastRelay(
                 broadcast_id, self._settings, writer, self._emit, self._wall_clock, self._clock,
-                self._recorder.open(broadcast_id) if self._recorder is not None else None,
+                (lambda: recorder.open(broadcast_id)) if recorder is not None else None,
             )  # fmt: skip
         return relay
 

@@ -75,3 +75,9 @@ class MalformedPacket(StreamingError):
     """A datagram from outside that is not what its first byte claims; it is dropped and counted."""
 
     code = "malformed_packet"
+
+
+class MediaUnreachable(StreamingError):
+    """The media process cannot be asked, or there is none."""
+
+    code = "media_unreachable"

@@ -180,3 +180,8 @@ def _formats(negotiation: Negotiation) -> dict[int, _Format]:
             if codec.rtx_payload_type is not None:
                 formats[codec.rtx_payload_type] = _Format(media.kind, codec.codec, codec.clock_rate, codec.payload_type)
     return formats
+
+
+def described_source(ssrc: int, kind: str, codec: CodecId, clock_rate: int) -> Source:
+    """A source whose packets come from another process, which repairs and measures it there."""
+    return Source(ssrc, _Format(kind, codec, clock_rate, None), repairable=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from streaming.egress import PacketWriter
 from streaming.ingest import Source
@@ -53,6 +54,45 @@ class BroadcastStats:
     nacks_sent: int
 
 
+class Tap(Protocol):
+    """Where else a broadcast's packets go: another process. Neither call may wait or raise."""
+
+    def take(self, source: Source, packet: RtpPacket, now_s: float) -> None:
+        """Take one packet in its order."""
+
+    def closed(self) -> None:
+        """There will be no more."""
+
+
+class Origin(Protocol):
+    """Where packets come from that no publisher sends here. The call may not wait or raise."""
+
+    def ask_for_keyframe(self) -> None:
+        """Pass a viewer's request on."""
+
+
+class Feed:
+    """One relay's packets from another process; a publisher that comes to this one silences it."""
+
+    def __init__(self, relay: BroadcastRelay) -> None:
+        self._relay = relay
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is still somebody to feed, and nobody publishes here."""
+        return self._relay.feed is self and self._relay.publisher is None and bool(self._relay.viewers)
+
+    def take(self, source: Source, packet: RtpPacket, now_s: float) -> None:
+        """Forward one packet to the viewers here; nothing is recorded, as the origin does that."""
+        if self._relay.feed is self and self._relay.publisher is None:
+            self._relay.forward(source, packet, now_s)
+
+    def end(self) -> None:
+        """There will be no more."""
+        if self._relay.feed is self:
+            self._relay.feed = self._relay.origin = None
+
+
 class BroadcastRelay:
     """Joins one publisher to its viewers; `emit` gets events in the order they happen."""
 
@@ -64,17 +104,22 @@ class BroadcastRelay:
         emit: Callable[[MediaEvent], None],
         wall_clock: Callable[[], datetime],
         clock: Callable[[], float],
-        tape: TapePort | None = None,
+        open_tape: Callable[[], TapePort] | None = None,
     ) -> None:
         self.broadcast_id = broadcast_id
         self.publisher: Publisher | None = None
         self.viewers: dict[str, Viewer] = {}
+        self.taps: list[Tap] = []
+        self.feed: Feed | None = None
+        self.origin: Origin | None = None
         self._settings = settings
         self._writer = writer
         self._emit = emit
         self._wall_clock = wall_clock
         self._clock = clock
-        self._tape = tape
+        # Opened with the first publisher: where only viewers are, another process records.
+        self._open_tape = open_tape
+        self._tape: TapePort | None = None
         self._keyframes = KeyframeRequests(settings.keyframe_interval_s)
         self._had_media = False
         self._turn = 0
@@ -89,13 +134,15 @@ class BroadcastRelay:
     @property
     def flowing_video(self) -> CodecId | None:
         """The codec viewers must be able to receive; None while nobody publishes."""
-        return self._video.codec if self.publisher is not None else None
+        return self._video.codec if self.publisher is not None or self.feed is not None else None
 
     def take_publisher(self, publisher: Publisher) -> None:
         """Make this the broadcast's publisher; the caller made sure that no other is alive."""
         if self.publisher is not None:
             self.publisher.peer.close("replaced")
         self.publisher = publisher
+        if self._tape is None and self._open_tape is not None:
+            self._tape = self._open_tape()
         publisher.media = self._forward
         publisher.flow_changed = self._flow_changed
         publisher.gone = self._publisher_gone
@@ -106,10 +153,19 @@ class BroadcastRelay:
         self.viewers[viewer.resource_id] = viewer
         viewer.joined = self._viewer_joined
         viewer.left = self._viewer_left
-        viewer.wants_keyframe = self._want_keyframe
+        viewer.wants_keyframe = self.want_keyframe
+
+    def feed_from(self, origin: Origin) -> Feed:
+        """Let packets come from another process; an earlier feed is silent from now on."""
+        self.feed, self.origin = Feed(self), origin
+        self._keyframes.publisher_changed()
+        return self.feed
 
     def close(self, reason: str) -> None:
         """End everybody's session at once."""
+        for tap in self.taps:
+            tap.closed()
+        self.taps = []
         for viewer in list(self.viewers.values()):
             viewer.peer.close(reason)
         if self.publisher is not None:
@@ -123,6 +179,8 @@ class BroadcastRelay:
                 self.publisher.ingest.unrepairable = False
                 self._keyframes.want()
             self._ask_for_keyframe(now_s)
+        elif self.origin is not None and self._video.waiting:
+            self.want_keyframe()
         self._turn = (self._turn + 1) % VIEWER_TURNS
         for viewer in list(self.viewers.values())[self._turn :: VIEWER_TURNS]:
             viewer.report(self._writer, now_s)
@@ -137,6 +195,12 @@ class BroadcastRelay:
     def _forward(self, source: Source, packet: RtpPacket, now_s: float) -> None:
         if self._tape is not None:
             self._tape.append(source, packet, now_s)
+        for tap in self.taps:
+            tap.take(source, packet, now_s)
+        self.forward(source, packet, now_s)
+
+    def forward(self, source: Source, packet: RtpPacket, now_s: float) -> None:
+        """Send one packet to the viewers here."""
         stream = self._streams[source.kind]
         codec_before = stream.codec
         if stream.forward(source, packet, now_s):
@@ -150,12 +214,15 @@ class BroadcastRelay:
             if any(stream.unsupported for stream in viewer.streams.values()):
                 viewer.peer.close("codec_changed")
 
-    def _want_keyframe(self) -> None:
+    def want_keyframe(self) -> None:
+        """Ask whoever sends, as soon as the interval between requests lets."""
         self._keyframes.want()
         self._ask_for_keyframe(self._clock())
 
     def _ask_for_keyframe(self, now_s: float) -> None:
         publisher = self.publisher
+        if publisher is None and self.origin is not None and self._keyframes.due(now_s):
+            self.origin.ask_for_keyframe()
         if publisher is None or publisher.ingest.keyframe_request() is None:
             return
         if self._keyframes.due(now_s):
@@ -184,7 +251,7 @@ class BroadcastRelay:
         if any(stream.unsupported for stream in viewer.streams.values()):
             viewer.peer.close("codec_changed")
         elif viewer.streams.get("video") in self._video.waiting:
-            self._want_keyframe()
+            self.want_keyframe()
 
     def _viewer_left(self, viewer: Viewer, reason: str) -> None:
         self.viewers.pop(viewer.resource_id, None)

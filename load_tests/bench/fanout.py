@@ -19,6 +19,7 @@ import uvloop
 
 from load_tests.bench.processes import BenchFailed, LineProcess, started
 from load_tests.bench.room_crowd import JOIN_S, RoomServer, start_publisher, start_server, start_swarms
+from load_tests.bench.room_peers import node_ws_us_per_frame
 
 KEYS: Final = (
     "us_per_frame", "us_per_event", "floor_us", "ratio", "rss_per_connection_bytes", "p50_ms", "p99_ms", "p999_ms",
@@ -27,6 +28,7 @@ KEYS: Final = (
 _PROBES: Final = 10
 _WARM_UP_S: Final = 3.0
 _IDLE_S: Final = 2.0
+_FLOOR_S: Final = 10.0
 
 
 def main(arguments: list[str]) -> int:
@@ -67,6 +69,12 @@ async def run(given: argparse.Namespace) -> dict[str, Any]:
     found["rss_per_connection_bytes"] = round((joined["rss_bytes"] - empty["rss_bytes"]) / given.viewers)
     found["floor_us"] = round(await _floor(given, found["mean_bytes"], found["frames_per_s"]), 2)
     found["ratio"] = round(found["us_per_frame"] / found["floor_us"], 3)
+    found["peers"] = {
+        "ws": await node_ws_us_per_frame(
+            given.viewers, found["mean_bytes"], found["frames_per_s"], min(given.seconds, _FLOOR_S), given.pin
+        ),
+        "nchan": None,
+    }
     return found
 
 
@@ -118,7 +126,6 @@ def _figures(given: argparse.Namespace, quiet: _Phase, busy: _Phase) -> dict[str
         "mean_bytes": busy.bytes_out // busy.frames,
         "frames_per_s": busy.frames / busy.viewers / given.seconds,
         **{name: round(delays[int(len(delays) * share)] / 1e3, 1) for name, share in _PERCENTILES},
-        "peers": {},
         "core": busy.cpu_us / 1e6 / given.seconds,
         "quiet_core": quiet.cpu_us / 1e6 / given.seconds,
         "events": events,
@@ -134,7 +141,7 @@ _PERCENTILES: Final = (("p50_ms", 0.5), ("p99_ms", 0.99), ("p999_ms", 0.999))
 
 async def _floor(given: argparse.Namespace, size: int, per_s: float) -> float:
     """Write frames of the same size to as many bare sockets, as often; return the CPU of one, in microseconds."""
-    seconds = min(given.seconds, 10.0)
+    seconds = min(given.seconds, _FLOOR_S)
     arguments = (str(given.viewers), str(size), f"{per_s:.3f}", str(seconds))
     async with started("load_tests.bench.write_floor", *arguments, core=given.pin) as floor:
         port = (await floor.read(30))["port"]

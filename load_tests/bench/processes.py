@@ -77,9 +77,16 @@ class LineProcess:
 @asynccontextmanager
 async def started(*command: str, core: int | None = None) -> AsyncIterator[LineProcess]:
     """Run `python -m …` for the length of the block, pinned to one core where `core` says so."""
+    async with running(sys.executable, "-m", *command, core=core) as child:
+        yield child
+
+
+@asynccontextmanager
+async def running(*command: str, core: int | None = None) -> AsyncIterator[LineProcess]:
+    """Run any program that speaks by lines of JSON for the length of the block."""
     pin = ("taskset", "-c", str(core)) if core is not None else ()
     process = await asyncio.create_subprocess_exec(
-        *pin, sys.executable, "-m", *command,
+        *pin, *command,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LINE_LIMIT,
     )  # fmt: skip
     child = LineProcess(process)

@@ -17,10 +17,10 @@ from aiohttp import web
 from server.http.body import read_bytes
 from server.http.errors import ApiError, problem
 from server.http.ice_servers import IceServers
-from streaming.engine import MediaEngine
 from streaming.errors import StreamingError, UnknownResource
 from streaming.resources import Answer, Resource
 from streaming.sdp_fragment import parse_fragment
+from streaming.signalling_port import MediaSignalling
 
 MAX_BODY_BYTES = 64 * 1024
 """Chrome's offers have 5 to 8 KB."""
@@ -37,6 +37,7 @@ STATUS_OF_CODE = {
     "too_many_joins": 503,
     "viewer_limit_reached": 503,
     "engine_stopped": 503,
+    "media_unreachable": 503,
 }
 
 _CORS = {
@@ -85,10 +86,12 @@ class SignallingGate(Protocol):
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def routes(engine: MediaEngine, gate: SignallingGate, ice_servers: IceServers = _NO_ICE_SERVERS) -> list[web.RouteDef]:
+def routes(
+    media: MediaSignalling, gate: SignallingGate, ice_servers: IceServers = _NO_ICE_SERVERS
+) -> list[web.RouteDef]:
     """The routes of both protocols; mount them on any aiohttp application."""
-    whip = _Signalling("whip", engine, gate, ice_servers)
-    whep = _Signalling("whep", engine, gate, ice_servers)
+    whip = _Signalling("whip", media, gate, ice_servers)
+    whep = _Signalling("whep", media, gate, ice_servers)
     return [
         web.route("*", path, _with_errors(handler))
         for signalling in (whip, whep)
@@ -102,10 +105,10 @@ def routes(engine: MediaEngine, gate: SignallingGate, ice_servers: IceServers = 
 class _Signalling:
     """One protocol's endpoint and its resources."""
 
-    def __init__(self, protocol: str, engine: MediaEngine, gate: SignallingGate, ice_servers: IceServers) -> None:
+    def __init__(self, protocol: str, media: MediaSignalling, gate: SignallingGate, ice_servers: IceServers) -> None:
         self.protocol = protocol
         self._kind = "publisher" if protocol == "whip" else "viewer"
-        self._engine = engine
+        self._media = media
         self._gate = gate
         self._ice_servers = ice_servers
 
@@ -123,7 +126,7 @@ class _Signalling:
             # A slow offer may have outlived its right: the monitor's cut can come between the gate and the session.
             await self._admit(broadcast_id, bearer)
         except Exception:
-            await self._engine.close(answer.resource_id)
+            await self._media.close(answer.resource_id)
             raise
         response = web.Response(
             status=201,
@@ -156,10 +159,10 @@ class _Signalling:
         if request.method not in ("DELETE", "PATCH"):
             return _not_allowed("DELETE, PATCH, OPTIONS")
         bearer = _bearer(request)
-        resource = self._find(request)
+        resource = await self._find(request)
         await self._check_owner(resource, bearer)
         if request.method == "DELETE":
-            await self._engine.close(resource.resource_id)
+            await self._media.close(resource.resource_id)
             return web.Response(status=200)
         return await self._patch(request, resource)
 
@@ -170,8 +173,8 @@ class _Signalling:
 
     async def _open(self, broadcast_id: str, permit: Permit, offer: str) -> Answer:
         if self._kind == "publisher":
-            return await self._engine.publish(broadcast_id, offer, holder_id=permit.holder_id, until_s=permit.until_s)
-        return await self._engine.view(broadcast_id, permit.holder_id, offer, until_s=permit.until_s)
+            return await self._media.publish(broadcast_id, offer, holder_id=permit.holder_id, until_s=permit.until_s)
+        return await self._media.view(broadcast_id, permit.holder_id, offer, until_s=permit.until_s)
 
     async def _patch(self, request: web.Request, resource: Resource) -> web.Response:
         """Trickled candidates are welcome and not needed (ICE-lite sends no checks); new credentials restart ICE."""
@@ -179,13 +182,13 @@ class _Signalling:
         fragment = parse_fragment(await _body(request, FRAGMENT_TYPE))
         if match != "*" and fragment.ufrag in ("", resource.remote_ufrag):
             return web.Response(status=204)
-        answer = await self._engine.restart_ice(resource.resource_id, fragment)
+        answer = await self._media.restart_ice(resource.resource_id, fragment)
         return web.Response(
             body=answer.sdp.encode(), headers={"Content-Type": FRAGMENT_TYPE, "ETag": f'"{answer.etag}"'}
         )
 
-    def _find(self, request: web.Request) -> Resource:
-        resource = self._engine.owner_of(request.match_info["resource_id"])
+    async def _find(self, request: web.Request) -> Resource:
+        resource = await self._media.owner_of(request.match_info["resource_id"])
         if resource.broadcast_id != request.match_info["broadcast_id"] or resource.kind != self._kind:
             raise UnknownResource("no such resource, or it has ended")
         return resource

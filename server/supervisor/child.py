@@ -12,7 +12,7 @@ from server.embedded.process import die_with_parent
 from server.supervisor.place import Place, Report, read_report
 from server.supervisor.plan import Worker
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 _KILLED_WITHIN_S = 5.0
 
 

@@ -40,5 +40,8 @@ def send_report(pipe: int, report: Report) -> None:
 
 
 def read_report(line: bytes) -> Report | None:
-    """None for the end of the pipe: the child ended without a word."""
-    return msgspec.json.decode(line, type=Report) if line.endswith(b"\n") else None
+    """None for the end of the pipe, where the child ended without a word, and for what is no report."""
+    try:
+        return msgspec.json.decode(line, type=Report) if line.endswith(b"\n") else None
+    except msgspec.DecodeError:
+        return None

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from server.settings import Role
 
 # One process holds a core; what grows with the viewers has one for each. The rest is little work and has one in all.
-_A_CORE_EACH: tuple[Role, ...] = ("gateway",)
-_TOGETHER: tuple[tuple[Role, ...], ...] = (("api", "media"), ("commerce",))
+_A_CORE_EACH: tuple[Role, ...] = ("media", "gateway")
+_ONE: tuple[Role, ...] = ("commerce", "api")
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,7 @@ def plan(roles: Sequence[Role], workers: int) -> list[Worker]:
 
     Commerce is first, so that a new version's facts are never read by an old relay, and what people hold on to last.
     """
-    planned = [tuple(role for role in group if role in roles) for group in _TOGETHER]
-    wanted = [Worker("-".join(group), group) for group in planned if group]
+    wanted = [Worker(role, (role,)) for role in _ONE if role in roles]
     for role in _A_CORE_EACH:
         if role in roles:
             wanted += [Worker(f"{role}-{number}", (role,)) for number in range(1, workers + 1)]

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 
+from server.listening import address_literal
 from server.supervisor.child import Child
 
 _ANSWER_S = 4.0
@@ -18,7 +19,7 @@ async def readiness(session: aiohttp.ClientSession, host: str, child: Child | No
     """Return the child's own answer, or one that says why there is none."""
     if child is None or not child.serves or child.report is None:
         return {"ready": False, "parts": {"process": "not running"}}
-    url = f"http://{_literal(host)}:{child.report.admin_port}/readyz"
+    url = f"http://{address_literal(host)}:{child.report.admin_port}/readyz"
     try:
         async with asyncio.timeout(_ANSWER_S), session.get(url) as response:
             answer: dict[str, Any] = await response.json()
@@ -35,7 +36,3 @@ async def wait_ready(session: aiohttp.ClientSession, host: str, child: Child) ->
             return True
         await asyncio.sleep(_AGAIN_S)
     return False
-
-
-def _literal(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

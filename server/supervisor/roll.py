@@ -7,6 +7,7 @@ import time
 import urllib.request
 from typing import Any
 
+from server.listening import address_literal
 from server.settings import Settings
 
 _ASK_S = 5.0
@@ -38,7 +39,7 @@ def roll(settings: Settings) -> None:
 
 
 def _state(settings: Settings) -> dict[str, Any]:
-    host = f"[{settings.admin_host}]" if ":" in settings.admin_host else settings.admin_host
+    host = address_literal(settings.admin_host)
     try:
         with urllib.request.urlopen(f"http://{host}:{settings.admin_port}/healthz", timeout=_ASK_S) as answer:
             state: dict[str, Any] = json.load(answer)

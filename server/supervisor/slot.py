@@ -46,7 +46,11 @@ class Slot:
         raise SettingsError(f"{self.worker.name} ended {_TRIES_AT_START} times at its start (its log says why)")
 
     async def _try(self, *, at_start: bool = True) -> Child | None:
-        child = await self._spawn(self.worker)
+        try:
+            child = await self._spawn(self.worker)
+        except OSError as error:  # no memory or no process to be had just now
+            log.error("worker_cannot_start", worker=self.worker.name, why=error.strerror)
+            return None
         try:
             report = await child.wait_started()
             if child.serves:

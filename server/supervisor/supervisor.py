@@ -69,8 +69,9 @@ class Supervisor:
             await serve(application(self._slots, self._rolls, host, lambda: admin_port, session), admin, stack)
             stack.push_async_callback(self._drain_all)
             await self._until_stopped(self._start_all())
-            if not self._stopping.is_set():
-                log.info("ready", admin_port=admin_port, workers=[worker.name for worker in self._plan])
+            if self._stopping.is_set():
+                return
+            log.info("ready", admin_port=admin_port, workers=[worker.name for worker in self._plan])
             await self._until_stopped(self._watch())
 
     def _catch_signals(self) -> None:
@@ -126,12 +127,16 @@ class Supervisor:
     async def _spawn(self, worker: Worker) -> Child:
         http, gateway = (self._listening.get(name) for name in ("http", "gateway"))
         media_port = self._media_ports.take() if "media" in worker.roles else None
-        child = await spawn_child(
-            worker,
-            http=http.fileno() if http is not None else None,
-            gateway=gateway.fileno() if gateway is not None else None,
-            media_port=media_port,
-        )
+        try:
+            child = await spawn_child(
+                worker,
+                http=http.fileno() if http is not None else None,
+                gateway=gateway.fileno() if gateway is not None else None,
+                media_port=media_port,
+            )
+        except OSError:
+            self._media_ports.give_back(media_port or 0)
+            raise
         self._children.add(child)
         return child
 

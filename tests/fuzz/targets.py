@@ -3,10 +3,26 @@
 from collections.abc import Callable
 
 from tests.fuzz.media import Relay, Rtcp, Rtp, Srtp
+from tests.fuzz.room import ForwardedAddress, RoomCommands, RoomFrames, RoomText
 from tests.fuzz.sdp import Sdp, SdpFragment
 from tests.fuzz.target import Target
 from tests.fuzz.transport import Dtls, Port, Stun
 
 TARGETS: dict[str, Callable[[], Target]] = {
-    target.name: target for target in (Rtp, Rtcp, Stun, Srtp, Dtls, Port, Relay, Sdp, SdpFragment)
+    target.name: target
+    for target in (
+        Rtp,
+        Rtcp,
+        Stun,
+        Srtp,
+        Dtls,
+        Port,
+        Relay,
+        Sdp,
+        SdpFragment,
+        RoomFrames,
+        RoomCommands,
+        RoomText,
+        ForwardedAddress,
+    )
 }

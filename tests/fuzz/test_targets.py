@@ -6,6 +6,7 @@ import pytest
 
 from tests.fuzz import corpus, runner
 from tests.fuzz.media import Relay, Srtp
+from tests.fuzz.room import RoomCommands
 from tests.fuzz.runner import Found, run
 from tests.fuzz.target import Broken
 from tests.fuzz.targets import TARGETS
@@ -85,3 +86,10 @@ def test_a_replay_that_were_taken_would_be_noticed() -> None:
     srtp._in = Srtp()._in  # as if the replay window had been lost
     with pytest.raises(Broken):
         srtp.feed(packet)
+
+
+def test_some_frames_of_the_room_are_carried_out() -> None:
+    chance, commands = Random(3), RoomCommands()
+    for _ in range(SLICE):
+        commands.feed(commands.make(chance))
+    assert commands.person.executed > 10

@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from load_tests.http_client import Person
 from load_tests.room_client import NotConnected
 from server.demo.bank import CROWD, OWN_ID
 from server.demo.seed import seed
@@ -23,9 +24,12 @@ from tests.commerce.bank import DATA_KEYS
 from tests.journey.demo import PATIENCE_S, ROOT, free_port
 from tests.journey.installation import Installation, installed
 from tests.journey.serving import Guest, in_the_room, serve_environment
+from tests.journey.test_standard_clients import closed, connection, negotiate
 from tests.journey.test_survival import on_air
+from tests.streaming.aiortc_clients import Client, MovingPicture
+from tests.streaming.harness import eventually
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -41,7 +45,8 @@ async def database_url(embedded_postgres: EmbeddedPostgres) -> AsyncIterator[str
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def installation(database_url: str, embedded_valkey: EmbeddedValkey) -> AsyncIterator[Installation]:
-    async with installed(database_url, embedded_valkey.url, "--workers", "2") as running:
+    settings = {"media_port": "0", "media_max_viewers": "1"}
+    async with installed(database_url, embedded_valkey.url, "--workers", "2", **settings) as running:
         yield running
         started = time.monotonic()
         pids = [worker["pid"] for worker in (await running.workers()).values()]
@@ -51,9 +56,17 @@ async def installation(database_url: str, embedded_valkey: EmbeddedValkey) -> As
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def show(installation: Installation) -> AsyncIterator[Installation]:
-    async with on_air(installation):
-        yield installation
+async def host(installation: Installation) -> AsyncIterator[Guest]:
+    async with on_air(installation) as host:
+        yield host
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def show(installation: Installation, host: Guest) -> Installation:
+    return installation
+
+
+KILLED = ("commerce", "gateway-1", "gateway-2", "api")
 
 
 def alive(pid: int) -> bool:
@@ -77,18 +90,19 @@ async def say(guest: Guest, text: str) -> str:
 
 
 async def test_a_worker_killed_is_replaced_and_people_come_back(show: Installation) -> None:
-    assert set(await show.workers()) == {"api-media", "commerce", "gateway-1", "gateway-2"}
+    assert set(await show.workers()) == {"api", "commerce", "gateway-1", "gateway-2", "media-1", "media-2"}
     logins = [one.account.login for one in CROWD[:4]]
     async with in_the_room(show, *logins) as guests:
         said = [await say(guest, f"{guest.person.login} 在") for guest in guests]
-        for name in ("commerce", "gateway-1", "gateway-2", "api-media"):
+        for name in KILLED:
             print(f"{name}: serves again after {await show.kill_worker(name):.2f} s")
             said += [await say(guest, f"{name} 之后，{guest.person.login} 还在") for guest in guests]
             assert (await guests[0].person.call("GET", f"/api/v1/broadcasts/{OWN_ID}"))["state"] == "live"
         async with in_the_room(show, "mei") as (late,):
             shown = [one["comment_id"] for one in late.told.welcome()["snapshot"]["comments"]]
     assert set(said) <= set(shown)
-    assert all(worker["restarts"] == 1 for worker in (await show.workers()).values())
+    workers = await show.workers()
+    assert [workers[name]["restarts"] for name in KILLED] == [1] * len(KILLED)
 
 
 async def test_the_supervisor_lists_every_process_for_prometheus(show: Installation) -> None:
@@ -190,6 +204,77 @@ async def connections_of(installation: Installation, admin_port: int) -> int:
     return next(
         int(float(line.split()[1])) for line in text.splitlines() if line.startswith("wealthcast_gateway_connections ")
     )
+
+
+@asynccontextmanager
+async def media_client(show: Installation, person: Person, *, publishes: str = "") -> AsyncIterator[Client]:
+    """A publisher with an encoder token, or a viewer; asks again while it is told to come back."""
+    async with connection() as peer:
+        client = Client(peer)
+        if publishes:
+            peer.addTrack(MovingPicture())
+        else:
+            peer.addTransceiver("video", direction="recvonly")
+            peer.on("track", client.read)
+        url = f"{show.base}/{'whip' if publishes else 'whep'}/{OWN_ID}"
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                status, client.location = await negotiate(peer, url, publishes or await person.token())
+                if status == 201:
+                    break
+                assert client.location in ("publisher_exists", "viewer_limit_reached", "media_unreachable")
+                await asyncio.sleep(0.5)
+        yield client
+        await client.leave()
+
+
+def process_of(client: Client) -> str:
+    return client.location.rpartition("/")[2].partition(".")[0]
+
+
+async def worker_that_publishes(show: Installation) -> str:
+    """The media worker that has the one publisher."""
+    for name, worker in (await show.workers()).items():
+        if name.startswith("media"):
+            _, text = await show.ask("/metrics", worker["admin_port"])
+            if "wealthcast_media_publishers 1.0" in text:
+                return name
+    raise AssertionError("nobody has a publisher")
+
+
+async def flows(client: Client) -> None:
+    frames = client.frames["video"]
+    await eventually("frames", lambda: client.frames["video"] >= frames + 10, PATIENCE_S)
+
+
+async def test_media_goes_on_after_its_process_is_killed_and_a_cut_reaches_every_process(
+    show: Installation, host: Guest
+) -> None:
+    token = str((await host.person.call("POST", f"/api/v1/broadcasts/{OWN_ID}/encoder-tokens"))["token"])
+    async with (
+        in_the_room(show, "mei", "bo", "zhoumin") as (mei, bo, monitor),
+        media_client(show, host.person, publishes=token) as before,
+        media_client(show, mei.person) as lost,
+        media_client(show, bo.person) as kept,
+    ):
+        assert process_of(lost) == process_of(before) != process_of(kept)
+        await flows(lost)
+        await flows(kept)
+        origin = await worker_that_publishes(show)
+        started = time.monotonic()
+        respawning = asyncio.create_task(show.kill_worker(origin))
+        async with media_client(show, host.person, publishes=token) as publisher:
+            print(f"publisher taken again {time.monotonic() - started:.2f} s after its media process was killed")
+            assert process_of(publisher) == process_of(kept)
+            await flows(kept)
+            print(f"media: serves again after {await respawning:.2f} s")
+            async with media_client(show, mei.person) as returned:
+                await flows(returned)
+                ends = [closed(client.connection) for client in (publisher, kept, returned)]
+                cut = {"move": "terminate", "reason": "test"}
+                await monitor.person.call("POST", f"/api/v1/broadcasts/{OWN_ID}/moves", cut)
+                async with asyncio.timeout(PATIENCE_S):
+                    await asyncio.gather(*(end.wait() for end in ends))
 
 
 async def test_settings_that_no_process_can_start_with_end_it_at_once_with_one_line(database_url: str) -> None:

@@ -64,4 +64,5 @@ def test_roles_on_the_command_line_override_the_settings_only_when_given() -> No
 def test_a_child_that_ended_without_a_word_has_no_report() -> None:
     assert read_report(b"") is None
     assert read_report(b'{"admin_port":1') is None
+    assert read_report(b"something else\n") is None
     assert read_report(b'{"admin_port":1}\n') == Report(admin_port=1)

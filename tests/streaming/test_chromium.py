@@ -179,7 +179,7 @@ async def test_a_late_chromium_viewer_begins_with_the_cached_group_and_is_not_be
         await rises(page, "framesDecoded", "video", 20)
         relay = show.engine._relays["show"]
         keyframes = relay._video.keyframes
-        relay._want_keyframe()
+        relay.want_keyframe()
         await eventually("a keyframe comes", lambda: relay._video.keyframes > keyframes)
         await asyncio.sleep(0.8)
         requests = relay._keyframes.sent

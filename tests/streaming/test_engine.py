@@ -252,7 +252,7 @@ async def test_resource_ids_are_unguessable_and_name_their_owner() -> None:
         answers = [await show.engine.view("show", "anna", VIEWER) for _ in range(20)]
         assert len({answer.resource_id for answer in answers}) == 20
         assert min(len(answer.resource_id) for answer in answers) >= 32
-        resource = show.engine.owner_of(answers[0].resource_id)
+        resource = await show.engine.owner_of(answers[0].resource_id)
         assert (resource.broadcast_id, resource.kind, resource.holder_id) == ("show", "viewer", "anna")
 
 
