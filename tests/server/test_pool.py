@@ -12,6 +12,7 @@ from server import pool as pools
 from server.app import Parts
 from server.pool import BoundedPool, open_pool
 from server.settings import load_settings
+from tests.commerce.bank import DATA_KEYS
 from tests.server.people import TOKENS, seed_people, session
 
 SHOW = "/api/v1/broadcasts/bc_none"
@@ -38,7 +39,11 @@ async def test_an_exhausted_pool_is_answered_503_with_retry_after_by_every_store
     exhausted: BoundedPool, redis_client: redis.asyncio.Redis
 ) -> None:
     settings = load_settings(
-        database_url="postgres://unused", redis_url="redis://unused", jwt_secret=TOKENS.secret, roles=("api",)
+        database_url="postgres://unused",
+        redis_url="redis://unused",
+        jwt_secret=TOKENS.secret,
+        data_keys=DATA_KEYS,
+        roles=("api",),
     )
     parts = Parts(settings, exhausted, redis_client)
     calls: tuple[tuple[str, str, str, Any], ...] = (
