@@ -14,6 +14,7 @@ from chat.broker_memory import MemoryBroker, MemoryHub
 from chat.broker_redis import RedisBroker, StreamLimits
 from chat.envelope import Sealed
 from chat.errors import Unavailable
+from chat.keys_redis import events_channel
 from chat.replies_redis import waiting_reply
 
 MakeBroker = Callable[[], Broker]
@@ -221,6 +222,30 @@ async def test_a_killed_subscriber_resubscribes_and_says_that_there_was_a_gap(
         await inbox.until(lambda round_number=round_number: inbox.gaps == round_number)  # type: ignore[misc]
         await broker.publish("bc_1", Sealed(b"after"))
         await inbox.until(lambda round_number=round_number: len(inbox.received) == round_number)  # type: ignore[misc]
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_a_subscriber_killed_for_its_output_buffer_recovers_and_says_that_there_was_a_gap(
+    redis_client: redis.asyncio.Redis, redis_url: str
+) -> None:
+    broker, inbox = RedisBroker(redis_client), Inbox()
+    running = asyncio.create_task(broker.run())
+    await broker.subscribe("bc_1", inbox.deliver, inbox.gap)
+    name = "client-output-buffer-limit"
+    before = str((await redis_client.config_get(name))[name])
+    await redis_client.config_set(name, "pubsub 64kb 0 0")  # Valkey counts references to large messages
+    try:
+        # This process does not read meanwhile: the call holds its loop.
+        with redis.Redis.from_url(redis_url) as flooding:
+            heard = [flooding.publish(events_channel("bc_1"), b"x" * 20_000) for _ in range(2_000)]
+        assert heard[0] == 1
+        assert heard[-1] == 0  # Redis has hung up on it
+    finally:
+        await redis_client.config_set(name, before)
+    await inbox.until(lambda: inbox.gaps >= 1)
+    await broker.publish("bc_1", Sealed(b"after"))
+    await inbox.until(lambda: inbox.received[-1:] == [b"after"])
     running.cancel()
     await asyncio.wait([running])
 
