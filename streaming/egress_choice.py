@@ -7,11 +7,11 @@ import socket
 from dataclasses import dataclass
 from typing import Literal
 
-from native.extension import Binding, NativeUnavailable
 from streaming.egress import PacketWriter
 from streaming.egress_native import NativePacketWriter
 from streaming.egress_python import PythonPacketWriter
 from streaming.native.build import PACKET_WRITER
+from streaming.native.extension import Binding, NativeUnavailable
 
 WriterName = Literal["auto", "native", "python"]
 

@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from native.extension import Binding
 from streaming.datagram_sender import DatagramSender, WriterCounters
 from streaming.egress import LaneTable, WriterPeer, abs_send_time
 from streaming.forwarding import Lane, RelayedPacket
 from streaming.ice_lite import Address
+from streaming.native.extension import Binding
 from streaming.srtp_pylibsrtp import SrtpKeys
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from native.extension import Binding, NativeUnavailable
 from server.gateway.native.build import FAN_OUT
+from streaming.native.extension import Binding, NativeUnavailable
 
 WINDOWS = 16
 

@@ -1,1 +1,1 @@
-"""The native packet writer's C sources and their build; `streaming/egress_native.py` is the only user. No I/O."""
+"""The native packet writer's C sources, and how this program's C extensions are built and loaded. No I/O."""

@@ -19,7 +19,6 @@ from chat.close_codes import CloseCode
 from chat.rate_limit import AccountBuckets
 from chat.session import SessionLimits
 from chat.shared_frame import SharedFrame
-from native.extension import NativeUnavailable
 from server.gateway.counters import GatewayCounters
 from server.gateway.frame_writer import FrameWriter, NativeFrameWriter, PythonFrameWriter, Seats
 from server.gateway.frames import text_frame
@@ -28,6 +27,7 @@ from server.gateway.native.build import FAN_OUT
 from server.gateway.participant import Participant
 from server.gateway.raw_connection import RawConnection, WriteLimits
 from server.gateway.roster import Roster
+from streaming.native.extension import NativeUnavailable
 
 SANITIZED = os.environ.get("WEALTHCAST_TEST_SANITIZED") == "1"
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from native.extension import Binding, NativeUnavailable
 from streaming.native.build import PACKET_WRITER
+from streaming.native.extension import Binding, NativeUnavailable
 
 SANITIZED = "WEALTHCAST_TEST_SANITIZED"
 

@@ -14,12 +14,12 @@ from typing import Any, Protocol
 import pytest
 from pylibsrtp import Policy, Session
 
-from native.extension import Binding
 from streaming.egress import PacketWriter, WriterPeer
 from streaming.egress_native import NativePacketWriter
 from streaming.egress_python import PythonPacketWriter
 from streaming.forwarding import Lane, RelayedPacket
 from streaming.ice_lite import Address
+from streaming.native.extension import Binding
 from streaming.rtp import header_extensions, parse_rtp, serialize_rtp
 from streaming.srtp_pylibsrtp import InboundSrtp, SrtpKeys, SrtpProfile
 from streaming.vp8_descriptor import picture_ids

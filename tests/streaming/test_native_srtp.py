@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from native.extension import Binding
+from streaming.native.extension import Binding
 from streaming.srtp_pylibsrtp import SrtpProfile
 from tests.streaming.native_binding import native_binding
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from native.extension import Extension
+from streaming.native.extension import Extension
 
 _DEFINITIONS = """
 #define WC_WINDOWS ...

@@ -7,7 +7,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class NativePartsHook(BuildHookInterface[Any]):
+class NativePartsHook(BuildHookInterface[Any]):  # type: ignore[misc]  # hatchling is there in builds only
     """Best effort: needs cffi, a C compiler, Python's and OpenSSL 3's headers."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
