@@ -159,6 +159,8 @@ class RawConnection(ServerConnection):
 
     def sweep(self) -> None:
         """Ask a peer that has been silent for long, and give up one that stays so; to be called at a steady pace."""
+        if self.recv_messages.paused:
+            return  # it is we who do not read: what it said before waits to be carried out
         self._silent_sweeps += 1
         if self._silent_sweeps >= _GONE_AFTER:
             self._counters.silent_closes += 1
