@@ -109,63 +109,35 @@ class Splice:
         self.timestamp_delta = (start - timestamp) & 0xFFFFFFFF
 
 
-class LaneOffsets:
-    """What is added to a packet of a line so that it fits one viewer's stream.
+class Lane(Generic[PeerT]):
+    """One stream (audio or video) to one viewer: offsets from a line that change at keyframes only, and counters.
 
     `sequence_delta` and `timestamp_delta` are added modulo 2^16 and 2^32, `picture_id_delta` and `tl0_delta` modulo
-    2^15 and 2^8.
+    2^15 and 2^8. The viewer's first sequence number should be below 2^15, so that a lost first packet cannot set the
+    two ends' SRTP roll-over counters apart (RFC 3711 §3.3.1).
     """
 
-    __slots__ = ("picture_id_delta", "sequence_delta", "timestamp_delta", "tl0_delta")
+    __slots__ = (
+        "abs_send_time_id",
+        "octets",
+        "packets",
+        "payload_type",
+        "peer",
+        "picture_id_delta",
+        "sequence_delta",
+        "ssrc",
+        "timestamp_delta",
+        "tl0_delta",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, peer: PeerT, ssrc: int, payload_type: int) -> None:
+        self.peer = peer
+        self.ssrc = ssrc
+        self.payload_type = payload_type
         self.sequence_delta = 0
         self.timestamp_delta = 0
         self.picture_id_delta = 0
         self.tl0_delta = 0
-
-    def sequence_of(self, packet: RelayedPacket) -> int:
-        """The sequence number under which this viewer sees `packet`."""
-        return (packet.sequence + self.sequence_delta) & 0xFFFF
-
-    def timestamp_of(self, timestamp: int) -> int:
-        """The timestamp under which this viewer sees a broadcast timestamp."""
-        return (timestamp + self.timestamp_delta) & 0xFFFFFFFF
-
-    def payload_of(self, packet: RelayedPacket) -> bytes:
-        """The payload as this viewer sees it."""
-        if packet.picture_ids is None:
-            return packet.payload
-        payload = bytearray(packet.payload)
-        packet.picture_ids.write(payload, 0, self.picture_id_delta, self.tl0_delta)
-        return bytes(payload)
-
-    def broadcast_sequence(self, sequence: int, highest: int) -> int:
-        """Find the broadcast sequence number behind a viewer's 16-bit one, taking the one nearest below `highest`."""
-        return highest - ((highest + self.sequence_delta - sequence) & 0xFFFF)
-
-    def offsets(self) -> LaneOffsets:
-        """A copy that stays as it is."""
-        copy = LaneOffsets()
-        copy.sequence_delta, copy.timestamp_delta = self.sequence_delta, self.timestamp_delta
-        copy.picture_id_delta, copy.tl0_delta = self.picture_id_delta, self.tl0_delta
-        return copy
-
-
-class Lane(LaneOffsets, Generic[PeerT]):
-    """One stream (audio or video) to one viewer: offsets from a line that change at keyframes only, and counters.
-
-    The viewer's first sequence number should be below 2^15, so that a lost first packet cannot set the two ends' SRTP
-    roll-over counters apart (RFC 3711 §3.3.1).
-    """
-
-    __slots__ = ("abs_send_time_id", "octets", "packets", "payload_type", "peer", "ssrc")
-
-    def __init__(self, peer: PeerT, ssrc: int, payload_type: int) -> None:
-        super().__init__()
-        self.peer = peer
-        self.ssrc = ssrc
-        self.payload_type = payload_type
         self.abs_send_time_id = 0
         """The id (1..14) under which the peer takes abs-send-time; 0 sends none."""
         self.packets = 0
@@ -186,3 +158,23 @@ class Lane(LaneOffsets, Generic[PeerT]):
         else:
             self.picture_id_delta = (first_ids[0] - ids.picture_id) % PICTURE_ID_MODULUS
             self.tl0_delta = (first_ids[1] - ids.tl0) % TL0_MODULUS
+
+    def sequence_of(self, packet: RelayedPacket) -> int:
+        """The sequence number under which this viewer sees `packet`."""
+        return (packet.sequence + self.sequence_delta) & 0xFFFF
+
+    def timestamp_of(self, timestamp: int) -> int:
+        """The timestamp under which this viewer sees a broadcast timestamp."""
+        return (timestamp + self.timestamp_delta) & 0xFFFFFFFF
+
+    def payload_of(self, packet: RelayedPacket) -> bytes:
+        """The payload as this viewer sees it."""
+        if packet.picture_ids is None:
+            return packet.payload
+        payload = bytearray(packet.payload)
+        packet.picture_ids.write(payload, 0, self.picture_id_delta, self.tl0_delta)
+        return bytes(payload)
+
+    def broadcast_sequence(self, sequence: int, highest: int) -> int:
+        """Find the broadcast sequence number behind a viewer's 16-bit one, taking the one nearest below `highest`."""
+        return highest - ((highest + self.sequence_delta - sequence) & 0xFFFF)

@@ -87,9 +87,20 @@ class CatchUp:
         """Give the next packets, with the timestamps they leave under."""
         taken = self._group[self._position : self._position + most]
         self._position += len(taken)
-        return [
-            RelayedPacket(p.sequence, self.retime(p), p.payload, p.marker, p.keyframe_start, p.arrived_s) for p in taken
-        ]
+        return [self._retimed_packet(packet) for packet in taken]
+
+    @property
+    def first(self) -> RelayedPacket:
+        """The group's first packet as it leaves: beside the newest, in its timestamp and in its time."""
+        first = self._retimed_packet(self._group[0])
+        first.arrived_s = self._group[-1].arrived_s
+        return first
+
+    def _retimed_packet(self, packet: RelayedPacket) -> RelayedPacket:
+        return RelayedPacket(
+            packet.sequence, self.retime(packet), packet.payload, packet.marker, packet.keyframe_start,
+            packet.arrived_s, packet.picture_ids,
+        )  # fmt: skip
 
     @property
     def done(self) -> bool:

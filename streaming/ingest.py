@@ -1,13 +1,16 @@
 """What one publisher sends, made ready to forward: routed by SSRC and payload type, RTX undone, losses asked for. Pure.
 
 Padding is dropped and counts for nothing (Chrome pads on RTX to probe). Sources are learnt from the packets: SDP's
-`ssrc` lines are optional. Layers of a simulcast publisher will be told apart here.
+`ssrc` lines are optional. The layers of a simulcast publisher are told apart by their `rid`, which stands on the first
+packets of an SSRC only and so is learnt at once; layer 0 is the first that the offer lists.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from streaming.bitrate_limit import BitrateLimit
 from streaming.errors import MalformedPacket
 from streaming.feedback import ArrivalRecorder, LossTracker, ReceptionStatistics
 from streaming.rtcp import (
@@ -20,7 +23,7 @@ from streaming.rtcp import (
     parse_rtcp,
 )
 from streaming.rtp import RtpPacket, header_extensions, parse_rtp, unwrap_rtx
-from streaming.sdp_answer import TRANSPORT_CC, CodecId, Negotiation
+from streaming.sdp_answer import REPAIRED_RID, RID, TRANSPORT_CC, CodecId, Negotiation
 from streaming.sender_reports import PublisherClock, TimestampAnchor, anchor_of
 
 MAX_SOURCES = 16
@@ -38,12 +41,13 @@ class _Format:
 
 
 class Source:
-    """One SSRC of the publisher that carries media."""
+    """One SSRC of the publisher that carries media; `layer` is None where the publisher sends one stream only."""
 
-    __slots__ = ("anchor", "clock_rate", "codec", "kind", "losses", "repairable", "ssrc", "statistics")
+    __slots__ = ("anchor", "clock_rate", "codec", "kind", "layer", "losses", "repairable", "ssrc", "statistics")
 
-    def __init__(self, ssrc: int, form: _Format, *, repairable: bool) -> None:
+    def __init__(self, ssrc: int, form: _Format, *, repairable: bool, layer: int | None = None) -> None:
         self.ssrc = ssrc
+        self.layer = layer
         self.kind = form.kind
         self.codec = form.codec
         self.clock_rate = form.clock_rate
@@ -59,20 +63,21 @@ class Ingest:
     def __init__(self, negotiation: Negotiation, own_ssrc: int, max_bitrate_bps: int) -> None:
         self._own_ssrc = own_ssrc
         self._max_bitrate_bps = max_bitrate_bps
+        self.limit = BitrateLimit(max_bitrate_bps)
         self._formats = _formats(negotiation)
         self._with_nack = {
             media.kind for media in negotiation.media if any("nack" in codec.feedback for codec in media.codecs)
         }
         self._repairs = {rtx: main for media in negotiation.media for rtx, main in media.repairs.items()}
         self._sources: dict[int, Source] = {}
-        self._current: dict[str, Source] = {}
-        self._transport_cc_id = next(
-            (media.extensions[TRANSPORT_CC] for media in negotiation.media if TRANSPORT_CC in media.extensions), None
-        )
+        self._current: dict[tuple[str, int | None], Source] = {}
+        self._layers = {rid: layer for media in negotiation.media for layer, rid in enumerate(media.rids)}
+        self._transport_cc_id = _extension_id(negotiation, TRANSPORT_CC)
+        self._rid_id, self._repaired_rid_id = _extension_id(negotiation, RID), _extension_id(negotiation, REPAIRED_RID)
         self._arrivals = ArrivalRecorder()
         self._clock = PublisherClock()
-        self.unrepairable = False
-        """Set when a gap was too large to ask for; the owner clears it and asks for a keyframe."""
+        self.unrepairable: set[int | None] = set()
+        """Layers in which a gap was too large to ask for; the owner clears it and asks for keyframes."""
         self.padding_packets = 0
         self.repaired_packets = 0
         self.nacked = 0
@@ -83,20 +88,22 @@ class Ingest:
         Raises MalformedPacket.
         """
         packet = parse_rtp(data)
+        form = self._formats.get(packet.payload_type)
+        if not self.limit.admits(len(data), now_s, sound=form is not None and form.kind == "audio"):
+            return None
         if self._transport_cc_id is not None:
             self._record_arrival(packet, now_s)
-        form = self._formats.get(packet.payload_type)
         if form is None:
             return None
         if form.repairs is not None:
             return self._repaired(packet, form.repairs, form.kind, now_s)
-        source = self._sources.get(packet.ssrc) or self._learn(packet.ssrc, form)
+        source = self._sources.get(packet.ssrc) or self._learn(packet, form)
         if source is None or source.kind != form.kind:
             return None
         source.codec = form.codec
         source.statistics.received(packet.sequence, packet.timestamp, now_s)
         if not source.losses.received(packet.sequence, now_s):
-            self.unrepairable = True
+            self.unrepairable.add(source.layer)
         if not packet.payload:
             self.padding_packets += 1
         return source, packet
@@ -107,17 +114,29 @@ class Ingest:
                 self._arrivals.record((value[0] << 8) | value[1], now_s)
                 return
 
-    def _learn(self, ssrc: int, form: _Format) -> Source | None:
+    def _layer_of(self, packet: RtpPacket, extension_id: int | None) -> int | None:
+        """The layer that the packet's rid names; None where it names none that was negotiated."""
+        for identifier, value in header_extensions(packet):
+            if identifier == extension_id:
+                return self._layers.get(value.decode("ascii", "replace"))
+        return None
+
+    def _learn(self, packet: RtpPacket, form: _Format) -> Source | None:
         if len(self._sources) >= MAX_SOURCES:
             return None
-        source = Source(ssrc, form, repairable=form.kind in self._with_nack)
-        self._sources[ssrc] = self._current[form.kind] = source
+        layer = None
+        if self._layers and form.kind == "video":
+            layer = self._layer_of(packet, self._rid_id)
+            if layer is None:
+                return None
+        source = Source(packet.ssrc, form, repairable=form.kind in self._with_nack, layer=layer)
+        self._sources[packet.ssrc] = self._current[form.kind, layer] = source
         return source
 
     def _repaired(
         self, packet: RtpPacket, payload_type: int, kind: str, now_s: float
     ) -> tuple[Source, RtpPacket] | None:
-        source = self._sources.get(self._repairs.get(packet.ssrc, -1)) or self._current.get(kind)
+        source = self._sources.get(self._repairs.get(packet.ssrc, -1)) or self._learn_repaired(packet, kind)
         if source is None:
             return None
         inner = unwrap_rtx(packet, payload_type, source.ssrc)
@@ -127,6 +146,17 @@ class Ingest:
         source.losses.received(inner.sequence, now_s)
         self.repaired_packets += 1
         return source, inner
+
+    def _learn_repaired(self, packet: RtpPacket, kind: str) -> Source | None:
+        layer = None
+        if self._layers and kind == "video":
+            layer = self._layer_of(packet, self._repaired_rid_id)
+            if layer is None:
+                return None
+        source = self._current.get((kind, layer))
+        if source is not None and layer is not None and len(self._repairs) < 2 * MAX_SOURCES:
+            self._repairs[packet.ssrc] = source.ssrc
+        return source
 
     def receive_rtcp(self, compound: bytes, now_s: float, unix_now_s: float) -> bool:
         """Take one RTCP compound; says whether it was sound."""
@@ -146,10 +176,10 @@ class Ingest:
         out: list[bytes] = []
         fci = self._arrivals.take()
         if fci is not None:
-            main = self._current.get("video") or self._current.get("audio")
-            out.append(build_transport_feedback(self._own_ssrc, main.ssrc if main else 0, fci))
+            out.append(build_transport_feedback(self._own_ssrc, next(iter(self._sources), 0), fci))
         for source in self._sources.values():
-            asked = source.losses.due(now_s) if source.repairable and source.losses.missing else []
+            repairs = source.repairable and source.losses.missing and not self.limit.shedding
+            asked = source.losses.due(now_s) if repairs else []
             if asked:
                 self.nacked += len(asked)
                 out.append(build_nack(self._own_ssrc, source.ssrc, asked))
@@ -166,10 +196,24 @@ class Ingest:
         remb = build_remb(self._own_ssrc, self._max_bitrate_bps, self._sources)
         return build_receiver_report(self._own_ssrc, blocks) + remb
 
-    def keyframe_request(self) -> bytes | None:
-        """A PLI for the video source; None while there is none."""
-        video = self._current.get("video")
-        return None if video is None else build_pli(self._own_ssrc, video.ssrc)
+    @property
+    def has_video(self) -> bool:
+        """True once there is a source that can be asked for keyframes."""
+        return any(kind == "video" for kind, _ in self._current)
+
+    def keyframe_request(self, layers: Iterable[int | None]) -> bytes | None:
+        """A PLI for the sources of these layers, of all for None; None while there is no such source."""
+        wanted = set(layers)
+        asked = [
+            build_pli(self._own_ssrc, source.ssrc)
+            for (kind, layer), source in self._current.items()
+            if kind == "video" and (None in wanted or layer in wanted)
+        ]
+        return b"".join(asked) or None
+
+
+def _extension_id(negotiation: Negotiation, uri: str) -> int | None:
+    return next((media.extensions[uri] for media in negotiation.media if uri in media.extensions), None)
 
 
 def _formats(negotiation: Negotiation) -> dict[int, _Format]:

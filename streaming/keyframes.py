@@ -46,9 +46,10 @@ def _aggregated_kinds(payload: bytes) -> list[int]:
 
 
 class KeyframeRequests:
-    """Merges all viewers' wishes for a keyframe into at most one request upstream an interval.
+    """Merges all viewers' wishes for a keyframe into at most one request upstream an interval, whatever the layers.
 
-    A wish that comes too early is kept and is due when the interval is over, unless a keyframe came meanwhile.
+    A wish that comes too early is kept and is due when the interval is over, unless a keyframe came meanwhile. Layers
+    are named by number, None is a publisher without any.
     """
 
     __slots__ = ("_asked_s", "_interval_s", "_wanted", "sent")
@@ -56,26 +57,28 @@ class KeyframeRequests:
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
         self._asked_s: float | None = None
-        self._wanted = False
+        self._wanted: set[int | None] = set()
         self.sent = 0
 
-    def want(self) -> None:
+    def want(self, layer: int | None = None) -> None:
         """Note that somebody needs a keyframe."""
-        self._wanted = True
+        self._wanted.add(layer)
 
-    def due(self, now_s: float) -> bool:
-        """Say once whether to send a request now; the caller then sends it."""
+    def due(self, now_s: float) -> tuple[int | None, ...]:
+        """Give once the layers to send a request for now, none while it is too early; the caller then sends it."""
         if not self._wanted or (self._asked_s is not None and now_s - self._asked_s < self._interval_s):
-            return False
-        self._wanted = False
+            return ()
+        due = tuple(self._wanted)
+        self._wanted.clear()
         self._asked_s = now_s
         self.sent += 1
-        return True
+        return due
 
-    def keyframe_arrived(self) -> None:
-        """Forget wishes that this keyframe fulfils."""
-        self._wanted = False
+    def keyframe_arrived(self, layer: int | None = None) -> None:
+        """Forget wishes that this keyframe fulfils; one for every layer is fulfilled by the first that comes."""
+        self._wanted -= {layer, None}
 
     def publisher_changed(self) -> None:
         """Ask a new publisher at once: the throttle was for the old one."""
         self._asked_s = None
+        self._wanted = {None} if self._wanted else set()

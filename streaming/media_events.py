@@ -70,4 +70,45 @@ class ViewerLeft:
     reason: str
 
 
-MediaEvent = PublisherStarted | PublisherStalled | PublisherResumed | PublisherGone | ViewerJoined | ViewerLeft
+@dataclass(frozen=True, slots=True)
+class PictureWithheld:
+    """Not even the lowest layer fits through to this viewer: it keeps the sound, and is tried again by itself."""
+
+    broadcast_id: str
+    viewer_id: str
+    resource_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PictureResumed:
+    """The viewer is sent the picture again."""
+
+    broadcast_id: str
+    viewer_id: str
+    resource_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherLimited:
+    """A publisher sends more than its limit (`limited`), and what is beyond is shed; or it has been calm again."""
+
+    broadcast_id: str
+    resource_id: str
+    at: datetime
+    limited: bool
+    limit_bps: int
+
+
+MediaEvent = (
+    PublisherStarted
+    | PublisherStalled
+    | PublisherResumed
+    | PublisherGone
+    | ViewerJoined
+    | ViewerLeft
+    | PictureWithheld
+    | PictureResumed
+    | PublisherLimited
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from streaming.egress import PacketWriter
 from streaming.errors import MalformedPacket
@@ -38,11 +38,14 @@ class Publisher:
         self.media: Callable[[Source, RtpPacket, float], None] = _ignore
         self.flow_changed: Callable[[Publisher, Flow, float], None] = _ignore
         self.gone: Callable[[Publisher, str], None] = _ignore
+        self.limited: Callable[[Publisher], None] = _ignore
+        """Told when shedding begins and ends; `ingest.limit.shedding` says which."""
         self._silent_s = silent_s
         self._unix_clock = unix_clock
         self._connected_s: float | None = None
         self._media_s: float | None = None
         self._reported_s = 0.0
+        self._was_shedding = False
 
     def alive(self, now_s: float) -> bool:
         """Say whether a second publisher must be refused: connecting, or sending, and not silent."""
@@ -66,12 +69,20 @@ class Publisher:
         if now_s - self._reported_s >= REPORT_INTERVAL_S:
             self._reported_s = now_s
             writer.write_rtcp(peer, self.ingest.reports(now_s))
+        self._check_limit(now_s)
         if self.silent_for_s(now_s) >= self._silent_s and self.flow is Flow.FLOWING:
             self._change(Flow.STALLED, now_s)
 
-    def ask_for_keyframe(self, writer: PacketWriter) -> bool:
-        """Send a PLI; False while there is no video to ask for."""
-        request = self.ingest.keyframe_request()
+    def _check_limit(self, now_s: float) -> None:
+        if self.ingest.limit.calmed(now_s):
+            self.ingest.unrepairable.add(None)
+        if self.ingest.limit.shedding is not self._was_shedding:
+            self._was_shedding = self.ingest.limit.shedding
+            self.limited(self)
+
+    def ask_for_keyframe(self, writer: PacketWriter, layers: Iterable[int | None]) -> bool:
+        """Send a PLI for each of these layers; False while there is no such video to ask for."""
+        request = self.ingest.keyframe_request(layers)
         if request is None or self.peer.writer_peer is None:
             return False
         writer.write_rtcp(self.peer.writer_peer, request)

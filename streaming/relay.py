@@ -13,9 +13,13 @@ from typing import Protocol
 from streaming.egress import PacketWriter
 from streaming.ingest import Source
 from streaming.keyframes import KeyframeRequests
+from streaming.layered_stream import LayeredStream
 from streaming.media_events import (
     MediaEvent,
+    PictureResumed,
+    PictureWithheld,
     PublisherGone,
+    PublisherLimited,
     PublisherResumed,
     PublisherStalled,
     PublisherStarted,
@@ -30,6 +34,7 @@ from streaming.rtp import RtpPacket
 from streaming.sdp_answer import CodecId
 from streaming.stream_relay import StreamRelay
 from streaming.viewer import Viewer
+from streaming.viewer_stream import ViewerStream
 
 AUDIO_RING_PACKETS = 256
 VIEWER_TURNS = 5
@@ -125,10 +130,10 @@ class BroadcastRelay:
         self._turn = 0
         self._departed_nacks = 0
         self._departed_retransmitted = 0
-        self._video = self._stream("video", 90_000, settings.ring_packets)
-        self._streams = {"video": self._video, "audio": self._stream("audio", 48_000, AUDIO_RING_PACKETS)}
+        self._video = LayeredStream(lambda: self._line("video", 90_000, settings.ring_packets))
+        self._audio = self._line("audio", 48_000, AUDIO_RING_PACKETS)
 
-    def _stream(self, kind: str, clock_rate: int, capacity: int) -> StreamRelay:
+    def _line(self, kind: str, clock_rate: int, capacity: int) -> StreamRelay:
         return StreamRelay(kind, clock_rate, self._writer, PacketRing(capacity, self._settings.ring_max_age_s))
 
     @property
@@ -146,6 +151,7 @@ class BroadcastRelay:
         publisher.media = self._forward
         publisher.flow_changed = self._flow_changed
         publisher.gone = self._publisher_gone
+        publisher.limited = self._publisher_limited
         self._keyframes.publisher_changed()
 
     def take_viewer(self, viewer: Viewer) -> None:
@@ -153,7 +159,8 @@ class BroadcastRelay:
         self.viewers[viewer.resource_id] = viewer
         viewer.joined = self._viewer_joined
         viewer.left = self._viewer_left
-        viewer.wants_keyframe = self.want_keyframe
+        viewer.wants_keyframe = self._viewer_wants_keyframe
+        viewer.estimated = self._choose_layer
 
     def feed_from(self, origin: Origin) -> Feed:
         """Let packets come from another process; an earlier feed is silent from now on."""
@@ -175,15 +182,19 @@ class BroadcastRelay:
         """Everything that goes by the clock; called every 50 ms."""
         if self.publisher is not None:
             self.publisher.tick(self._writer, now_s)
-            if self._video.waiting or self.publisher.ingest.unrepairable:
-                self.publisher.ingest.unrepairable = False
-                self._keyframes.want()
+            for layer in (*self._video.wanted_keyframes(), *self.publisher.ingest.unrepairable):
+                self._keyframes.want(layer)
+            self.publisher.ingest.unrepairable.clear()
             self._ask_for_keyframe(now_s)
-        elif self.origin is not None and self._video.waiting:
-            self.want_keyframe()
+        elif self.origin is not None:
+            for layer in self._video.wanted_keyframes():
+                self.want_keyframe(layer)
+        if self._video.layered:
+            self._video.measure(now_s)
         self._turn = (self._turn + 1) % VIEWER_TURNS
         for viewer in list(self.viewers.values())[self._turn :: VIEWER_TURNS]:
             viewer.report(self._writer, now_s)
+            self._choose_layer(viewer, now_s)
             self._check_consent(viewer, now_s)
         if self.publisher is not None:
             self._check_consent(self.publisher, now_s)
@@ -193,7 +204,7 @@ class BroadcastRelay:
             member.peer.close("consent_expired")
 
     def _forward(self, source: Source, packet: RtpPacket, now_s: float) -> None:
-        if self._tape is not None:
+        if self._tape is not None and (source.kind == "audio" or self._video.records(source, packet)):
             self._tape.append(source, packet, now_s)
         for tap in self.taps:
             tap.take(source, packet, now_s)
@@ -201,12 +212,25 @@ class BroadcastRelay:
 
     def forward(self, source: Source, packet: RtpPacket, now_s: float) -> None:
         """Send one packet to the viewers here."""
-        stream = self._streams[source.kind]
-        codec_before = stream.codec
-        if stream.forward(source, packet, now_s):
-            self._keyframes.keyframe_arrived()
-        if stream.codec is not codec_before and codec_before is not None:
+        if source.kind == "audio":
+            self._audio.forward(source, packet, now_s)
+            return
+        codec_before = self._video.codec
+        if self._video.forward(source, packet, now_s):
+            self._keyframes.keyframe_arrived(source.layer)
+        if self._video.codec != codec_before and codec_before is not None:
             self._drop_unsupported()
+
+    def _choose_layer(self, viewer: Viewer, now_s: float) -> None:
+        stream = viewer.streams.get("video")
+        if stream is None or not (self._video.layered or viewer.starved):
+            return
+        self._video.choose(stream, now_s)
+        if stream.choice.starved is viewer.starved:
+            return
+        viewer.starved = stream.choice.starved
+        kind = PictureWithheld if viewer.starved else PictureResumed
+        self._emit(kind(self.broadcast_id, viewer.viewer_id, viewer.resource_id, self._wall_clock()))
 
     def _drop_unsupported(self) -> None:
         """Viewers that lack the new codec have to join anew; their close reason says why."""
@@ -214,19 +238,23 @@ class BroadcastRelay:
             if any(stream.unsupported for stream in viewer.streams.values()):
                 viewer.peer.close("codec_changed")
 
-    def want_keyframe(self) -> None:
-        """Ask whoever sends, as soon as the interval between requests lets."""
-        self._keyframes.want()
+    def want_keyframe(self, layer: int | None = None) -> None:
+        """Ask whoever sends, as soon as the interval between requests lets; None asks for every layer."""
+        self._keyframes.want(layer)
         self._ask_for_keyframe(self._clock())
+
+    def _viewer_wants_keyframe(self, stream: ViewerStream) -> None:
+        self.want_keyframe(self._video.layer_of(stream))
 
     def _ask_for_keyframe(self, now_s: float) -> None:
         publisher = self.publisher
         if publisher is None and self.origin is not None and self._keyframes.due(now_s):
             self.origin.ask_for_keyframe()
-        if publisher is None or publisher.ingest.keyframe_request() is None:
+        if publisher is None or not publisher.ingest.has_video:
             return
-        if self._keyframes.due(now_s):
-            publisher.ask_for_keyframe(self._writer)
+        layers = self._keyframes.due(now_s)
+        if layers:
+            publisher.ask_for_keyframe(self._writer, layers)
 
     def _flow_changed(self, publisher: Publisher, before: Flow, now_s: float) -> None:
         at = self._wall_clock()
@@ -239,6 +267,11 @@ class BroadcastRelay:
             self._emit(PublisherStarted(self.broadcast_id, publisher.resource_id, at, self._had_media))
             self._had_media = True
 
+    def _publisher_limited(self, publisher: Publisher) -> None:
+        limit = publisher.ingest.limit
+        at = self._wall_clock()
+        self._emit(PublisherLimited(self.broadcast_id, publisher.resource_id, at, limit.shedding, limit.limit_bps))
+
     def _publisher_gone(self, publisher: Publisher, reason: str) -> None:
         if self.publisher is publisher:
             self.publisher = None
@@ -246,12 +279,12 @@ class BroadcastRelay:
             self._emit(PublisherGone(self.broadcast_id, publisher.resource_id, self._wall_clock(), reason))
 
     def _viewer_joined(self, viewer: Viewer) -> None:
-        viewer.attach(self._streams, self._writer, self._clock())
+        viewer.attach({"video": self._video, "audio": self._audio}, self._writer, self._clock())
         self._emit(ViewerJoined(self.broadcast_id, viewer.viewer_id, viewer.resource_id, self._wall_clock()))
         if any(stream.unsupported for stream in viewer.streams.values()):
             viewer.peer.close("codec_changed")
-        elif viewer.streams.get("video") in self._video.waiting:
-            self.want_keyframe()
+        elif viewer.waits_for_picture:
+            self._viewer_wants_keyframe(viewer.streams["video"])
 
     def _viewer_left(self, viewer: Viewer, reason: str) -> None:
         self.viewers.pop(viewer.resource_id, None)
@@ -266,14 +299,15 @@ class BroadcastRelay:
         """This broadcast's row."""
         publisher = self.publisher
         viewers = self.viewers.values()
+        lines = (*self._video.lines, self._audio)
         return BroadcastStats(
             broadcast_id=self.broadcast_id,
             publisher=publisher.flow.value if publisher is not None else "none",
             video_codec=self._video.codec.name if self._video.codec is not None else "",
             viewers=sum(viewer.peer.connected for viewer in viewers),
-            packets_in=sum(stream.packets for stream in self._streams.values()),
-            bytes_in=sum(stream.octets for stream in self._streams.values()),
-            keyframes=self._video.keyframes,
+            packets_in=sum(line.packets for line in lines),
+            bytes_in=sum(line.octets for line in lines),
+            keyframes=sum(line.keyframes for line in self._video.lines),
             keyframe_requests=self._keyframes.sent,
             nacks_received=self._departed_nacks + sum(viewer.nacks for viewer in viewers),
             retransmitted=self._departed_retransmitted + sum(viewer.retransmitted for viewer in viewers),

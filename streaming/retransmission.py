@@ -80,12 +80,12 @@ class Repeater:
             if self._allowance < 1:
                 break
             packet = ring.get(lane.broadcast_sequence(sequence, highest), now_s)
-            if packet is None or now_s - self._recent.get(packet.sequence, -1.0) < self._hold_s:
+            if packet is None or now_s - self._recent.get(sequence, -1.0) < self._hold_s:
                 continue
-            self._recent[packet.sequence] = now_s
+            self._recent[sequence] = now_s
             self._allowance -= 1
             timestamp = lane.timestamp_of(packet.timestamp if retime is None else retime(packet))
-            answers.append(self._build(lane, rtx_payload_type, packet, timestamp))
+            answers.append(self._build(lane, rtx_payload_type, packet, sequence, timestamp, lane.payload_of(packet)))
         return answers
 
     def _refill(self, now_s: float) -> None:
@@ -95,14 +95,14 @@ class Repeater:
         if len(self._recent) > self._budget_per_s:
             self._recent = {s: at for s, at in self._recent.items() if now_s - at < self._hold_s}
 
-    def _build(self, lane: Lane[Any], rtx_payload_type: int | None, packet: RelayedPacket, timestamp: int) -> bytes:
-        sequence = lane.sequence_of(packet)
+    def _build(
+        self, lane: Lane[Any], rtx_payload_type: int | None, packet: RelayedPacket, sequence: int, timestamp: int,
+        payload: bytes,
+    ) -> bytes:  # fmt: skip
         if rtx_payload_type is None:
-            return serialize_rtp(
-                lane.payload_type, sequence, timestamp, lane.ssrc, packet.payload, marker=packet.marker
-            )
+            return serialize_rtp(lane.payload_type, sequence, timestamp, lane.ssrc, payload, marker=packet.marker)
         self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
-        payload = sequence.to_bytes(2, "big") + packet.payload
         return serialize_rtp(
-            rtx_payload_type, self._rtx_sequence, timestamp, self._rtx_ssrc, payload, marker=packet.marker
-        )
+            rtx_payload_type, self._rtx_sequence, timestamp, self._rtx_ssrc, sequence.to_bytes(2, "big") + payload,
+            marker=packet.marker,
+        )  # fmt: skip

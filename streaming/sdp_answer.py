@@ -1,8 +1,8 @@
 """Answers WHIP and WHEP offers: which codecs, which extensions, and the answer's text (RFC 8829, RFC 9725). Pure.
 
 The relay is ICE-lite, the DTLS server, and bundles everything on one port. An m-section it cannot use is refused with
-port 0, so that the answer always has the offer's sections in the offer's order. Layers (`rid`, `simulcast`) are not
-answered yet, which leaves a simulcast publisher with one.
+port 0, so that the answer always has the offer's sections in the offer's order. A publisher that offers simulcast is
+answered with its layers (RFC 8853); without those lines it would send one.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-exte
 ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 _FROM_PUBLISHER = (MID, RID, REPAIRED_RID, TRANSPORT_CC, ABS_SEND_TIME)
 _TO_VIEWER = (MID, ABS_SEND_TIME)
+MAX_LAYERS = 3
+"""Layers the relay takes of one publisher; further ones are not answered and so not sent."""
 _FEEDBACK_FROM_PUBLISHER = ("nack", "nack pli", "ccm fir", "transport-cc", "goog-remb")
 _FEEDBACK_TO_VIEWER = ("nack", "nack pli", "ccm fir", "goog-remb")
 
@@ -53,6 +55,8 @@ class NegotiatedMedia:
     extensions: dict[str, int]
     ssrcs: tuple[int, ...]
     repairs: dict[int, int]
+    rids: tuple[str, ...] = ()
+    """The layers a publisher sends, two or more; none where it sends one stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,10 @@ def _negotiate(offer: Offer, directions: tuple[str, ...], *, receives: bool, fir
             continue
         carried = _FROM_PUBLISHER if receives else _TO_VIEWER
         extensions = {uri: media.extensions[uri] for uri in carried if uri in media.extensions}
-        accepted[media.kind] = NegotiatedMedia(media.kind, media.mid, codecs, extensions, media.ssrcs, media.repairs)
+        rids = _layers(media, extensions) if receives else ()
+        accepted[media.kind] = NegotiatedMedia(
+            media.kind, media.mid, codecs, extensions, media.ssrcs, media.repairs, rids
+        )
     if not wanted:
         raise BadSdp("no audio or video section in a direction that fits this endpoint")
     if not accepted:
@@ -152,6 +159,12 @@ def _negotiate(offer: Offer, directions: tuple[str, ...], *, receives: bool, fir
         raise BadSdp("BUNDLE is required")
     _check_transport(negotiation.transport)
     return negotiation
+
+
+def _layers(media: OfferedMedia, extensions: dict[str, int]) -> tuple[str, ...]:
+    """The layers to take: without the `rid` extension packets could not be told apart, and one layer is none."""
+    rids = media.rids[:MAX_LAYERS]
+    return rids if media.kind == "video" and RID in extensions and len(rids) > 1 else ()
 
 
 def _check_transport(media: OfferedMedia) -> None:
@@ -252,8 +265,13 @@ def _media_section(
         *(["a=rtcp-rsize"] if offered.rtcp_rsize else []),
         *(f"a=extmap:{identifier} {uri}" for uri, identifier in media.extensions.items()),
         *codec_lines,
+        *_layer_lines(media.rids),
         *_source_lines(media, local, source),
     ]
+
+
+def _layer_lines(rids: tuple[str, ...]) -> list[str]:
+    return [*(f"a=rid:{rid} recv" for rid in rids), f"a=simulcast:recv {';'.join(rids)}"] if rids else []
 
 
 def _codec_lines(offered: OfferedCodec, entry: NegotiatedCodec) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from streaming.errors import BadSdp
 
@@ -15,6 +16,7 @@ MAX_LINES = 2000
 _M_LINE = re.compile(r"m=(audio|video|application|text|message) (\d{1,5})(?:/\d+)? ([A-Z/0-9]{1,40}) (.{1,600})")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~/-]{1,64}")
 _ICE = re.compile(r"[A-Za-z0-9+/]{4,256}")
+_RID = re.compile(r"[A-Za-z0-9]{1,16}")
 _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _LISTED = ("rtpmap", "fmtp", "rtcp-fb", "extmap", "ssrc", "ssrc-group", "rid", "simulcast")
 
@@ -57,7 +59,7 @@ class OfferedMedia:
     repairs: dict[int, int]
     """RTX SSRC → the SSRC it repairs, from `ssrc-group:FID`."""
     rids: tuple[str, ...]
-    """Simulcast layers the offer would send; answering them is later work."""
+    """Simulcast layers the offer would send (RFC 8853), in its order."""
     ufrag: str
     password: str
     setup: str
@@ -155,12 +157,21 @@ def _parse_media(block: tuple[str, _Section], session: _Section) -> OfferedMedia
         extensions=_extensions(section),
         ssrcs=ssrcs,
         repairs=repairs,
-        rids=tuple(value.split()[0] for value in section.listed.get("rid", []) if " send" in value)[:4],
+        rids=_simulcast_rids(section),
         ufrag=ufrag,
         password=password,
         setup=single.get("setup", "actpass"),
         fingerprints=tuple(section.fingerprints or session.fingerprints)[:8],
     )
+
+
+def _simulcast_rids(section: _Section) -> tuple[str, ...]:
+    """The layers of the simulcast line's `send` list that have a `rid` line; of alternatives (`a,b`) the first."""
+    declared = {bits[0] for value in section.listed.get("rid", [])[:16] if (bits := value.split())[1:2] == ["send"]}
+    bits = next((value.split() for value in section.listed.get("simulcast", [])), [])
+    streams = next((after for word, after in pairwise(bits) if word == "send"), "")
+    named = (stream.partition(",")[0].removeprefix("~") for stream in streams.split(";")[:16])
+    return tuple(dict.fromkeys(rid for rid in named if rid in declared and _RID.fullmatch(rid)))
 
 
 def _number(text: str, lowest: int, highest: int, what: str) -> int:

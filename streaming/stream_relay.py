@@ -1,65 +1,30 @@
-"""One stream (audio or video) of one broadcast: from the publisher's packets to every viewer's lane. No I/O of its own.
+"""One line of a broadcast, its sound or a layer of its picture: from the publisher's packets to every viewer's lane.
+
+No I/O of its own.
 
 Video begins at a keyframe, for a viewer that joins and for all of them when the publisher or its codec changes: what
 lies between would only decode to rubbish. A viewer that joins soon after a keyframe begins with the cached group, a
-few packets with each that arrives, so that nobody is sent a burst; then it flows with the others.
+few packets with each that arrives, so that nobody is sent a burst; then it flows with the others. A viewer that comes
+from another layer waits for this one's keyframe while it still flows there.
 """
 
 from __future__ import annotations
 
-from streaming.egress import PacketWriter, WriterPeer
-from streaming.forwarding import Lane, RelayedPacket, Splice
+from streaming.egress import PacketWriter
+from streaming.forwarding import RelayedPacket, Splice
 from streaming.group_cache import CatchUp, GroupCache
 from streaming.ingest import Source
 from streaming.keyframes import starts_keyframe
-from streaming.retransmission import PacketRing, Repeater
+from streaming.retransmission import PacketRing
 from streaming.rtcp import build_sender_report
 from streaming.rtp import RtpPacket
-from streaming.sdp_answer import CodecId, NegotiatedMedia, payload_types_for
+from streaming.sdp_answer import CodecId
+from streaming.stream_mark import ClockReading
+from streaming.viewer_stream import ViewerStream
+from streaming.vp8_descriptor import keyframe_size, picture_ids
 
 CATCH_UP_PACKETS = 32
 """Cached packets that leave with each new one: a second of 1 Mbps is there in some 40 ms."""
-
-
-class ViewerStream:
-    """One stream as one viewer gets it."""
-
-    __slots__ = (
-        "catch_up",
-        "first_sequence",
-        "first_timestamp",
-        "lane",
-        "media",
-        "repeater",
-        "rtx_payload_type",
-        "unsupported",
-    )
-
-    def __init__(
-        self,
-        media: NegotiatedMedia,
-        lane: Lane[WriterPeer],
-        repeater: Repeater,
-        first_sequence: int,
-        first_timestamp: int,
-    ) -> None:
-        self.media = media
-        self.lane = lane
-        self.repeater = repeater
-        self.rtx_payload_type: int | None = None
-        self.first_sequence = first_sequence
-        self.first_timestamp = first_timestamp
-        self.catch_up: CatchUp | None = None
-        """The cached group it began with; kept afterwards, for NACKs."""
-        self.unsupported = False
-        """The codec that flows now is not among this viewer's: it has to join anew."""
-
-    def take_codec(self, codec: CodecId) -> None:
-        """Use the payload types under which this viewer knows `codec`."""
-        types = payload_types_for(self.media, codec)
-        self.unsupported = types is None
-        if types is not None:
-            self.lane.payload_type, self.rtx_payload_type = types
 
 
 class StreamRelay:
@@ -71,6 +36,10 @@ class StreamRelay:
         self.packets = 0
         self.octets = 0
         self.keyframes = 0
+        self.pixels = 0
+        """Width times height, where the keyframes say it."""
+        self.newest: RelayedPacket | None = None
+        """The packet with the highest sequence number."""
         self._video = kind == "video"
         self._clock_rate = clock_rate
         self._writer = writer
@@ -89,11 +58,50 @@ class StreamRelay:
         group = self._group.offered(now_s)
         if group is None or stream.unsupported:
             self.waiting.append(stream)
+        else:
+            self._begin_with(group, stream, now_s)
+
+    def join(self, stream: ViewerStream, now_s: float, *, at_once: bool) -> None:
+        """Take a viewer over from another line at the next keyframe; `at_once`: with the cached group, if there is one.
+
+        Until then it goes on getting what it gets.
+        """
+        group = self._group.offered(now_s) if at_once else None
+        if group is None:
+            self.waiting.append(stream)
             return
-        stream.lane.begin(group[0], stream.first_sequence, stream.first_timestamp)
-        stream.catch_up = CatchUp(group)
+        if self.codec is not None:
+            stream.take_codec(self.codec)
+        self._begin_with(group, stream, now_s)
+
+    def _begin_with(self, group: list[RelayedPacket], stream: ViewerStream, now_s: float) -> None:
+        catch_up = CatchUp(group)
+        self._take_over(stream, catch_up.first, now_s)
+        stream.catch_up = catch_up
         self._catching.append(stream)
         self._advance(CATCH_UP_PACKETS)
+
+    def _take_over(self, stream: ViewerStream, first: RelayedPacket, now_s: float) -> None:
+        if isinstance(stream.line, StreamRelay):
+            stream.line.leave(stream, now_s)
+        stream.begin(self, first, self._clock_rate, self._reading(now_s))
+        stream.choice.arrived(now_s)
+
+    def _reading(self, now_s: float) -> ClockReading | None:
+        """This line's RTP clock by the publisher's sender reports."""
+        anchor = self._source.anchor if self._source is not None else None
+        if anchor is None:
+            return None
+        ntp_s, timestamp = anchor.at(now_s)
+        return ClockReading(ntp_s, (timestamp + self._splice.timestamp_delta) & 0xFFFFFFFF)
+
+    def leave(self, stream: ViewerStream, now_s: float) -> None:
+        """Let a viewer go to another line, or without its picture; what it still lacks of a cached group goes first."""
+        if stream in self._catching:
+            self._advance(len(self._group.packets))
+        self.remove(stream)
+        if self.newest is not None and stream.line is self:
+            stream.end(self.newest, self._reading(now_s))
 
     def remove(self, stream: ViewerStream) -> None:
         """Stop sending to a viewer; nothing happens if it is not here."""
@@ -115,16 +123,20 @@ class StreamRelay:
         placed = self._splice.place(source, packet.sequence, packet.timestamp, now_s)
         if placed is None:
             return False
-        relayed = RelayedPacket(*placed, packet.payload, packet.marker, keyframe, now_s)
+        ids = picture_ids(packet.payload) if source.layer is not None and source.codec.name == "VP8" else None
+        relayed = RelayedPacket(*placed, packet.payload, packet.marker, keyframe, now_s, ids)
         if not self._ring.put(relayed):
             return False
+        if self.newest is None or relayed.sequence > self.newest.sequence:
+            self.newest = relayed
         self.packets += 1
         self.octets += len(packet.payload)
-        self.keyframes += keyframe
+        if keyframe:
+            self._note_keyframe(source, packet.payload)
         if self._catching and self._group.lets_go(relayed):
             self._advance(len(self._group.packets))
         if self.waiting and (keyframe or not self._video) and packet.payload:
-            self._begin_waiting(relayed)
+            self._begin_waiting(relayed, now_s)
         if self._flowing:
             self._writer.write(relayed, self._table)
         if self._video:
@@ -156,21 +168,29 @@ class StreamRelay:
             return
         self.codec = source.codec
         self._ring.clear()
-        for stream in (*self._flowing, *self.waiting):
+        for stream in (*self._flowing, *(stream for stream in self.waiting if stream.line is None)):
             stream.take_codec(source.codec)
         self._flowing = [stream for stream in self._flowing if not stream.unsupported]
         self._table = self._writer.table([stream.lane for stream in self._flowing])
 
-    def _begin_waiting(self, packet: RelayedPacket) -> None:
-        for stream in self.waiting:
+    def _note_keyframe(self, source: Source, payload: bytes) -> None:
+        self.keyframes += 1
+        if source.layer is not None and source.codec.name == "VP8":
+            width, height = keyframe_size(payload) or (0, 0)
+            self.pixels = width * height or self.pixels
+
+    def _begin_waiting(self, packet: RelayedPacket, now_s: float) -> None:
+        waiting, self.waiting = self.waiting, []
+        for stream in waiting:
+            if self.codec is not None:
+                stream.take_codec(self.codec)
             if not stream.unsupported:
-                stream.lane.begin(packet, stream.first_sequence, stream.first_timestamp)
+                self._take_over(stream, packet, now_s)
                 self._flowing.append(stream)
-        self.waiting = []
         self._table = self._writer.table([stream.lane for stream in self._flowing])
 
     def repeat(self, stream: ViewerStream, sequences: tuple[int, ...], now_s: float) -> int:
-        """Answer a NACK; returns how many packets were sent again."""
+        """Send packets again; returns how many were there."""
         answers = stream.repeater.repeat(
             stream.lane, stream.rtx_payload_type, sequences, self._ring, self._splice.highest, now_s,
             stream.catch_up.retime if stream.catch_up is not None else None,
@@ -181,10 +201,8 @@ class StreamRelay:
 
     def sender_report(self, stream: ViewerStream, cname: str, now_s: float) -> bytes | None:
         """Build the viewer's sender report; None until the publisher sent one and the viewer got a packet."""
-        anchor = self._source.anchor if self._source is not None else None
-        lane = stream.lane
-        if anchor is None or lane.packets == 0:
+        reading, lane = self._reading(now_s), stream.lane
+        if reading is None or lane.packets == 0:
             return None
-        ntp_s, source_timestamp = anchor.at(now_s)
-        timestamp = lane.timestamp_of(source_timestamp + self._splice.timestamp_delta)
-        return build_sender_report(lane.ssrc, ntp_s, timestamp, lane.packets, lane.octets, cname)
+        timestamp = lane.timestamp_of(reading.timestamp)
+        return build_sender_report(lane.ssrc, reading.ntp_s, timestamp, lane.packets, lane.octets, cname)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from streaming.egress import PacketWriter
 from streaming.errors import MalformedPacket
+from streaming.layered_stream import LayeredStream
 from streaming.peer import Peer
 from streaming.retransmission import Repeater
 from streaming.rtcp import (
@@ -19,13 +20,14 @@ from streaming.rtcp import (
     parse_rtcp,
 )
 from streaming.sdp_answer import ABS_SEND_TIME, AnsweringSource, NegotiatedMedia, Negotiation
-from streaming.stream_relay import StreamRelay, ViewerStream
+from streaming.stream_relay import StreamRelay
+from streaming.viewer_stream import ViewerStream
 
 REPORT_INTERVAL_S = 1.0
 
 
 class Viewer:
-    """The owner of a viewer's peer; `joined`, `left` and `wants_keyframe` tell the relay."""
+    """The owner of a viewer's peer; `joined`, `left`, `wants_keyframe` and `estimated` tell the relay."""
 
     def __init__(
         self,
@@ -44,30 +46,35 @@ class Viewer:
         self.joined_before = False
         self.nacks = 0
         self.retransmitted = 0
-        self.estimate_bps: int | None = None
-        """What the viewer says it can take (REMB); the choice of layers will use it."""
-        self.fraction_lost = 0.0
+        self.starved = False
+        """True while its picture is left out."""
         self.streams: dict[str, ViewerStream] = {}
         self.joined: Callable[[Viewer], None] = _ignore
         self.left: Callable[[Viewer, str], None] = _ignore
-        self.wants_keyframe: Callable[[], None] = _ignore
+        self.wants_keyframe: Callable[[ViewerStream], None] = _ignore
+        self.estimated: Callable[[Viewer, float], None] = _ignore
         self._negotiation = negotiation
         self._sources = sources
         self._cname = cname
         self._retransmissions_per_s = retransmissions_per_s
         self._randomness = randomness
-        self._relays: dict[str, StreamRelay] = {}
-        self._by_ssrc: dict[int, tuple[StreamRelay, ViewerStream]] = {}
+        self._relays: Mapping[str, StreamRelay | LayeredStream] = {}
+        self._by_ssrc: dict[int, ViewerStream] = {}
         self._reported_s = 0.0
         self._greeted_s = 0.0
 
-    def attach(self, relays: dict[str, StreamRelay], writer: PacketWriter, now_s: float) -> None:
+    @property
+    def waits_for_picture(self) -> bool:
+        """True while no packet of the picture was sent."""
+        return "video" in self.streams and self.streams["video"].line is None
+
+    def attach(self, relays: Mapping[str, StreamRelay | LayeredStream], writer: PacketWriter, now_s: float) -> None:
         """Take a lane in each stream this viewer negotiated; called once, when the peer is connected."""
         self._relays = relays
         for media in self._negotiation.media:
             stream = self._make_stream(media, writer)
             self.streams[media.kind] = stream
-            self._by_ssrc[stream.lane.ssrc] = (relays[media.kind], stream)
+            self._by_ssrc[stream.lane.ssrc] = stream
             relays[media.kind].add(stream, now_s)
 
     def _make_stream(self, media: NegotiatedMedia, writer: PacketWriter) -> ViewerStream:
@@ -96,8 +103,9 @@ class Viewer:
         """
         if now_s - self._reported_s < REPORT_INTERVAL_S or self.peer.writer_peer is None:
             return
-        for kind, stream in self.streams.items():
-            compound = self._relays[kind].sender_report(stream, self._cname, now_s)
+        for stream in self.streams.values():
+            line = stream.line
+            compound = line.sender_report(stream, self._cname, now_s) if line is not None else None
             if compound is not None:
                 self._reported_s = now_s
                 writer.write_rtcp(stream.lane.peer, compound)
@@ -128,17 +136,23 @@ class Viewer:
             if isinstance(message, Nack):
                 self._answer(message, now_s)
             elif isinstance(message, KeyframeRequest):
-                self.wants_keyframe()
-            elif isinstance(message, BitrateEstimate):
-                self.estimate_bps = message.bitrate_bps
-            elif isinstance(message, ReceptionReport):
-                self.fraction_lost = message.fraction_lost / 256
+                self._ask(message)
+            elif isinstance(message, BitrateEstimate) and "video" in self.streams:
+                self.streams["video"].choice.estimated(message.bitrate_bps, now_s)
+                self.estimated(self, now_s)
+            elif isinstance(message, ReceptionReport) and message.ssrc in self._by_ssrc:
+                self._by_ssrc[message.ssrc].choice.lost(message.fraction_lost / 256, now_s)
+
+    def _ask(self, request: KeyframeRequest) -> None:
+        stream = self._by_ssrc.get(request.media_ssrc)
+        if stream is not None:
+            self.wants_keyframe(stream)
 
     def _answer(self, nack: Nack, now_s: float) -> None:
-        found = self._by_ssrc.get(nack.media_ssrc)
-        if found is not None:
+        stream = self._by_ssrc.get(nack.media_ssrc)
+        if stream is not None:
             self.nacks += len(nack.sequences)
-            self.retransmitted += found[0].repeat(found[1], nack.sequences, now_s)
+            self.retransmitted += stream.repeat(nack.sequences, now_s)
 
 
 def _one_byte_id(identifier: int) -> int:

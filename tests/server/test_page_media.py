@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 from playwright.async_api import Page, async_playwright
 
+from load_tests.fault_link import FaultLink
 from server.http.pages import load_site, routes
 from streaming.media_events import PublisherStarted, ViewerJoined, ViewerLeft
 from streaming.media_settings import MediaSettings
-from tests.streaming.aiortc_clients import LossyLink, publish
+from tests.streaming.aiortc_clients import publish
 from tests.streaming.harness import PATIENCE_S, Station, eventually, station
 
 CHROMIUM = shutil.which("chromium")
@@ -46,9 +47,9 @@ PLAY = """async (modules) => {
 
 
 @asynccontextmanager
-async def watching(settings: Callable[[LossyLink], MediaSettings]) -> AsyncIterator[tuple[Station, Page, LossyLink]]:
+async def watching(settings: Callable[[FaultLink], MediaSettings]) -> AsyncIterator[tuple[Station, Page, FaultLink]]:
     """A show behind a link, published past it, and a page that has seen some of it."""
-    link = LossyLink()
+    link = FaultLink()
     site = routes(lambda request: f"ws://{request.host}/ws", SITE)
     try:
         async with station(settings(link), more=site) as show, async_playwright() as playwright:
@@ -76,7 +77,7 @@ async def play_page(page: Page, show: Station) -> None:
     await page.evaluate(PLAY, f"/static/{SITE.digest}/js")
 
 
-def behind(link: LossyLink) -> MediaSettings:
+def behind(link: FaultLink) -> MediaSettings:
     return MediaSettings(bind_host="127.0.0.1", advertised_port=link.port)
 
 

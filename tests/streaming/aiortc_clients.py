@@ -1,12 +1,9 @@
-"""Stock RTCPeerConnections as publisher and viewer over the real routes, and a link that loses packets."""
+"""Stock RTCPeerConnections as publisher and viewer over the real routes."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from aiortc import (
     AudioStreamTrack,
@@ -19,7 +16,6 @@ from aiortc import (
 )
 from av import VideoFrame
 
-from streaming.rtp import is_rtcp
 from tests.streaming.harness import Station
 
 
@@ -98,80 +94,3 @@ async def watch(show: Station, broadcast_id: str = "show", bearer: str = "anna")
     client.connection.addTransceiver("audio", direction="recvonly")
     client.connection.on("track", client.read)
     return await _exchange(show, client, f"/whep/{broadcast_id}", bearer)
-
-
-class LossyLink:
-    """A UDP proxy in front of the engine; `loses` says of each media datagram, either way, whether it is dropped.
-
-    It is the clients' network too: `move` gives them another address, `cut` kills the sockets they have now. Clients
-    that were there at `spare` keep what they have.
-    """
-
-    def __init__(self, loses: Callable[[bytes, bool], bool] = lambda *_: False) -> None:
-        self.loses = loses
-        self.dropped = 0
-        self._front = _bound()
-        self.port: int = self._front.getsockname()[1]
-        self._engine: tuple[str, int] = ("", 0)
-        self._backs: dict[Any, socket.socket] = {}
-        self._host = "127.0.0.1"
-        self._dead: set[Any] = set()
-        self._spared: set[Any] = set()
-
-    def open(self, engine_port: int) -> None:
-        self._engine = ("127.0.0.1", engine_port)
-        asyncio.get_running_loop().add_reader(self._front, self._from_clients)
-
-    def move(self, host: str) -> None:
-        """From now on the engine sees every client at another address (a NAT that was restarted)."""
-        self._host = host
-        self._hang_up()
-
-    def spare(self) -> None:
-        self._spared = set(self._backs)
-
-    def cut(self) -> None:
-        """Nothing passes any more from or to the sockets that clients use now (the old network is gone)."""
-        self._dead |= set(self._backs) - self._spared
-        self._hang_up()
-
-    def _hang_up(self) -> None:
-        for client in set(self._backs) - self._spared:
-            opened = self._backs.pop(client)
-            asyncio.get_running_loop().remove_reader(opened)
-            opened.close()
-
-    def close(self) -> None:
-        loop = asyncio.get_running_loop()
-        for opened in (self._front, *self._backs.values()):
-            loop.remove_reader(opened)
-            opened.close()
-
-    def _passes(self, datagram: bytes, upwards: bool) -> bool:
-        media = 128 <= datagram[0] < 192 and not is_rtcp(datagram)
-        lost = media and self.loses(datagram, upwards)
-        self.dropped += lost
-        return not lost
-
-    def _from_clients(self) -> None:
-        datagram, client = self._front.recvfrom(4096)
-        if client in self._dead:
-            return
-        back = self._backs.get(client)
-        if back is None:
-            back = self._backs[client] = _bound(self._host)
-            asyncio.get_running_loop().add_reader(back, self._from_engine, back, client)
-        if self._passes(datagram, True):
-            back.sendto(datagram, self._engine)
-
-    def _from_engine(self, back: socket.socket, client: Any) -> None:
-        datagram = back.recv(4096)
-        if self._passes(datagram, False):
-            self._front.sendto(datagram, client)
-
-
-def _bound(host: str = "127.0.0.1") -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    made.setblocking(False)
-    made.bind((host, 0))
-    return made

@@ -165,7 +165,7 @@ def _held(show: Station) -> dict[str, int]:
     port, engine = show.engine._port, show.engine
     assert port is not None
     objects = gc.get_objects()
-    streams = [stream for relay in engine._relays.values() for stream in relay._streams.values()]
+    streams = [line for relay in engine._relays.values() for line in (*relay._video.lines, relay._audio)]
     return {
         "resources": len(engine._resources) + engine._resources.half_open,
         "routes": len(port._by_ufrag) + len(port._by_address) + len(port._addresses),

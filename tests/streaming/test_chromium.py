@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, async_playwright
 
+from load_tests.fault_link import FaultLink
 from streaming.media_events import PublisherGone, ViewerLeft
 from streaming.media_settings import MediaSettings
-from tests.streaming.aiortc_clients import LossyLink
 from tests.streaming.harness import PATIENCE_S, Station, eventually, station
 
 pytestmark = pytest.mark.browser
@@ -140,7 +140,7 @@ async def test_a_publisher_that_returns_with_another_codec_keeps_its_chromium_vi
 
 async def test_chromium_repairs_losses_on_its_leg_by_rtx() -> None:
     chance = random.Random(3)
-    link = LossyLink(lambda _, upwards: not upwards and chance.random() < 0.05)
+    link = FaultLink(lambda _, upwards: not upwards and chance.random() < 0.05)
     settings = MediaSettings(bind_host="127.0.0.1", advertised_port=link.port)
     async with station(settings, page=PAGE) as show, browser_page(show) as page:
         link.open(show.engine.local_port)
@@ -178,9 +178,9 @@ async def test_a_late_chromium_viewer_begins_with_the_cached_group_and_is_not_be
         await page.evaluate("view()")
         await rises(page, "framesDecoded", "video", 20)
         relay = show.engine._relays["show"]
-        keyframes = relay._video.keyframes
+        keyframes = next(relay._video.lines).keyframes
         relay.want_keyframe()
-        await eventually("a keyframe comes", lambda: relay._video.keyframes > keyframes)
+        await eventually("a keyframe comes", lambda: next(relay._video.lines).keyframes > keyframes)
         await asyncio.sleep(0.8)
         requests = relay._keyframes.sent
         await page.evaluate("view()")

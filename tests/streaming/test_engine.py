@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from load_tests.fault_link import FaultLink
 from streaming.errors import (
     EngineStopped,
     PublisherExists,
@@ -26,7 +27,7 @@ from streaming.media_events import (
     ViewerLeft,
 )
 from streaming.media_settings import MediaSettings
-from tests.streaming.aiortc_clients import LossyLink, publish, watch
+from tests.streaming.aiortc_clients import publish, watch
 from tests.streaming.harness import eventually, station
 from tests.streaming.test_sdp_answer import PUBLISHER, VIEWER
 
@@ -96,7 +97,7 @@ async def test_a_second_publisher_is_refused_while_the_first_is_alive() -> None:
 
 async def test_a_silent_publisher_is_noticed_and_may_be_replaced() -> None:
     silent = False
-    link = LossyLink(lambda _, upwards: silent and upwards)
+    link = FaultLink(lambda _, upwards: silent and upwards)
     async with station(settings(publisher_silent_s=0.5, advertised_port=link.port)) as show:
         link.open(show.engine.local_port)
         viewer = await watch(show)
@@ -122,7 +123,7 @@ async def test_a_silent_publisher_is_noticed_and_may_be_replaced() -> None:
 
 async def test_lost_packets_are_repaired_on_both_legs() -> None:
     chance = random.Random(4)
-    link = LossyLink(lambda datagram, _: len(datagram) > 200 and chance.random() < 0.08)
+    link = FaultLink(lambda datagram, _: len(datagram) > 200 and chance.random() < 0.08)
     async with station(settings(advertised_port=link.port)) as show:
         link.open(show.engine.local_port)
         host = await publish(show)

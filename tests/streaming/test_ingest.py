@@ -127,4 +127,4 @@ def test_a_gap_too_large_to_repair_asks_for_a_keyframe() -> None:
     taken.receive(video(1), 0.0)
     taken.receive(video(2000), 0.0)
     assert taken.unrepairable
-    assert taken.keyframe_request() is not None
+    assert taken.keyframe_request([None]) is not None

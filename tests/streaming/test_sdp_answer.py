@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from streaming.errors import BadSdp, FlowingCodecUnsupported, NoUsableCodec, StreamingError
 from streaming.sdp_answer import (
     MID,
+    REPAIRED_RID,
     RID,
     TRANSPORT_CC,
     AnsweringSource,
@@ -79,12 +81,34 @@ def test_the_answer_is_read_by_another_implementation() -> None:
     assert answer.media[0].dtls.role == "server"
 
 
-def test_a_simulcast_offer_is_left_with_one_layer() -> None:
-    offer = parse_offer(SIMULCAST)
-    assert offer.media[1].rids == ("q", "h", "f")
-    text = build_answer(negotiate_publisher(offer), LOCAL)
+def test_a_simulcast_offer_is_answered_with_its_layers() -> None:
+    negotiation = negotiate_publisher(parse_offer(SIMULCAST))
+    assert [media.rids for media in negotiation.media] == [(), ("q", "h", "f")]
+    lines = answer_lines(build_answer(negotiation, LOCAL))
+    layers = [line for line in lines if line.startswith(("a=rid", "a=simulcast"))]
+    assert layers == ["a=rid:q recv", "a=rid:h recv", "a=rid:f recv", "a=simulcast:recv q;h;f"]
+    assert {RID, REPAIRED_RID} <= set(negotiation.media[1].extensions)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param(lambda offer: without(offer, "a=simulcast"), id="no simulcast line"),
+        pytest.param(lambda offer: without(offer, "a=rid:h", "a=rid:f"), id="one layer"),
+        pytest.param(lambda offer: without(offer, "sdes:rtp-stream-id"), id="no rid extension"),
+        pytest.param(lambda offer: offer.replace("a=simulcast:send q;h;f", "a=simulcast:recv q;h;f"), id="receives"),
+    ],
+)
+def test_what_is_no_simulcast_offer_is_answered_without_layers(changed: Callable[[str], str]) -> None:
+    text = build_answer(negotiate_publisher(parse_offer(changed(SIMULCAST))), LOCAL)
     assert "a=rid" not in text
     assert "a=simulcast" not in text
+
+
+def test_more_layers_than_the_relay_takes_are_not_answered() -> None:
+    offer = SIMULCAST.replace("a=simulcast:send q;h;f", "a=rid:x send\r\na=simulcast:send q,x;~h;f;x")
+    assert parse_offer(offer).media[1].rids == ("q", "h", "f", "x")
+    assert negotiate_publisher(parse_offer(offer)).media[1].rids == ("q", "h", "f")
 
 
 @pytest.mark.parametrize("name", ["VP8", "H264"])

@@ -14,7 +14,9 @@ from streaming.retransmission import PacketRing, Repeater
 from streaming.rtp import RtpPacket
 from streaming.sdp_answer import CodecId, NegotiatedCodec, NegotiatedMedia
 from streaming.srtp_pylibsrtp import SrtpKeys
-from streaming.stream_relay import StreamRelay, ViewerStream
+from streaming.stream_relay import StreamRelay
+from streaming.viewer_stream import ViewerStream
+from streaming.vp8_descriptor import PictureIds
 
 VP8, H264, OPUS = CodecId("VP8"), CodecId("H264", "42e0"), CodecId("opus")
 KEY, DELTA = b"\x10\x00key", b"\x10\x01delta"
@@ -30,6 +32,7 @@ class NotingWriter:
         self.timestamps: list[tuple[int, int, int]] = []
         """(SSRC, sequence number, timestamp), beside `sent`."""
         self.repeated: list[bytes] = []
+        self.ids: list[PictureIds | None] = []
 
     @property
     def counters(self) -> WriterCounters:
@@ -44,7 +47,8 @@ class NotingWriter:
     def write(self, packet: RelayedPacket, table: LaneTable) -> None:
         for lane in table.lanes:
             lane.packets += 1
-            self.sent.append((lane.ssrc, lane.sequence_of(packet), lane.payload_type, packet.payload))
+            self.sent.append((lane.ssrc, lane.sequence_of(packet), lane.payload_type, lane.payload_of(packet)))
+            self.ids.append(packet.picture_ids)
             self.timestamps.append((lane.ssrc, lane.sequence_of(packet), lane.timestamp_of(packet.timestamp)))
 
     def write_rtp(self, peer: WriterPeer, packet: bytes) -> None:

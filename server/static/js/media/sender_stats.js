@@ -6,8 +6,8 @@ export function reading(report) {
   for (const one of report.values()) {
     if (one.type === "outbound-rtp") totals.bytes += one.bytesSent;
     if (one.type === "outbound-rtp" && one.kind === "video") {
-      totals.frames += one.framesEncoded;
-      totals.keyframes += one.keyFramesEncoded ?? 0;
+      totals.frames = Math.max(totals.frames, one.framesEncoded); // Layers encode the same frames.
+      totals.keyframes = Math.max(totals.keyframes, one.keyFramesEncoded ?? 0);
       totals.width = Math.max(totals.width, one.frameWidth ?? 0);
       totals.height = Math.max(totals.height, one.frameHeight ?? 0);
     }

@@ -1,10 +1,16 @@
-/** A WHIP publisher: sends a local MediaStream as one broadcast, 2.5 Mbps at most. */
+/**
+ * A WHIP publisher: sends a local MediaStream as one broadcast, its picture in three layers (2.5 Mbps in all at most),
+ * so that each viewer gets what its network carries.
+ */
 import { PeerSession } from "./peer_session.js";
 
-const VIDEO_MAX_BPS = 2_500_000;
-const AUDIO_MAX_BPS = 64_000;
-
-const encodings = (track) => [{ maxBitrate: track.kind === "video" ? VIDEO_MAX_BPS : AUDIO_MAX_BPS }];
+/** Lowest first, as Chrome gives bandwidth out; sizes are parts of the camera's. */
+const LAYERS = [
+  { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+  { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 550_000 },
+  { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_800_000 },
+];
+const AUDIO = [{ maxBitrate: 64_000 }];
 
 /** Starts publishing `stream()` as it is at each (re)connection. */
 export function publish({ broadcastId, token, stream, onPhase }) {
@@ -14,7 +20,7 @@ export function publish({ broadcastId, token, stream, onPhase }) {
     onPhase,
     prepare: (peer) => {
       for (const track of stream().getTracks())
-        peer.addTransceiver(track, { direction: "sendonly", streams: [stream()], sendEncodings: encodings(track) });
+        peer.addTransceiver(track, { direction: "sendonly", streams: [stream()], sendEncodings: track.kind === "video" ? LAYERS : AUDIO });
     },
   });
   session.start();
