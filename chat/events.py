@@ -119,6 +119,19 @@ class Restricted(Struct, frozen=True, tag_field="type", tag="restricted"):
     reason: str
 
 
+class PictureChanged(Struct, frozen=True, tag_field="type", tag="picture"):
+    """To the viewer: its network does not carry even the smallest picture, or carries it again; sound goes on."""
+
+    withheld: bool
+
+
+class PublisherLimitChanged(Struct, frozen=True, tag_field="type", tag="publisher_limit"):
+    """To staff: the publisher sends more than it may and what is beyond is shed, or keeps within it again."""
+
+    limited: bool
+    limit_bps: int
+
+
 class RulesChanged(Struct, frozen=True, tag_field="type", tag="rules"):
     """Who of the viewers may talk, and how often."""
 
@@ -311,6 +324,8 @@ RoomEvent = (
     | StateChanged
     | OrderChanged
     | Restricted
+    | PictureChanged
+    | PublisherLimitChanged
     | RulesChanged
     | Reported
     | QuestionMoved

@@ -13,6 +13,7 @@ IMPORTANCE: dict[str, Importance] = {
     "comment": "may",
     "tip": "should",
     "pinned": "should",
+    "picture": "should",
     "likes": "total",
     "presence": "total",
     "quota": "total",

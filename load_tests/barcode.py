@@ -12,6 +12,7 @@ differ by 1, a frame the publisher skipped leaves a gap, and a reader that share
 of the picture from `age_ms`.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -61,7 +62,11 @@ def draw_barcode(luma: Luma, number: int) -> None:
 
 def read_barcode(luma: Luma) -> int | None:
     """Read the number out of a luma plane of any size; None if there is no barcode or it is damaged."""
-    means = _cell_means(luma)
+    return decode_cells(_cell_means(luma))
+
+
+def decode_cells(means: Sequence[float]) -> int | None:
+    """Read the number from the mean luma of each cell, row by row; None if it is no barcode or a damaged one."""
     white = min(means[cell] for cell, bit in _CORNERS.items() if bit)
     black = max(means[cell] for cell, bit in _CORNERS.items() if not bit)
     if white - black < _LEAST_CONTRAST:

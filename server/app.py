@@ -77,6 +77,7 @@ from server.media.wire import INTERNAL, InternalSecret
 from server.media_gate import MediaGate
 from server.media_watch import MediaWatch
 from server.metrics import build_registry
+from server.picture_news import PictureNews
 from server.probes import probes
 from server.publisher_watch import PublisherWatch
 from server.recording_watch import RecordingWatch
@@ -89,6 +90,7 @@ from streaming.directory_redis import PublisherDirectory
 from streaming.engine import MediaEngine
 from streaming.errors import MediaUnreachable
 from streaming.media_directory_redis import MediaDirectory
+from streaming.media_events import MediaEvent
 from streaming.media_settings import MediaSettings
 from streaming.recorder_disk import DiskRecorder
 from streaming.recorder_redis import RecorderDirectory
@@ -160,6 +162,7 @@ class Parts:
         self.media_directory = MediaDirectory(client)
         self.membership = Membership(self.media_directory, self.media_id, settings.media_max_viewers)
         self.internal_secret = InternalSecret.derived_from(settings.jwt_secret.get_secret_value())
+        self.picture_news = PictureNews(self.broker)
         self.recording = self._recording() if "media" in settings.roles else None
         self.media = self._media() if "media" in settings.roles else None
         if self.media is not None:
@@ -202,7 +205,11 @@ class Parts:
             joins_per_s=settings.media_joins_per_s,
         )
         recorder = self.recording.recorder if self.recording is not None else None
-        return MediaEngine(media, self.stream_state.on_event, recorder=recorder)
+        return MediaEngine(media, self._on_media_event, recorder=recorder)
+
+    def _on_media_event(self, event: MediaEvent) -> None:
+        self.stream_state.on_event(event)
+        self.picture_news.on_event(event)
 
     def _gateway(self, listening: socket.socket | None) -> Gateway:
         settings = self.settings
@@ -247,6 +254,7 @@ class Parts:
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """What runs beside the listeners, each as one owned task."""
         work: list[Coroutine[Any, Any, None]] = [self.broker.run(), self.archive.run(), self.stream_state.run()]
+        work.append(self.picture_news.run())
         work += [self.likes.run(), self.moderator.run(), self.restriction_feed.run()]
         if self.recording is not None:
             work.append(self.recording.run())

@@ -38,6 +38,8 @@ class MediaSettings:
     max_publisher_bitrate_bps: int = 6_000_000
     ring_packets: int = 1024
     """Video packets kept for retransmission (about 8 s at 1 Mbps); a power of two."""
+    ring_bytes: int = 2_000_000
+    """Bytes kept for retransmission, for each layer and for the sound."""
     ring_max_age_s: float = 2.0
     retransmissions_per_s: int = 400
     """A viewer's budget of retransmitted packets, so that a NACK flood costs the others nothing."""

@@ -134,7 +134,12 @@ class BroadcastRelay:
         self._audio = self._line("audio", 48_000, AUDIO_RING_PACKETS)
 
     def _line(self, kind: str, clock_rate: int, capacity: int) -> StreamRelay:
-        return StreamRelay(kind, clock_rate, self._writer, PacketRing(capacity, self._settings.ring_max_age_s))
+        return StreamRelay(
+            kind,
+            clock_rate,
+            self._writer,
+            PacketRing(capacity, self._settings.ring_max_age_s, self._settings.ring_bytes),
+        )
 
     @property
     def flowing_video(self) -> CodecId | None:

@@ -1,6 +1,6 @@
 """Keeps recent packets and answers NACKs from them, by RTX where the viewer takes it (RFC 4588). Pure.
 
-The ring is shared by all viewers of a stream: it holds packets on the broadcast's line, bounded in count and age.
+The ring is shared by all viewers of a line: it holds packets on the broadcast's line, bounded in count, bytes and age.
 """
 
 from __future__ import annotations
@@ -13,27 +13,64 @@ from streaming.rtp import serialize_rtp
 
 
 class PacketRing:
-    """The last `capacity` packets by sequence number (a power of two); a new packet replaces the oldest."""
+    """The packets of the last `max_age_s`, at most `capacity` (a power of two) and `max_bytes` of payload.
 
-    __slots__ = ("_mask", "_max_age_s", "_slots")
+    Where one of the three is passed the oldest goes; a packet larger than `max_bytes` is kept alone.
+    """
 
-    def __init__(self, capacity: int, max_age_s: float) -> None:
+    __slots__ = ("_bytes", "_mask", "_max_age_s", "_max_bytes", "_newest", "_oldest", "_slots")
+
+    def __init__(self, capacity: int, max_age_s: float, max_bytes: int) -> None:
         assert capacity & (capacity - 1) == 0, "capacity must be a power of two"
         self._mask = capacity - 1
         self._max_age_s = max_age_s
+        self._max_bytes = max_bytes
         self._slots: list[RelayedPacket | None] = [None] * capacity
+        self._bytes = 0
+        self._oldest = 0
+        self._newest: RelayedPacket | None = None
+
+    @property
+    def payload_bytes(self) -> int:
+        """What the packets that are held come to."""
+        return self._bytes
 
     def put(self, packet: RelayedPacket) -> bool:
         """Keep a packet; False when it is a duplicate or older than what its slot holds."""
-        held = self._slots[packet.sequence & self._mask]
-        if held is not None and held.sequence >= packet.sequence:
+        newest = self._newest
+        if newest is not None and packet.sequence < newest.sequence - self._mask:
             return False
-        self._slots[packet.sequence & self._mask] = packet
+        position = packet.sequence & self._mask
+        held = self._slots[position]
+        if held is not None:
+            if held.sequence >= packet.sequence:
+                return False
+            self._bytes -= len(held.payload)
+        self._slots[position] = packet
+        self._bytes += len(packet.payload)
+        self._oldest = packet.sequence if newest is None else min(self._oldest, packet.sequence)
+        if newest is None or packet.sequence > newest.sequence:
+            newest = self._newest = packet
+        self._let_go(newest)
         return True
+
+    def _let_go(self, newest: RelayedPacket) -> None:
+        """Forget from the oldest on what passes a bound; each sequence number is stepped over once."""
+        self._oldest = max(self._oldest, newest.sequence - self._mask)
+        while self._oldest < newest.sequence:
+            held = self._slots[self._oldest & self._mask]
+            if held is not None and held.sequence <= self._oldest:
+                if self._bytes <= self._max_bytes and newest.arrived_s - held.arrived_s <= self._max_age_s:
+                    return
+                self._slots[self._oldest & self._mask] = None
+                self._bytes -= len(held.payload)
+            self._oldest += 1
 
     def clear(self) -> None:
         """Forget everything: the codec changed, and old packets would leave under the new payload type."""
         self._slots = [None] * (self._mask + 1)
+        self._bytes = self._oldest = 0
+        self._newest = None
 
     def get(self, sequence: int, now_s: float) -> RelayedPacket | None:
         """Give the packet if it is still held and young enough to be worth sending again."""

@@ -6,6 +6,8 @@ import sys
 BENCHES = {
     "relay": "load_tests.bench.relay",
     "joins": "load_tests.bench.joins",
+    "latency": "load_tests.bench.latency",
+    "feedback": "server.bench.feedback",
     "orders": "load_tests.bench.orders",
     "fanout": "load_tests.bench.fanout",
     "storm": "load_tests.bench.storm",

@@ -25,15 +25,16 @@ ARGUMENTS = [
     "--disable-sync", "--autoplay-policy=no-user-gesture-required",
 ]  # fmt: skip
 
-PAGE = """<!doctype html><meta charset=utf-8><title>relay test</title>
+PAGE = r"""<!doctype html><meta charset=utf-8><title>relay test</title>
 <canvas id=noise width=480 height=360></canvas><video id=screen muted autoplay playsinline></video>
 <script>
-async function exchange(path, pc) {
+async function exchange(path, pc, port) {
   const reply = await fetch(path, {method: 'POST', body: pc.localDescription.sdp,
     headers: {'Content-Type': 'application/sdp', 'Authorization': 'Bearer anna'}});
   const text = await reply.text();
   if (reply.status !== 201) throw new Error(reply.status + ' ' + text);
-  await pc.setRemoteDescription({type: 'answer', sdp: text});
+  const sdp = port ? text.replace(/ \d+ typ host/g, ` ${port} typ host`) : text;
+  await pc.setRemoteDescription({type: 'answer', sdp});
   pc.resource = reply.headers.get('Location');
 }
 function preferred(kind, name) {
@@ -63,14 +64,14 @@ async function publish(codec, source, bitrate) {
   await pc.setLocalDescription();
   await exchange('/whip/show', pc);
 }
-async function view() {
+async function view(port) {
   const pc = window.viewer = new RTCPeerConnection();
   pc.addTransceiver('video', {direction: 'recvonly'});
   pc.addTransceiver('audio', {direction: 'recvonly'});
   const stream = new MediaStream();
   pc.ontrack = event => { stream.addTrack(event.track); document.getElementById('screen').srcObject = stream; };
   await pc.setLocalDescription();
-  await exchange('/whep/show', pc);
+  await exchange('/whep/show', pc, port);
 }
 async function stats(pc, type, kind) {
   const found = [];

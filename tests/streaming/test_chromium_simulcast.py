@@ -10,7 +10,6 @@ import pytest
 from playwright.async_api import Page
 
 from load_tests.fault_link import FaultLink
-from streaming.media_settings import MediaSettings
 from streaming.relay import BroadcastRelay
 from tests.streaming.harness import PATIENCE_S, station
 from tests.streaming.test_chromium import PAGE, browser_page, rises, stats
@@ -67,11 +66,10 @@ class Watched:
 
 async def test_a_viewer_goes_down_and_up_with_its_network_and_its_decoder_notices_nothing() -> None:
     link = FaultLink()
-    settings = MediaSettings(bind_host="127.0.0.1", advertised_port=link.port)
-    async with station(settings, page=PAGE + PUBLISH_LAYERS) as show, browser_page(show) as page:
+    async with station(page=PAGE + PUBLISH_LAYERS) as show, browser_page(show) as page:
         link.open(show.engine.local_port)
         await page.evaluate("publishLayers()")
-        await page.evaluate("view()")
+        await page.evaluate(f"view({link.port})")
         watched = Watched(page, show.engine._relays["show"])
         began_s = time.monotonic()
         while len(watched.relay._video._ranked) < 3:

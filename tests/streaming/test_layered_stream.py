@@ -40,7 +40,7 @@ class Show:
 
     def __init__(self, layers: int = 3) -> None:
         self.writer = NotingWriter()
-        self.video = LayeredStream(lambda: StreamRelay("video", 90_000, self.writer, PacketRing(64, 2.0)))
+        self.video = LayeredStream(lambda: StreamRelay("video", 90_000, self.writer, PacketRing(64, 2.0, 1_000_000)))
         form = _Format("video", VP8, 90_000, None)
         self.sources = [Source(7 + n, form, repairable=True, layer=n if layers > 1 else None) for n in range(layers)]
         self.frame = 0

@@ -15,7 +15,7 @@ def packet(sequence: int, arrived_s: float = 0.0) -> RelayedPacket:
 
 
 def filled_ring(highest: int, capacity: int = 64) -> PacketRing:
-    ring = PacketRing(capacity, max_age_s=2.0)
+    ring = PacketRing(capacity, max_age_s=2.0, max_bytes=100_000)
     for sequence in range(1, highest + 1):
         assert ring.put(packet(sequence))
     return ring
@@ -29,7 +29,7 @@ def lane_from(first: int) -> Lane[None]:
 
 @given(sequences=st.lists(st.integers(1, 500), max_size=300))
 def test_the_ring_gives_only_what_it_was_given_and_stays_bounded(sequences: list[int]) -> None:
-    ring = PacketRing(64, max_age_s=2.0)
+    ring = PacketRing(64, max_age_s=2.0, max_bytes=100_000)
     for sequence in sequences:
         ring.put(packet(sequence))
     for sequence in range(1, 501):
@@ -37,14 +37,34 @@ def test_the_ring_gives_only_what_it_was_given_and_stays_bounded(sequences: list
         assert held is None or (held.sequence == sequence and sequence in sequences)
 
 
+@given(
+    st.lists(st.tuples(st.integers(1, 300), st.integers(0, 1500), st.floats(0.0, 0.2)), min_size=1, max_size=200),
+    st.integers(1_500, 20_000),
+)
+def test_the_ring_is_bounded_in_bytes_and_time_and_keeps_the_newest(
+    walk: list[tuple[int, int, float]], most: int
+) -> None:
+    ring, now_s, taken = PacketRing(64, max_age_s=2.0, max_bytes=most), 0.0, {}
+    for sequence, size, wait_s in walk:
+        now_s += wait_s
+        packet = RelayedPacket(sequence, 0, bytes(size), True, False, now_s)
+        if ring.put(packet):
+            taken[sequence] = packet
+            assert ring.get(sequence, now_s) in (packet, None)
+        held = [p for s in taken if (p := ring.get(s, 0.0)) is not None]
+        assert sum(len(p.payload) for p in held) == ring.payload_bytes <= most
+        newest = max(taken)
+        assert ring.get(newest, taken[newest].arrived_s) is taken[newest]
+
+
 def test_a_duplicate_is_not_forwarded_twice() -> None:
-    ring = PacketRing(64, max_age_s=2.0)
+    ring = PacketRing(64, max_age_s=2.0, max_bytes=100_000)
     assert ring.put(packet(5))
     assert not ring.put(packet(5))
 
 
 def test_old_packets_are_not_worth_sending_again() -> None:
-    ring = PacketRing(64, max_age_s=2.0)
+    ring = PacketRing(64, max_age_s=2.0, max_bytes=100_000)
     ring.put(packet(5, arrived_s=0.0))
     assert ring.get(5, 2.0) is not None
     assert ring.get(5, 2.1) is None

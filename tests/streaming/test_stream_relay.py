@@ -75,7 +75,7 @@ def viewer(ssrc: int, first: int = 100, codecs: tuple[CodecId, ...] = (VP8, H264
 
 
 def relay(writer: NotingWriter, kind: str = "video") -> StreamRelay:
-    return StreamRelay(kind, 90_000, writer, PacketRing(64, 2.0))
+    return StreamRelay(kind, 90_000, writer, PacketRing(64, 2.0, 1_000_000))
 
 
 def source(codec: CodecId, ssrc: int = 7, kind: str = "video") -> Source:

@@ -27,11 +27,13 @@ export const EMPTY = {
   tipped: 0, // points given since this page came; the snapshot carries no total
   tipsEnabled: false,
   lastOrder: null,
+  pictureWithheld: false,
+  publisherLimitBps: null, // set while the publisher sends more than it may
   ...QUIET,
 };
 
 const REDUCERS = { welcome, ack, comment, comment_removed, likes, tip, card_shown, card_pulled };
-Object.assign(REDUCERS, TALK_REDUCERS, { quota, pinned, presence, state, order });
+Object.assign(REDUCERS, TALK_REDUCERS, { quota, pinned, presence, state, order, picture, publisher_limit });
 
 /** The state after `event`; unknown events change nothing. `atMs` is the server's time of arrival. */
 export function reduce(current, event, atMs) {
@@ -126,6 +128,14 @@ function quota(current, event) {
   if (current.card?.product_id !== event.product_id) return current;
   const { left_minor: quota_left_minor, total_minor: quota_total_minor } = event;
   return { ...current, card: { ...current.card, quota_left_minor, quota_total_minor } };
+}
+
+function picture(current, event) {
+  return { ...current, pictureWithheld: event.withheld };
+}
+
+function publisher_limit(current, event) {
+  return { ...current, publisherLimitBps: event.limited ? event.limit_bps : null };
 }
 
 function pinned(current, event) {

@@ -68,7 +68,7 @@ export function Studio({ config, session, broadcastId }) {
       ? html`<div class="studio__stage">
             <${Preview} camera=${camera} sending=${link.phase === "connected" && known.state === "live"} />
             <${Controls} broadcast=${known} link=${link} wanted=${wanted} ready=${readiness.value?.ready} hasStream=${camera.stream !== null} busy=${busy} move=${move} send=${() => setSendWanted(true)} />
-            <${SenderFigures} figures=${figures} />
+            <${SenderFigures} figures=${figures} limitBps=${room.publisherLimitBps} />
           </div>
           <div class="studio__sale">
             ${known.state !== "live" && known.state !== "paused" && html`<${Readiness} readiness=${readiness} approved=${APPROVED.has(known.state)} />`}

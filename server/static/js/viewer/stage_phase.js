@@ -18,6 +18,7 @@ export function stagePhase(room, status, media) {
   if (media.phase === "refused") return { name: "refused", code: media.code };
   if (room.publisher === "none") return { name: "waiting" };
   if (room.publisher === "stalled") return { name: "stalled", quiet: true };
+  if (room.pictureWithheld && media.phase === "connected") return { name: "sound_only", quiet: true };
   if (media.phase === "waiting") return { name: "media_reconnecting" };
   return { name: media.phase === "connected" ? "playing" : "loading" };
 }

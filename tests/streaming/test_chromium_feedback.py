@@ -1,0 +1,56 @@
+"""What a Chromium viewer reports is acted upon: lips stay in sync, and a lossy network costs hardly a freeze."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+
+import pytest
+
+from load_tests.fault_link import FaultLink
+from tests.streaming.harness import station
+from tests.streaming.test_chromium import PAGE, browser_page, rises, stats
+
+pytestmark = pytest.mark.browser
+
+LOOK_S = 10.0
+PUBLISH_REMOTE = "publish('VP8', 'camera', 1000000)"
+
+
+async def test_a_viewer_behind_loss_and_delay_hardly_freezes() -> None:
+    chance = random.Random(5)
+    link = FaultLink(lambda _, upwards: not upwards and chance.random() < 0.05)
+    link.down.delay_s = link.up.delay_s = 0.02
+    async with station(page=PAGE) as show, browser_page(show) as page:
+        await page.evaluate(PUBLISH_REMOTE)
+        link.open(show.engine.local_port)
+        await page.evaluate(f"view({link.port})")
+        before = await rises(page, "framesDecoded", "video", 40)
+        await asyncio.sleep(LOOK_S)
+        after = await stats(page, "viewer", "inbound-rtp", "video")
+        frozen_s = after["totalFreezesDuration"] - before["totalFreezesDuration"]
+        print(f"froze {frozen_s / LOOK_S * 60:.2f} s a minute; {link.dropped} packets lost, RTT 40 ms")
+        assert link.dropped > 10
+        assert after["retransmittedPacketsReceived"] > 5
+        assert after["framesDecoded"] - before["framesDecoded"] > LOOK_S * 5
+        assert frozen_s < 5 * 0.3
+        link.close()
+
+
+async def test_lips_are_in_sync_by_the_mapped_sender_reports() -> None:
+    async with station(page=PAGE) as show, browser_page(show) as page:
+        await page.evaluate(PUBLISH_REMOTE)
+        await page.evaluate("view()")
+        await rises(page, "framesDecoded", "video", 60)
+        apart_ms: list[float] = []
+        for _ in range(20):
+            sound = await stats(page, "viewer", "inbound-rtp", "audio")
+            picture = await stats(page, "viewer", "inbound-rtp", "video")
+            if "estimatedPlayoutTimestamp" in sound and "estimatedPlayoutTimestamp" in picture:
+                apart_ms.append(picture["estimatedPlayoutTimestamp"] - sound["estimatedPlayoutTimestamp"])
+            await asyncio.sleep(0.5)
+        assert len(apart_ms) > 5, "Chromium knows no playout times: no sender reports were mapped"
+        median_ms = statistics.median(apart_ms)
+        print(f"picture against sound: median {median_ms:.0f} ms, {min(apart_ms):.0f}…{max(apart_ms):.0f}")
+        assert abs(median_ms) <= 5 * 40
