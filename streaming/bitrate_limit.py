@@ -8,6 +8,8 @@ from __future__ import annotations
 
 BURST_S = 1.0
 """How much may come at once: a second's worth, so that keyframes pass."""
+TOLERANCE = 1.25
+"""What is shed is beyond the limit by so much: who keeps to REMB adds headers and repairs to it."""
 _SOUND_SHARE = 0.1
 """The part of the bucket that picture leaves to sound."""
 CALM_S = 2.0
@@ -15,13 +17,23 @@ CALM_S = 2.0
 
 
 class BitrateLimit:
-    """A token bucket over everything one publisher sends."""
+    """A token bucket over everything one publisher sends; `limit_bps` is what it was asked to keep to."""
 
-    __slots__ = ("_burst_bits", "_filled_s", "_shed_s", "_tokens", "limit_bps", "shed_packets", "shedding")
+    __slots__ = (
+        "_bits_per_s",
+        "_burst_bits",
+        "_filled_s",
+        "_shed_s",
+        "_tokens",
+        "limit_bps",
+        "shed_packets",
+        "shedding",
+    )
 
     def __init__(self, limit_bps: int) -> None:
         self.limit_bps = limit_bps
-        self._burst_bits = limit_bps * BURST_S
+        self._bits_per_s = limit_bps * TOLERANCE
+        self._burst_bits = self._bits_per_s * BURST_S
         self._tokens = self._burst_bits
         self._filled_s: float | None = None
         self._shed_s = 0.0
@@ -34,7 +46,7 @@ class BitrateLimit:
             self._filled_s = now_s
         elapsed_s = max(0.0, now_s - self._filled_s)
         self._filled_s = max(now_s, self._filled_s)
-        self._tokens = min(self._burst_bits, self._tokens + elapsed_s * self.limit_bps)
+        self._tokens = min(self._burst_bits, self._tokens + elapsed_s * self._bits_per_s)
         kept_back = 0.0 if sound else self._burst_bits * _SOUND_SHARE
         if self._tokens - 8 * octets < kept_back:
             self._shed_s = now_s

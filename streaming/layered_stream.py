@@ -39,12 +39,16 @@ class LayeredStream:
         self.codec: CodecId | None = None
         self.layered = False
         """True while the publisher sends layers."""
+        self.codec_changes = 0
+        """How often a line went over to another codec, so that viewers may lack it."""
         self._make_line = make_line
         self._layers = {0: _Layer(make_line())}
         self._streams: dict[ViewerStream, int | None] = {}
         """Every viewer's stream, and the layer that it is on or waits for; None while its picture is left out."""
         self._ranked: list[LayerRate] = []
         self._recorded: int | None = None
+        self._to_record: int | None = None
+        """The layer that the recording waits to go over to."""
 
     @property
     def lines(self) -> Iterator[StreamRelay]:
@@ -69,7 +73,9 @@ class LayeredStream:
         layer = self._layers.get(number)
         if layer is None:
             layer = self._layers[number] = _Layer(self._make_line())
+        codec_before = layer.line.codec
         keyframe = layer.line.forward(source, packet, now_s)
+        self.codec_changes += codec_before is not None and layer.line.codec != codec_before
         if keyframe:
             self.codec = layer.line.codec
             if self.layered != (source.layer is not None):
@@ -78,7 +84,7 @@ class LayeredStream:
 
     def _take_kind(self, now_s: float, *, layered: bool) -> None:
         """A publisher with layers follows one without, or the other way round."""
-        self.layered, self._ranked, self._recorded = layered, [], None
+        self.layered, self._ranked, self._recorded, self._to_record = layered, [], None, None
         if not layered:
             for stream in self._streams:
                 stream.choice = LayerChoice()
@@ -131,6 +137,8 @@ class LayeredStream:
         waited = [number for number, layer in self._layers.items() if layer.line.waiting]
         if not self.layered:
             return [None] if waited else []
+        if self._to_record is not None:
+            waited.append(self._to_record)
         return list(waited)
 
     def layer_of(self, stream: ViewerStream) -> int | None:
@@ -142,10 +150,9 @@ class LayeredStream:
         if source.layer is None:
             return True
         best = self._ranked[-1].layer if self._ranked else source.layer
-        if (
-            source.layer != self._recorded
-            and (self._recorded is None or source.layer == best)
-            and starts_keyframe(source.codec.name, packet.payload)
-        ):
-            self._recorded = source.layer
+        if source.layer != self._recorded and (self._recorded is None or source.layer == best):
+            if starts_keyframe(source.codec.name, packet.payload):
+                self._recorded, self._to_record = source.layer, None
+            else:
+                self._to_record = source.layer
         return source.layer == self._recorded

@@ -220,10 +220,10 @@ class BroadcastRelay:
         if source.kind == "audio":
             self._audio.forward(source, packet, now_s)
             return
-        codec_before = self._video.codec
+        changes_before = self._video.codec_changes
         if self._video.forward(source, packet, now_s):
             self._keyframes.keyframe_arrived(source.layer)
-        if self._video.codec != codec_before and codec_before is not None:
+        if self._video.codec_changes != changes_before:
             self._drop_unsupported()
 
     def _choose_layer(self, viewer: Viewer, now_s: float) -> None:

@@ -12,6 +12,7 @@ from streaming.peer import Peer
 from streaming.retransmission import Repeater
 from streaming.rtcp import (
     BitrateEstimate,
+    Bye,
     KeyframeRequest,
     Nack,
     ReceptionReport,
@@ -137,6 +138,9 @@ class Viewer:
                 self._answer(message, now_s)
             elif isinstance(message, KeyframeRequest):
                 self._ask(message)
+            elif isinstance(message, Bye):
+                self.peer.close("bye")
+                return
             elif isinstance(message, BitrateEstimate) and "video" in self.streams:
                 self.streams["video"].choice.estimated(message.bitrate_bps, now_s)
                 self.estimated(self, now_s)

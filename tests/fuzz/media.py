@@ -20,7 +20,8 @@ from streaming.sdp_answer import (
 )
 from streaming.sdp_offer import parse_offer
 from streaming.srtp_pylibsrtp import InboundSrtp, OutboundSrtp, SrtpKeys, SrtpProfile
-from streaming.stream_relay import StreamRelay, ViewerStream
+from streaming.stream_relay import StreamRelay
+from streaming.viewer_stream import ViewerStream
 from tests.fuzz.mutation import LONGEST, mutated
 from tests.fuzz.target import Broken
 
@@ -64,7 +65,7 @@ class Rtp:
     name = "rtp"
 
     def __init__(self) -> None:
-        self._ingest = Ingest(negotiate_publisher(parse_offer(PUBLISHER_OFFER)), 7, 6_000_000)
+        self._ingest = Ingest(negotiate_publisher(parse_offer(PUBLISHER_OFFER)), 7, 10**12)
         self._now_s = 0.0
 
     def make(self, chance: Random) -> bytes:
@@ -92,7 +93,7 @@ class Rtcp:
     name = "rtcp"
 
     def __init__(self) -> None:
-        self._ingest = Ingest(negotiate_publisher(parse_offer(PUBLISHER_OFFER)), 7, 6_000_000)
+        self._ingest = Ingest(negotiate_publisher(parse_offer(PUBLISHER_OFFER)), 7, 10**12)
         self._now_s = 0.0
 
     def make(self, chance: Random) -> bytes:
@@ -148,13 +149,13 @@ class Relay:
             opened.bind(("127.0.0.1", 0))
             opened.setblocking(False)
         self._writer = choose_writer("auto").make(self._sockets[0], self._loop, 64)
-        self._ingest = Ingest(negotiate_publisher(parse_offer(PUBLISHER_OFFER)), 7, 6_000_000)
+        self._ingest = Ingest(negotiate_publisher(parse_offer(PUBLISHER_OFFER)), 7, 10**12)
         keys = SrtpKeys(SrtpProfile.AEAD_AES_128_GCM, bytes(28), bytes(28))
         peer = self._writer.attach(keys, self._sockets[1].getsockname())
         self._streams: dict[str, tuple[StreamRelay, ViewerStream]] = {}
         for number, media in enumerate(negotiate_viewer(parse_offer(VIEWER_OFFER), None).media):
             clock_rate = media.codecs[0].clock_rate
-            stream = StreamRelay(media.kind, clock_rate, self._writer, PacketRing(256, 2.0))
+            stream = StreamRelay(media.kind, clock_rate, self._writer, PacketRing(256, 2.0, 100_000))
             lane = self._writer.lane(peer, 10 + number, media.codecs[0].payload_type)
             viewer = ViewerStream(media, lane, Repeater(20 + number, 1, 400), 1, 1)
             stream.add(viewer, 0.0)
@@ -180,7 +181,7 @@ class Relay:
             stream, viewer = self._streams[source.kind]
             stream.forward(source, packet, self._now_s)
             if packet.sequence % 16 == 0:
-                stream.repeat(viewer, (packet.sequence, packet.timestamp & 0xFFFF), self._now_s)
+                viewer.repeat((packet.sequence, packet.timestamp & 0xFFFF), self._now_s)
                 stream.sender_report(viewer, "cname", self._now_s)
                 stream.remove(viewer)
                 stream.add(viewer, self._now_s)

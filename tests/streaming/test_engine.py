@@ -27,6 +27,7 @@ from streaming.media_events import (
     ViewerLeft,
 )
 from streaming.media_settings import MediaSettings
+from streaming.rtcp import build_bye
 from tests.streaming.aiortc_clients import publish, watch
 from tests.streaming.harness import eventually, station
 from tests.streaming.test_sdp_answer import PUBLISHER, VIEWER
@@ -161,6 +162,18 @@ async def test_delete_and_drop_and_end_free_everything_at_once() -> None:
             await client.leave()
         with pytest.raises(UnknownResource):
             await show.engine.close(viewers[0].location.rpartition("/")[2])
+
+
+async def test_a_viewer_that_says_goodbye_by_rtcp_is_let_go() -> None:
+    async with station() as show:
+        client = await watch(show)
+        await eventually("it joined", lambda: bool(show.of_type(ViewerJoined)))
+        (viewer,) = show.engine._relays["show"].viewers.values()
+        viewer.peer_rtcp(build_bye([1]), time.monotonic())
+        left = [event.reason for event in show.of_type(ViewerLeft) if isinstance(event, ViewerLeft)]
+        assert left == ["bye"]
+        assert not len(show.engine._resources)
+        await client.leave()
 
 
 async def test_a_peer_that_stops_consenting_is_let_go() -> None:

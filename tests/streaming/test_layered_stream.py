@@ -181,6 +181,18 @@ def test_viewers_of_any_layer_go_on_with_a_publisher_that_has_none() -> None:
     assert not show.video.layered
 
 
+def test_a_recording_asks_for_the_keyframe_at_which_it_changes_layers() -> None:
+    show = Show()
+    show.play(40)
+    low, best = show.sources[0], show.sources[2]
+    key, delta = (RtpPacket(96, 1, 0, 7, payload(1, key=key, layer=0)) for key in (True, False))
+    wanted = []
+    for source, packet in ((low, key), (best, delta), (best, key)):
+        show.video.records(source, packet)
+        wanted.append(show.video.wanted_keyframes())
+    assert wanted == [[], [2], []]
+
+
 def test_only_the_best_layer_is_recorded_and_it_changes_at_keyframes() -> None:
     show = Show()
     show.play(40)
