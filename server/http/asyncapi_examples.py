@@ -50,6 +50,8 @@ _MESSAGES: tuple[Struct, ...] = (
     events.StateChanged("live", "flowing", 65_000),
     events.OrderChanged("or_1", "accepted", 1_000_000, "CNY", "pr_demo"),
     events.Restricted("muted", 1_790_000_600_000, "spam"),
+    events.PictureChanged(withheld=True),
+    events.PublisherLimitChanged(limited=True, limit_bps=6_000_000),
     _RULES,
     events.Reported("cm_8f2a", 3, "advertising"),
     events.QuestionMoved("picked", _COMMENT),
