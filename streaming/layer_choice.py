@@ -25,6 +25,9 @@ _FALL = 0.95
 _DRAIN_S = 0.7
 """What is reported within this time of a change still tells of what queued up before it."""
 _STAGNANT_S = 15.0
+_CHOKE_WINDOW_S, _CHOKE_SHARE, _CHOKE_LEAST = 0.4, 0.3, 8
+"""So great a part of the packets asked for again within the window, and so many, is a bottleneck; chance is not."""
+_PACKET_BITS = 8_800
 _SOUND_BPS = 48_000
 _OVERHEAD = 1.1
 
@@ -47,6 +50,7 @@ class LayerChoice:
 
     __slots__ = (
         "_arrived_s", "_blocked_s", "_calm_s", "_changed_s", "_estimate_bps", "_fell_s", "_lost", "_lost_s",
+        "_nacked", "_nacked_since_s",
         "_retry_s", "_return_s", "_risen_s", "_started", "_starving_s", "wanted",
     )  # fmt: skip
 
@@ -56,6 +60,7 @@ class LayerChoice:
         self._estimate_bps: int | None = None
         self._fell_s = self._risen_s = float("-inf")
         self._lost, self._lost_s = 0.0, float("-inf")
+        self._nacked, self._nacked_since_s = 0, float("-inf")
         self._changed_s = self._calm_s = self._arrived_s = 0.0
         self._blocked_s: dict[int, float] = {}
         self._retry_s: dict[int, float] = {}
@@ -79,6 +84,12 @@ class LayerChoice:
         """Take the fraction lost since the last receiver report, 0..1; repaired packets count as lost too."""
         self._lost = fraction if self._lost_s < self._changed_s + _DRAIN_S else (self._lost + fraction) / 2
         self._lost_s = now_s
+
+    def nacked(self, packets: int, now_s: float) -> None:
+        """Take how many packets the viewer asks for again: it knows of a bottleneck before it estimates or reports."""
+        if now_s - self._nacked_since_s > _CHOKE_WINDOW_S:
+            self._nacked, self._nacked_since_s = 0, now_s
+        self._nacked += packets
 
     def arrived(self, now_s: float) -> None:
         """The viewer now gets the wanted layer."""
@@ -127,6 +138,9 @@ class LayerChoice:
     def _troubled(self, rate: LayerRate, now_s: float) -> bool:
         since_s = self._changed_s + _DRAIN_S
         if self._lost_s > since_s and self._lost >= _LOSS_DOWN:
+            return True
+        sent = rate.bitrate_bps / _PACKET_BITS * _CHOKE_WINDOW_S
+        if self._nacked_since_s > since_s and self._nacked >= max(_CHOKE_LEAST, _CHOKE_SHARE * sent):
             return True
         if self._estimate_bps is None or self._estimate_bps >= rate.needed_bps:
             return False

@@ -28,7 +28,7 @@ REPORT_INTERVAL_S = 1.0
 
 
 class Viewer:
-    """The owner of a viewer's peer; `joined`, `left`, `wants_keyframe` and `estimated` tell the relay."""
+    """The owner of a viewer's peer; `joined`, `left`, `wants_keyframe` and `reported` tell the relay."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Viewer:
         self.joined: Callable[[Viewer], None] = _ignore
         self.left: Callable[[Viewer, str], None] = _ignore
         self.wants_keyframe: Callable[[ViewerStream], None] = _ignore
-        self.estimated: Callable[[Viewer, float], None] = _ignore
+        self.reported: Callable[[Viewer, float], None] = _ignore
         self._negotiation = negotiation
         self._sources = sources
         self._cname = cname
@@ -143,7 +143,7 @@ class Viewer:
                 return
             elif isinstance(message, BitrateEstimate) and "video" in self.streams:
                 self.streams["video"].choice.estimated(message.bitrate_bps, now_s)
-                self.estimated(self, now_s)
+                self.reported(self, now_s)
             elif isinstance(message, ReceptionReport) and message.ssrc in self._by_ssrc:
                 self._by_ssrc[message.ssrc].choice.lost(message.fraction_lost / 256, now_s)
 
@@ -156,6 +156,8 @@ class Viewer:
         stream = self._by_ssrc.get(nack.media_ssrc)
         if stream is not None:
             self.nacks += len(nack.sequences)
+            stream.choice.nacked(len(nack.sequences), now_s)
+            self.reported(self, now_s)
             self.retransmitted += stream.repeat(nack.sequences, now_s)
 
 

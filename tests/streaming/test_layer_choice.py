@@ -82,6 +82,18 @@ def test_five_percent_of_random_loss_costs_no_layer() -> None:
     assert len(link.changes) == 2
 
 
+def test_a_bottleneck_shows_in_the_nacks_before_anything_is_reported() -> None:
+    link = Link(capacity_bps=5_000_000)
+    link.run(20)
+    assert link.choice.wanted == 2
+    for _ in range(4):  # five percent of 170 packets a second, asked for once or twice
+        link.choice.nacked(4, link.now_s)
+        link.run(STEP_S)
+    assert link.choice.wanted == 2
+    link.choice.nacked(40, link.now_s)
+    assert link.choice.choose(RATES, link.now_s) == 1
+
+
 def test_a_viewer_below_the_lowest_layer_keeps_sound_and_comes_back_by_itself() -> None:
     link = Link(capacity_bps=5_000_000)
     link.run(10)
