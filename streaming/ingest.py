@@ -226,6 +226,6 @@ def _formats(negotiation: Negotiation) -> dict[int, _Format]:
     return formats
 
 
-def described_source(ssrc: int, kind: str, codec: CodecId, clock_rate: int) -> Source:
+def described_source(ssrc: int, kind: str, codec: CodecId, clock_rate: int, layer: int | None = None) -> Source:
     """A source whose packets come from another process, which repairs and measures it there."""
-    return Source(ssrc, _Format(kind, codec, clock_rate, None), repairable=False)
+    return Source(ssrc, _Format(kind, codec, clock_rate, None), repairable=False, layer=layer)

@@ -14,12 +14,13 @@ import msgspec
 from streaming.errors import MalformedPacket
 from streaming.ingest import Source, described_source
 from streaming.rtp import RtpPacket
-from streaming.sdp_answer import CodecId
+from streaming.sdp_answer import MAX_LAYERS, CodecId
 from streaming.sender_reports import TimestampAnchor
 
 KEYFRAME: Final = "keyframe"
 _PACKET = struct.Struct("!BBHL")
 _MOST_SOURCES = 64
+_LAYERS = (None, *range(MAX_LAYERS))
 
 
 class SourceDescription(msgspec.Struct, frozen=True):
@@ -32,6 +33,7 @@ class SourceDescription(msgspec.Struct, frozen=True):
     profile: str
     clock_rate: int
     anchor: tuple[float, int, float] | None = None
+    layer: int | None = None
 
 
 class LegSender:
@@ -80,12 +82,13 @@ class LegReceiver:
             told = msgspec.json.decode(text, type=SourceDescription)
         except msgspec.DecodeError as error:
             raise MalformedPacket(f"a leg's description cannot be read: {error}") from None
-        if not 0 <= told.index < _MOST_SOURCES or told.kind not in ("audio", "video"):
+        if not 0 <= told.index < _MOST_SOURCES or told.kind not in ("audio", "video") or told.layer not in _LAYERS:
             raise MalformedPacket("a leg describes what is no source")
         source = self._sources.get(told.index)
         codec = CodecId(told.codec, told.profile)
-        if source is None or (source.ssrc, source.kind) != (told.ssrc, told.kind):
-            source = self._sources[told.index] = described_source(told.ssrc, told.kind, codec, told.clock_rate)
+        if source is None or (source.ssrc, source.kind, source.layer) != (told.ssrc, told.kind, told.layer):
+            source = described_source(told.ssrc, told.kind, codec, told.clock_rate, told.layer)
+            self._sources[told.index] = source
         source.codec = codec
         if told.anchor is not None:
             ntp_s, rtp_timestamp, age_s = told.anchor
@@ -102,5 +105,6 @@ def _describe(index: int, source: Source, now_s: float) -> str:
         source.codec.profile,
         source.clock_rate,
         None if anchor is None else (anchor.ntp_s, anchor.rtp_timestamp, now_s - anchor.arrived_s),
+        source.layer,
     )
     return msgspec.json.encode(described).decode()

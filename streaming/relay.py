@@ -164,13 +164,8 @@ class BroadcastRelay:
         self.viewers[viewer.resource_id] = viewer
         viewer.joined = self._viewer_joined
         viewer.left = self._viewer_left
-<<<<<<< HEAD
         viewer.wants_keyframe = self._viewer_wants_keyframe
-        viewer.estimated = self._choose_layer
-=======
-        viewer.wants_keyframe = self._want_keyframe
         viewer.reported = self._choose_layer
->>>>>>> f8da4cd (A bottleneck shows in the NACKs first: layers step down on them; benchmarks: lip sync and loss as measured)
 
     def feed_from(self, origin: Origin) -> Feed:
         """Let packets come from another process; an earlier feed is silent from now on."""

@@ -32,15 +32,16 @@ def carried(sender: LegSender, receiver: LegReceiver, source: Source, packet: Rt
     st.integers(0, 0xFFFFFFFF),
     st.binary(max_size=1_500),
     st.booleans(),
+    st.sampled_from([None, 0, 1, 2]),
 )
 def test_a_packet_is_the_same_at_the_other_end(
-    sequence: int, timestamp: int, ssrc: int, payload: bytes, marker: bool
+    sequence: int, timestamp: int, ssrc: int, payload: bytes, marker: bool, layer: int | None
 ) -> None:
-    source = described_source(ssrc, "video", VP8, 90_000)
+    source = described_source(ssrc, "video", VP8, 90_000, layer)
     over, packet = carried(
         LegSender(), LegReceiver(), source, RtpPacket(96, sequence, timestamp, ssrc, payload, marker=marker)
     )
-    assert (over.ssrc, over.kind, over.codec, over.clock_rate) == (ssrc, "video", VP8, 90_000)
+    assert (over.ssrc, over.kind, over.codec, over.clock_rate, over.layer) == (ssrc, "video", VP8, 90_000, layer)
     assert (packet.sequence, packet.timestamp, packet.payload, packet.marker) == (sequence, timestamp, payload, marker)
 
 
