@@ -119,10 +119,13 @@ _CHECKS: dict[str, str] = {
         WHERE (o.broadcast_id, o.product_id, o.card_version)
            IS DISTINCT FROM (s.broadcast_id, s.product_id, s.card_version)""",
     "acknowledgement_differs": """
-        SELECT o.order_id, 'its acknowledgement is of another customer or card'
-        FROM orders o JOIN acknowledgements a USING (acknowledgement_id)
+        SELECT o.order_id, 'its acknowledgement does not exist, or is of another customer or card'
+        FROM orders o LEFT JOIN acknowledgements a USING (acknowledgement_id)
         WHERE (o.customer_id, o.product_id, o.card_version, o.broadcast_id)
-           <> (a.customer_id, a.product_id, a.card_version, a.broadcast_id)""",
+           IS DISTINCT FROM (a.customer_id, a.product_id, a.card_version, a.broadcast_id)""",
+    "customer_missing": """
+        SELECT o.order_id, format('%s is no customer', o.customer_id)
+        FROM orders o WHERE NOT EXISTS (SELECT 1 FROM customers c WHERE c.customer_id = o.customer_id)""",
     "receipt_missing": """
         SELECT order_id, format('%s without a receipt', state) FROM orders WHERE state = ANY($2) AND receipt IS NULL""",
     "evidence_without_move": """

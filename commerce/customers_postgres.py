@@ -1,6 +1,5 @@
 """Customers and what they acknowledged, in Postgres. Does I/O inside the caller's transaction."""
 
-from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
 
@@ -51,7 +50,7 @@ class Customers:
         )
         if row is None:
             return None
-        acknowledgement = Acknowledgement(*(row[field.name] for field in fields(Acknowledgement)))
+        acknowledgement = Acknowledgement(*(row[name] for name in Acknowledgement.__struct_fields__))
         documents = from_json(row["documents_json"], list[dict[str, str]]) or []
         read = tuple((document["document_id"], document["sha256"]) for document in documents)
         return KeptReading(acknowledgement, read, row["dwell_ms"], row["stream_time_ms"])

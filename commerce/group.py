@@ -49,12 +49,16 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Buyer(msgspec.Struct, frozen=True):
-    """What is on record of a customer: amounts held of this product, and invested in all of its currency."""
+    """What is on record of a customer: amounts held of this product, and invested in all of its currency.
+
+    `has_position`: they held some of this product before, though it may be nothing now.
+    """
 
     customer: Customer | None
     extra_disclosure_at: datetime | None
     held_minor: int
     invested_minor: int
+    has_position: bool = False
 
 
 class StoredAnswer(msgspec.Struct, frozen=True):

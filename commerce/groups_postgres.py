@@ -5,7 +5,7 @@ wait for are positions that a cancel holds, a stage being changed, and the quota
 Lookups by row stand in LATERAL subqueries with a LIMIT, so that no plan made while a table was small scans it later.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -52,7 +52,7 @@ _STAGES = f"""
     WHERE s.broadcast_id = ANY($1::text[]) AND s.pulled_at IS NULL"""
 
 _BUYERS = """
-    SELECT c.*, x.acknowledged_at AS extra_at, p.of_product, p.of_all, k.body_sha256, k.answer
+    SELECT c.*, x.acknowledged_at AS extra_at, p.of_product, p.of_all, p.has_position, k.body_sha256, k.answer
     FROM unnest($1::text[], $2::text[], $3::integer[]) WITH ORDINALITY AS r(customer_id, key, card_version, n)
     LEFT JOIN LATERAL (SELECT * FROM customers c WHERE c.customer_id = r.customer_id LIMIT 1) c ON true
     LEFT JOIN LATERAL (
@@ -61,7 +61,8 @@ _BUYERS = """
     ) x ON true
     LEFT JOIN LATERAL (
         SELECT coalesce(sum(taken_minor) FILTER (WHERE product_id = $4), 0)::bigint AS of_product,
-               coalesce(sum(taken_minor) FILTER (WHERE currency = $5), 0)::numeric AS of_all
+               least(coalesce(sum(taken_minor) FILTER (WHERE currency = $5), 0), 9223372036854775807)::bigint AS of_all,
+               coalesce(bool_or(product_id = $4), false) AS has_position
         FROM customer_positions p WHERE p.customer_id = r.customer_id
     ) p ON true
     LEFT JOIN LATERAL (
@@ -78,23 +79,28 @@ _QUOTA = """
     FROM quotas WHERE product_id = $1 FOR NO KEY UPDATE"""
 
 # One statement for the whole group: quota, positions, orders with the first row of their history, answers, facts.
+# What many orders share stands once, in the arrays of places. Who has no position yet is known, under their lock:
+# a plain INSERT costs half of one that first looks for a conflict.
 _WRITE = """
     WITH quota AS (
         UPDATE quotas SET taken_minor = taken_minor + $2::bigint WHERE product_id = $1 AND $2::bigint > 0
-    ), positions AS (
-        INSERT INTO customer_positions AS p (customer_id, product_id, currency, taken_minor)
+    ), first_positions AS (
+        INSERT INTO customer_positions (customer_id, product_id, currency, taken_minor)
         SELECT customer_id, $1, $3, amount_minor FROM unnest($5::text[], $6::bigint[]) AS t(customer_id, amount_minor)
+    ), further_positions AS (
+        INSERT INTO customer_positions AS p (customer_id, product_id, currency, taken_minor)
+        SELECT customer_id, $1, $3, amount_minor FROM unnest($7::text[], $8::bigint[]) AS t(customer_id, amount_minor)
         ON CONFLICT (customer_id, product_id) DO UPDATE SET taken_minor = p.taken_minor + EXCLUDED.taken_minor
     ), added AS (
         INSERT INTO orders (order_id, customer_id, product_id, card_version, broadcast_id, showing_id,
             acknowledgement_id, amount_minor, currency, fee_minor, state, reserved_until, risk_rating, risk_tolerance,
             stream_time_ms, created_at, updated_at)
-        SELECT order_id, customer_id, $1, card_version, broadcast_id, showing_id, acknowledgement_id, amount_minor, $3,
-               fee_minor, 'reserved', reserved_until, risk_rating, risk_tolerance, stream_time_ms, $4, $4
-        FROM unnest($7::text[], $8::text[], $9::integer[], $10::text[], $11::text[], $12::text[], $13::bigint[],
-            $14::bigint[], $15::timestamptz[], $16::smallint[], $17::smallint[], $18::bigint[])
-            AS o(order_id, customer_id, card_version, broadcast_id, showing_id, acknowledgement_id, amount_minor,
-                 fee_minor, reserved_until, risk_rating, risk_tolerance, stream_time_ms)
+        SELECT order_id, customer_id, $1, ($9::integer[])[place], ($10::text[])[place], ($11::text[])[place],
+               acknowledgement_id, amount_minor, $3, fee_minor, 'reserved', $14, ($12::smallint[])[place],
+               risk_tolerance, ($13::bigint[])[place], $4, $4
+        FROM unnest($15::smallint[], $16::text[], $17::text[], $18::text[], $19::bigint[], $20::bigint[],
+            $21::smallint[])
+            AS o(place, order_id, customer_id, acknowledgement_id, amount_minor, fee_minor, risk_tolerance)
         RETURNING order_id, customer_id, stream_time_ms
     ), history AS (
         INSERT INTO order_history (order_id, step, from_state, to_state, actor_id, stream_time_ms, at)
@@ -102,11 +108,11 @@ _WRITE = """
     ), answers AS (
         INSERT INTO idempotency_keys (customer_id, operation, key, body_sha256, answer, created_at)
         SELECT customer_id, 'reserve', key, body_sha256, answer::jsonb, $4
-        FROM unnest($19::text[], $20::text[], $21::bytea[], $22::text[]) AS k(customer_id, key, body_sha256, answer)
+        FROM unnest($22::text[], $23::text[], $24::bytea[], $25::text[]) AS k(customer_id, key, body_sha256, answer)
     )
     INSERT INTO commerce_outbox (kind, broadcast_id, account_id, payload, at)
     SELECT kind, broadcast_id, account_id, payload::jsonb, $4
-    FROM unnest($23::text[], $24::text[], $25::text[], $26::text[]) WITH ORDINALITY
+    FROM unnest($26::text[], $27::text[], $28::text[], $29::text[]) WITH ORDINALITY
         AS f(kind, broadcast_id, account_id, payload, n) ORDER BY n"""
 
 
@@ -162,7 +168,7 @@ class Groups:
 
     def _buyer(self, row: Mapping[str, Any]) -> Buyer:
         customer = None if row["customer_id"] is None else customer_of(row, self._envelopes)
-        return Buyer(customer, row["extra_at"], row["of_product"], int(row["of_all"]))
+        return Buyer(customer, row["extra_at"], row["of_product"], row["of_all"], row["has_position"])
 
     async def lock_quota(self, product_id: str) -> tuple[Quota, list[str]]:
         """Read the product's quota, kept for this transaction, and the broadcasts that show it."""
@@ -171,40 +177,54 @@ class Groups:
         return Quota(row["total_minor"], row["taken_minor"]), row["shown_in"]
 
     async def write(
-        self, product_id: str, currency: str, orders: Sequence[Order], answers: Sequence[KeyAnswer],
+        self, product_id: str, currency: str, orders: Sequence[Order], first: Set[str], answers: Sequence[KeyAnswer],
         facts: Sequence[NewFact], at: datetime, wait_s: float,
     ) -> None:  # fmt: skip
         """Take quota and positions for the new orders, and add orders, answers and facts.
 
-        Raises Unavailable `in_progress` when a key was claimed meanwhile without its customer's row, as the program
-        before groups did; it may run beside this one during an upgrade.
+        `first` names the customers who have no position of this product yet. Raises Unavailable `in_progress` when a
+        key or a position was written meanwhile without its customer's row, as the program before groups did; it may
+        run beside this one during an upgrade.
         """
         taken: dict[str, int] = {}
         for order in orders:
             taken[order.customer_id] = taken.get(order.customer_id, 0) + order.amount.amount_minor
+        new = {customer_id: minor for customer_id, minor in taken.items() if customer_id in first}
+        further = {customer_id: minor for customer_id, minor in taken.items() if customer_id not in first}
         try:
             await self._connection.execute(
-                _WRITE, product_id, sum(taken.values()), currency, at, list(taken), list(taken.values()),
-                *_order_columns(orders), *_answer_columns(answers), *_fact_columns(facts), timeout=wait_s,
+                _WRITE, product_id, sum(taken.values()), currency, at, list(new), list(new.values()), list(further),
+                list(further.values()), *_order_columns(orders), *_answer_columns(answers), *_fact_columns(facts),
+                timeout=wait_s,
             )  # fmt: skip
         except (TimeoutError, asyncpg.UniqueViolationError):
             raise in_progress() from None
 
 
-def _order_columns(orders: Sequence[Order]) -> list[list[Any]]:
+def _order_columns(orders: Sequence[Order]) -> list[Any]:
+    """What orders share, once a place (a card on a stage); when all of them end; then a column a field."""
+    numbers: dict[str, int] = {}
+    places: list[Order] = []
+    of: list[int] = []
+    for order in orders:
+        if order.showing_id not in numbers:
+            places.append(order)
+            numbers[order.showing_id] = len(places)
+        of.append(numbers[order.showing_id])
     return [
+        [place.card_version for place in places],
+        [place.broadcast_id for place in places],
+        [place.showing_id for place in places],
+        [place.risk_rating for place in places],
+        [place.stream_time_ms for place in places],
+        orders[0].reserved_until if orders else None,
+        of,
         [order.order_id for order in orders],
         [order.customer_id for order in orders],
-        [order.card_version for order in orders],
-        [order.broadcast_id for order in orders],
-        [order.showing_id for order in orders],
         [order.acknowledgement_id for order in orders],
         [order.amount.amount_minor for order in orders],
         [order.fee_minor for order in orders],
-        [order.reserved_until for order in orders],
-        [order.risk_rating for order in orders],
         [order.risk_tolerance for order in orders],
-        [order.stream_time_ms for order in orders],
     ]
 
 

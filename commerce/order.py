@@ -17,6 +17,8 @@ SYSTEM = "system"  # the actor of what nobody asked for
 class State(StrEnum):
     """The states of domain.md; values are stored and shown."""
 
+    __hash__ = str.__hash__  # Enum's own is a Python function, and an order looks states up ten times
+
     ACKNOWLEDGED = "acknowledged"
     RESERVED = "reserved"
     SUBMITTED = "submitted"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+import msgspec
+
 from commerce.errors import CommerceError, Conflict, NotFound, Refusal, Unavailable
 from commerce.money import Money
 from commerce.ports import BroadcastFacts
@@ -21,8 +23,7 @@ AcknowledgementMethod = Literal["typed", "steps"]
 ON_AIR = frozenset({"live", "paused"})
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledgement:
+class Acknowledgement(msgspec.Struct, frozen=True):
     """What a customer read and agreed to, for one card version in one broadcast; `method` says how."""
 
     acknowledgement_id: str

@@ -1,14 +1,15 @@
 """Use-case of reserving: requests are taken in together under load, then grouped by product, a transaction a group."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+
+import msgspec
 
 from commerce import group
 from commerce.dependencies import Dependencies
 from commerce.errors import CommerceError, Refusal, Unavailable
 from commerce.facts import NewFact, quota_changed
 from commerce.group import Reading, Request, Stage, Verdict
-from commerce.grouping import AGAIN, Again, Grouping
+from commerce.grouping import AGAIN, Again, Grouping, Onward
 from commerce.groups_postgres import KeyAnswer
 from commerce.idempotency import Answer, body_hash
 from commerce.money import Money, currency_code, minor_units
@@ -21,8 +22,7 @@ from commerce.rows import to_json
 from commerce.uow_postgres import Unit
 
 
-@dataclass(frozen=True, slots=True)
-class _Command:
+class _Command(msgspec.Struct, frozen=True):
     """A reserve command as it came, its amount in order."""
 
     customer_id: str
@@ -40,7 +40,7 @@ class Reservations:
 
     def __init__(self, given: Dependencies) -> None:
         self._given = given
-        self._intake: Grouping[_Command, Request] = given.grouping(self._take_in)
+        self._intake: Grouping[_Command, OrderView] = given.grouping(self._take_in)
         self._products: dict[str, Grouping[Request, OrderView]] = {}
 
     async def reserve(
@@ -48,8 +48,7 @@ class Reservations:
     ) -> OrderView:
         """Hold quota for an acknowledged purchase; raises Refusal, Conflict or Unavailable as docs/protocol.md says."""
         amount = Money(minor_units(amount_minor), currency_code(currency))
-        request = await self._intake.do(_Command(customer_id, acknowledgement_id, amount, key))
-        return await self._of_product(request.acknowledgement.product_id).do(request)
+        return await self._intake.do(_Command(customer_id, acknowledgement_id, amount, key))
 
     async def aclose(self) -> None:
         """Stop; who still waits hears `busy`."""
@@ -60,33 +59,42 @@ class Reservations:
     def _of_product(self, product_id: str) -> Grouping[Request, OrderView]:
         if product_id not in self._products:
 
-            async def work(requests: Sequence[Request]) -> list[OrderView | Exception | Again]:
-                return await self._reserve(product_id, requests)
+            async def work(
+                requests: Sequence[Request], passed: Callable[[], None]
+            ) -> list[OrderView | Exception | Again]:
+                return await self._reserve(product_id, requests, passed)
 
             self._products[product_id] = self._given.grouping(work)
         return self._products[product_id]
 
-    async def _take_in(self, commands: Sequence[_Command]) -> list[Request | Exception | Again]:
+    async def _take_in(
+        self, commands: Sequence[_Command], passed: Callable[[], None]
+    ) -> list[Onward[OrderView] | Refusal]:
+        """Find each command's acknowledgement and pass it on to its product; one group at a time keeps their order."""
         async with self._given.units.glance() as unit:
             found = await unit.groups.acknowledgements([command.acknowledgement_id for command in commands])
         return [self._request(command, found.get(command.acknowledgement_id)) for command in commands]
 
-    def _request(self, command: _Command, acknowledgement: Acknowledgement | None) -> Request | Refusal:
+    def _request(self, command: _Command, acknowledgement: Acknowledgement | None) -> Onward[OrderView] | Refusal:
         if acknowledgement is None or acknowledgement.customer_id != command.customer_id:
             refusal = acknowledgement_refusal(None, command.customer_id, self._given.now())
             assert refusal is not None, "no acknowledgement is refused"
             return refusal
         amount = command.amount
         body = body_hash(command.acknowledgement_id, amount.amount_minor, amount.currency)
-        return Request(command.customer_id, acknowledgement, amount, command.key, body, self._given.new_id("or"))
+        order_id = self._given.new_id("or")
+        request = Request(command.customer_id, acknowledgement, amount, command.key, body, order_id)
+        return Onward(self._of_product(acknowledgement.product_id), request)
 
-    async def _reserve(self, product_id: str, requests: Sequence[Request]) -> list[OrderView | Exception | Again]:
+    async def _reserve(
+        self, product_id: str, requests: Sequence[Request], passed: Callable[[], None]
+    ) -> list[OrderView | Exception | Again]:
         """One transaction for all; whose customer is busy elsewhere goes with a later group."""
         broadcasts = {request.acknowledgement.broadcast_id for request in requests}
         facts = {broadcast_id: await self._facts(broadcast_id) for broadcast_id in broadcasts}
         async with self._given.units.begin() as unit:
             goes, reading, currency = await self._read(unit, product_id, requests, facts)
-            results = iter(await self._decide(unit, product_id, currency, reading))
+            results = iter(await self._decide(unit, product_id, currency, reading, passed))
         return [next(results) if now else AGAIN for now in goes]
 
     async def _facts(self, broadcast_id: str) -> BroadcastFacts | Unavailable:
@@ -119,21 +127,28 @@ class Reservations:
         return goes, reading, currency
 
     async def _decide(
-        self, unit: Unit, product_id: str, currency: str, reading: Reading
+        self, unit: Unit, product_id: str, currency: str, reading: Reading, passed: Callable[[], None]
     ) -> list[OrderView | CommerceError]:
-        """Decide and write; the quota is locked from the moment it is read, so what can be done before is done."""
+        """Decide and write; the quota is locked from the moment it is read, so what can be done before is done.
+
+        The next group may begin once the quota is ours: it waits for it in the database, behind this one, and this
+        one waits for nobody any more. Any sooner, the two could wait for each other's stage.
+        """
         now, settings = self._given.now(), self._given.settings
         screened = group.screen(reading, now, settings.suitability)
         before, shown_in = Quota(0), list[str]()
         if None in screened:
             before, shown_in = await unit.groups.lock_quota(product_id)
+            passed()
         verdicts, after = group.allot(reading, screened, before, now, settings.reservation_ttl)
         results, answers = _settle(reading, verdicts)
         orders = [v.outcome.order for v in verdicts if v.is_new and isinstance(v.outcome, Decision)]
         if answers:
             facts = [order_changed(order) for order in orders]
             facts += self._quota_facts(product_id, currency, before, after, shown_in)
-            await unit.groups.write(product_id, currency, orders, answers, facts, now, settings.duplicate_wait_s)
+            await unit.groups.write(
+                product_id, currency, orders, _newcomers(reading), answers, facts, now, settings.duplicate_wait_s
+            )
             unit.outbox.written += len(facts)
         return results
 
@@ -144,6 +159,15 @@ class Reservations:
         if left_minor == self._given.left_minor(before):
             return []
         return [quota_changed(name, product_id, left_minor, after.total_minor, currency) for name in shown_in]
+
+
+def _newcomers(reading: Reading) -> set[str]:
+    """Name the customers who never had any of this product."""
+    return {
+        request.customer_id
+        for request, buyer in zip(reading.requests, reading.buyers, strict=True)
+        if not buyer.has_position
+    }
 
 
 def _settle(reading: Reading, verdicts: Sequence[Verdict]) -> tuple[list[OrderView | CommerceError], list[KeyAnswer]]:

@@ -18,7 +18,7 @@ def _base32(value: int, pairs: int) -> str:
 
 def new_id(prefix: str) -> str:
     """Make an id such as `or_06c2…`: ten digits of milliseconds, then 80 random bits, so that ids sort by age."""
-    return f"{prefix}_{_base32(time.time_ns() // 1_000_000, 5)}{_base32(secrets.randbits(80), 8)}"
+    return f"{prefix}_{_base32(time.time_ns() // 1_000_000, 5)}{_base32(int.from_bytes(secrets.token_bytes(10)), 8)}"
 
 
 def is_id(text: str, prefix: str) -> bool:

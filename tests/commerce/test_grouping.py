@@ -1,12 +1,13 @@
 """Groups form only under load, in arrival order, within bounds; one bad item spoils nobody else's."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from commerce.errors import CommerceError, Unavailable
-from commerce.grouping import AGAIN, Again, Grouping
+from commerce.grouping import AGAIN, Again, Grouping, Onward
 
 Answers = Sequence[int | Exception | Again]
 
@@ -21,7 +22,7 @@ class Desk:
         self.broken: set[int] = set()
         self.failure: Exception | None = None
 
-    async def work(self, items: Sequence[int]) -> Answers:
+    async def work(self, items: Sequence[int], passed: Callable[[], None]) -> Answers:
         self.groups.append(list(items))
         await self.open.wait()
         if self.failure is not None:
@@ -141,3 +142,60 @@ async def test_closing_answers_everybody() -> None:
     await group.aclose()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(result, Unavailable) for result in results)
+
+
+class Line:
+    """Work whose groups pass at a sign and end at another."""
+
+    def __init__(self) -> None:
+        self.begun: list[list[int]] = []
+        self.ends: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
+
+    async def work(self, items: Sequence[int], passed: Callable[[], None]) -> Answers:
+        self.begun.append(list(items))
+        passed()
+        await self.ends[items[0]].wait()
+        return [item * 10 for item in items]
+
+
+async def test_once_a_group_has_passed_the_next_begins_beside_its_end_and_no_third() -> None:
+    line = Line()
+    group: Grouping[int, int] = Grouping(line.work, most=1, waiting_limit=100, wait_s=60.0)
+    tasks = await many(group, [1, 2, 3])
+    await asyncio.sleep(0.01)
+    assert line.begun == [[1], [2]]
+    line.ends[1].set()
+    assert await tasks[0] == 10
+    await asyncio.sleep(0.01)
+    assert line.begun == [[1], [2], [3]]
+    line.ends[2].set()
+    line.ends[3].set()
+    assert await asyncio.gather(*tasks) == [10, 20, 30]
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_who_comes_as_the_last_group_ends_is_not_forgotten(steps: int) -> None:
+    line = Line()
+    line.ends[1].set()
+    line.ends[2].set()
+    group: Grouping[int, int] = Grouping(line.work, most=1, waiting_limit=100, wait_s=60.0)
+    tasks = await many(group, [1])
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    tasks += await many(group, [2])
+    assert await asyncio.gather(*tasks) == [10, 20]
+
+
+async def test_an_item_passed_on_is_answered_by_the_other_grouping() -> None:
+    desk = Desk()
+    desk.open.set()
+    second = grouping(desk)
+
+    async def work(items: Sequence[int], passed: Callable[[], None]) -> list[Onward[int] | Exception]:
+        return [Onward(second, item) if item else Unavailable("none", "") for item in items]
+
+    first: Grouping[int, int] = Grouping(work, most=100, waiting_limit=100, wait_s=60.0)
+    results = await asyncio.gather(*await many(first, [1, 0, 3]), return_exceptions=True)
+    assert [results[0], results[2]] == [10, 30]
+    assert isinstance(results[1], Unavailable)
+    assert desk.groups == [[1, 3]]
