@@ -16,6 +16,7 @@ from chat.coalescer import Batch, Coalescer
 from chat.envelope import Envelope, Headline, envelop, unseal, unseal_headline
 from chat.events import Comment, LikesCounted, PositionReached, PresenceCounted, Publisher, RoomEvent
 from chat.history import History, RecentIds
+from chat.importance import Importance
 from chat.likes import LikeTally
 from chat.permissions import Standing
 from chat.shared_frame import BuildFrame, SharedFrame
@@ -126,8 +127,8 @@ class Room:
         self.history.begin(position)
         self._lost = self._lost or lost
 
-    def deliver(self, delivery: Delivery, now_s: float) -> None:
-        """Note an event in its order; raises msgspec.DecodeError for what is not an envelope."""
+    def deliver(self, delivery: Delivery, now_s: float) -> Importance:
+        """Note an event in its order and say its class; raises msgspec.DecodeError for what is not an envelope."""
         if delivery.position is not None:
             self._position = delivery.position
         envelope, headline = unseal(delivery.envelope)
@@ -135,13 +136,14 @@ class Room:
             # Every gateway publishes totals; only one a tick is shown here.
             self.likes.learn_total(headline.total or 0)
             self.show_likes(now_s)
-            return
+            return envelope.importance
         if headline.type == "comment" and not self._is_new(envelope, headline):
-            return
+            return envelope.importance
         if headline.type == "state" and headline.state is not None and self.is_stale(headline.state):
-            return
+            return envelope.importance
         self._follow(headline)
         self._note(envelope, headline, delivery)
+        return envelope.importance
 
     def _is_new(self, envelope: Envelope, headline: Headline) -> bool:
         # A comment published again after a crash between store and publish must not show twice.

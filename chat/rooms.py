@@ -1,7 +1,7 @@
 """The rooms of one process: opened by the first joiner, ticked, and swept when empty. I/O through ports."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chat.audience import Audience, OfferingAudience
@@ -12,6 +12,7 @@ from chat.entrance_hall import EntranceHall
 from chat.envelope import seal
 from chat.errors import Unavailable
 from chat.events import LikesCounted, Publisher, StateChanged
+from chat.importance import Importance
 from chat.likes import LikeStore
 from chat.mail_rounds import MailRounds
 from chat.open_room import OpenRoom
@@ -75,9 +76,9 @@ class Rooms:
         return len(self._opened)
 
     @property
-    def events_in(self) -> int:
-        """How many events the broker delivered to this process's rooms."""
-        return self._subscription.events_in
+    def events_by_class(self) -> Mapping[Importance, int]:
+        """How many events of each class came to this process's rooms."""
+        return self._subscription.events_by_class
 
     async def run(self) -> None:
         """Hand out what rooms have to say until cancelled; to be run as one task of the owner's TaskGroup."""

@@ -1,6 +1,7 @@
 """Feeds open rooms from the broker and fills what was lost on the way. I/O through ports."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 
 import msgspec
@@ -9,6 +10,7 @@ from chat.broker import Broker, Delivery, Position
 from chat.envelope import seal
 from chat.errors import Unavailable
 from chat.events import CardPulled, CardShown, CommentPosted, Pinned, Snapshot, StateChanged
+from chat.importance import Importance
 from chat.open_room import OpenRoom
 from chat.room import Room
 from chat.snapshot import SnapshotBuilder, adopt
@@ -27,14 +29,13 @@ class Subscription:
         self._snapshots = snapshots
         self._now_s = now_s
         self._now_ms = now_ms
-        self.events_in = 0
+        self.events_by_class: Counter[Importance] = Counter()
 
     async def begin(self, opened: OpenRoom) -> None:
         """Subscribe a room and learn where its stream is. Raises Unavailable."""
         room = opened.room
 
         def deliver(delivery: Delivery) -> None:
-            self.events_in += 1
             if opened.feed.take(delivery):
                 self._deliver(room, delivery)
             opened.noted.set()
@@ -60,7 +61,7 @@ class Subscription:
 
     def _deliver(self, room: Room, delivery: Delivery) -> None:
         try:
-            room.deliver(delivery, self._now_s())
+            self.events_by_class[room.deliver(delivery, self._now_s())] += 1
         except msgspec.DecodeError:
             log.warning("room %s was sent something that is not an envelope; dropped", room.broadcast_id)
 

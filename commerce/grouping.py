@@ -62,6 +62,11 @@ class Grouping(Generic[T, R]):
         self._worker: asyncio.Task[None] | None = None
         self._item_s = 0.001  # how long one item has taken of late
 
+    @property
+    def waiting(self) -> int:
+        """Items that wait for a group."""
+        return len(self._waiting)
+
     async def do(self, item: T) -> R:
         """Have the item done with a group and return its own answer, or raise its own error."""
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()

@@ -30,6 +30,10 @@ class OutboxRelay:
         self._batch = batch
         self._read_timeout_s = read_timeout_s
         self._woken = asyncio.Event()
+        self.handed = 0
+        """Facts that their reader took."""
+        self.failures = 0
+        """Times that a fact was not taken, or the outbox could not be read."""
 
     def wake(self) -> None:
         """Say that something was committed just now; costs nothing and may be called any number of times."""
@@ -42,9 +46,11 @@ class OutboxRelay:
             self._woken.clear()
             try:
                 handed = await self.relay_once()
+                self.handed += handed
                 failures = 0
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, FactNotTaken) as error:
                 failures += 1
+                self.failures += 1
                 _log.warning("outbox relay waits: %s: %s", type(error).__name__, error)
                 await asyncio.sleep(min(5.0, 0.1 * 2 ** min(failures, 6)))
                 continue

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, get_args
 
 import asyncpg
+import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from commerce.facts import Fact, FactKind, NewFact
@@ -13,6 +14,13 @@ from commerce.rows import from_json, to_json
 
 _READER_LOCK = 0x5743_4F42_4F58  # one reader at a time in the whole deployment: two would mix up the order
 _KINDS: frozenset[str] = frozenset(get_args(FactKind))
+
+
+class OutboxDepth(msgspec.Struct, frozen=True):
+    """How many facts wait to be read, and the age of the oldest in seconds, 0 when there is none."""
+
+    waiting: int
+    oldest_age_s: float
 
 
 class Outbox:
@@ -33,6 +41,12 @@ class Outbox:
             fact.kind, fact.broadcast_id, fact.account_id, to_json(fact.payload), at,
         )  # fmt: skip
         self.written += 1
+
+    async def depth(self, now: datetime) -> OutboxDepth:
+        """Count the facts of all that wait to be read."""
+        row = await self._connection.fetchrow("SELECT count(*) AS waiting, min(at) AS oldest FROM commerce_outbox")
+        oldest = row["oldest"]
+        return OutboxDepth(row["waiting"], 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds()))
 
 
 class OutboxReader:

@@ -50,6 +50,11 @@ class Reservations:
         amount = Money(minor_units(amount_minor), currency_code(currency))
         return await self._intake.do(_Command(customer_id, acknowledgement_id, amount, key))
 
+    @property
+    def waiting(self) -> int:
+        """Commands that wait for a group."""
+        return self._intake.waiting + sum(grouping.waiting for grouping in self._products.values())
+
     async def aclose(self) -> None:
         """Stop; who still waits hears `busy`."""
         await self._intake.aclose()

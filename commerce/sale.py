@@ -13,6 +13,7 @@ from commerce.given_back import give_back
 from commerce.idempotency import Claim, body_hash
 from commerce.once import once
 from commerce.order import Order
+from commerce.order_tally import OrderTally
 from commerce.ports import BroadcastFacts
 from commerce.receipt import OrderView, order_changed
 from commerce.reservations import Reservations
@@ -31,6 +32,12 @@ class Sale:
         self._given = given
         self._reservations = Reservations(given)
         self._submission = Submission(given, core)
+        self.tally = OrderTally()
+
+    @property
+    def waiting(self) -> int:
+        """Reservations that wait for a group."""
+        return self._reservations.waiting
 
     async def aclose(self) -> None:
         """Stop taking orders; who still waits hears `busy`."""
@@ -40,12 +47,16 @@ class Sale:
         self, customer_id: str, acknowledgement_id: str, amount_minor: object, currency: object, key: str
     ) -> OrderView:
         """Hold quota for an acknowledged purchase; raises Refusal, Conflict or Unavailable as docs/protocol.md says."""
-        return await self._reservations.reserve(customer_id, acknowledgement_id, amount_minor, currency, key)
+        reserving = self._reservations.reserve(customer_id, acknowledgement_id, amount_minor, currency, key)
+        return await self.tally.of("reserve", reserving)
 
     async def submit(
         self, customer_id: str, order_id: str, key: str, *, authenticated_at: datetime | None = None
     ) -> OrderView:
         """Hand a reservation in: funds are frozen and the order is accepted, with its receipt (`submission`)."""
+        return await self.tally.of("submit", self._submit(customer_id, order_id, key, authenticated_at))
+
+    async def _submit(self, customer_id: str, order_id: str, key: str, authenticated_at: datetime | None) -> OrderView:
         facts = await self._broadcast_of(customer_id, order_id)
         return await self._submission.submit(customer_id, order_id, key, facts, authenticated_at)
 
@@ -53,9 +64,10 @@ class Sale:
         """Give a reservation its time once more; raises IllegalMove the second time."""
         facts = await self._broadcast_of(customer_id, order_id)
         claim = self._claim(customer_id, "extend", key, body_hash(order_id))
-        return await once(
+        extending = once(
             self._given.units, claim, OrderView, lambda unit: self._extend(unit, customer_id, order_id, facts)
         )
+        return await self.tally.of("extend", extending)
 
     async def _extend(self, unit: Unit, customer_id: str, order_id: str, facts: BroadcastFacts) -> OrderView:
         now = self._given.now()
@@ -83,9 +95,10 @@ class Sale:
         """Give back a reservation, or an accepted order before its window closes; funds and quota are released."""
         facts = await self._broadcast_of(customer_id, order_id)
         claim = self._claim(customer_id, "cancel", key, body_hash(order_id))
-        cancelled = await once(
+        cancelling = once(
             self._given.units, claim, OrderView, lambda unit: self._cancel(unit, customer_id, order_id, facts)
         )
+        cancelled = await self.tally.of("cancel", cancelling)
         if cancelled.receipt is not msgspec.UNSET:
             await self._pay_back(order_id)
         return cancelled
@@ -117,6 +130,7 @@ class Sale:
                     return expired
                 await unit.orders.save(decision, None)
                 await give_back(self._given, unit, decision, now)
+            self.tally.counted["expire", decision.order.state.value] += 1
         return _EXPIRE_BATCH
 
     async def read(self, customer_id: str, order_id: str) -> OrderView:

@@ -18,7 +18,7 @@ from commerce.envelopes import Envelopes
 from commerce.errors import Unavailable
 from commerce.gate import Gate
 from commerce.outbox import OutboxRelay
-from commerce.outbox_postgres import OutboxReader
+from commerce.outbox_postgres import OutboxDepth, OutboxReader
 from commerce.places import Places
 from commerce.ports import BroadcastReader, Clock, FactReader, NewId
 from commerce.questionnaire import Questionnaire
@@ -71,6 +71,11 @@ class CommerceService:
         relay = OutboxRelay(OutboxReader(self._pool, self.settings.acquire_timeout_s), read)
         self._units.after_facts(relay.wake)
         return relay
+
+    async def outbox_depth(self) -> OutboxDepth:
+        """Say how much waits to reach its room; raises Unavailable."""
+        async with self._units.glance() as unit:
+            return await unit.outbox.depth(self._now())
 
     async def aclose(self) -> None:
         """Stop what is under way; call it before the pool closes."""

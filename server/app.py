@@ -64,10 +64,12 @@ from server.http import (
 )
 from server.http.application import build
 from server.http.commerce_errors import commerce_error
+from server.http.connections import ConnectionLimits, Door
 from server.http.health import Phase
 from server.http.ice_servers import IceServers
 from server.ids import new_id
 from server.listening import NOTHING_INHERITED, Inherited
+from server.logs import lines
 from server.media.feeds import Feeds
 from server.media.fleet import Local, MediaFleet
 from server.media.internal_http import LegCounters, internal_application
@@ -76,7 +78,13 @@ from server.media.remote import Remotes
 from server.media.wire import INTERNAL, InternalSecret
 from server.media_gate import MediaGate
 from server.media_watch import MediaWatch
-from server.metrics import build_registry
+from server.metrics import readings
+from server.metrics.asked import OutboxStanding, Standing
+from server.metrics.collector import Source
+from server.metrics.loop_lag import watch_loop
+from server.metrics.registry import new_metrics
+from server.metrics.request_meter import RequestMeter
+from server.metrics.room_echo import RoomEcho
 from server.picture_news import PictureNews
 from server.probes import probes
 from server.publisher_watch import PublisherWatch
@@ -113,6 +121,7 @@ class Parts:
     ) -> None:
         self.settings = settings
         self.phase = Phase()
+        self.metrics = new_metrics()
         self.pool = pool
         self.client = client
         self.envelopes = settings.envelopes()
@@ -177,6 +186,13 @@ class Parts:
         local = Local(self.media_id, self.media) if self.media is not None else None
         self.fleet = MediaFleet(self.media_directory, self.remotes.to, local)
         self.gateway = self._gateway(inherited.gateway) if "gateway" in settings.roles else None
+        self.door = Door(_connection_limits(settings))
+        self.relay = self.commerce.relay(Announcer(self.broker).take) if "commerce" in settings.roles else None
+        self.echo = (
+            RoomEcho(self.broker, f"gw-{secrets.token_hex(6)}", self.metrics.lag("room_lag_seconds"))
+            if self.gateway is not None
+            else None
+        )
         consequences = Consequences(self.stream_state, self.media, self.commerce.stage)
         self.broadcasting = Broadcasting(
             self.store, self.presence, new_id, consequences.broadcast_moved, _BUSINESS_ZONE
@@ -256,17 +272,19 @@ class Parts:
         work: list[Coroutine[Any, Any, None]] = [self.broker.run(), self.archive.run(), self.stream_state.run()]
         work.append(self.picture_news.run())
         work += [self.likes.run(), self.moderator.run(), self.restriction_feed.run()]
+        work.append(watch_loop(self.metrics.lag("event_loop_lag_seconds")))
         if self.recording is not None:
             work.append(self.recording.run())
-        if self.gateway is not None:
+        if self.gateway is not None and self.echo is not None:
             work.append(PublisherWatch(self.directory, self.gateway.rooms, self.clocks).run())
+            work.append(self.echo.run())
         if self.media is not None and self.feeds is not None:
             watch = MediaWatch(self.media, self.store, self.encoder_tokens, self.session_ends)
             work += [watch.run(), self.membership.say(self.media), self.feeds.run()]
         if self.media is not None or "api" in self.settings.roles:
             work.append(self.membership.learn())
-        if "commerce" in self.settings.roles:
-            work += [self.commerce.relay(Announcer(self.broker).take).run(), self.commerce.sweep_forever()]
+        if self.relay is not None:
+            work += [self.relay.run(), self.commerce.sweep_forever()]
             work += [self.commerce.sequencer.run(), self.commerce.confirmation.run_forever()]
             work.append(self.commerce.watch_stages())
         return work
@@ -275,7 +293,9 @@ class Parts:
         """The public HTTP application, of a process with the role `api`."""
         routes = [*health.routes(self._probes(), self.phase), *self._api()]
         mappers = (broadcasts.lifecycle_error, commerce_error, rooms.chat_error)
-        return build(routes, self.tokens, mappers, self.commerce.places, self._closed, self.phase)
+        meter = RequestMeter(self.metrics.request_seconds())
+        self.metrics.add([meter.samples])
+        return build(routes, self.tokens, mappers, self.commerce.places, self._closed, self.phase, meter.observed)
 
     def _probes(self) -> dict[str, health.Probe]:
         async def listed() -> None:
@@ -287,20 +307,38 @@ class Parts:
 
     def admin(self) -> web.Application:
         """What operators, Prometheus and the other processes ask, on a port of its own that is not for the public."""
-        feeds = self.feeds
-        registry = build_registry(
-            self.gateway.counters if self.gateway is not None else None,
-            self.media.snapshot if self.media is not None else None,
-            self.recording.recorder if self.recording is not None else None,
-            (lambda: {**vars(self.legs), "fed_packets": feeds.packets}) if feeds is not None else None,
-        )
+        probes_here = self._probes()
+        standing = Standing(probes_here, self.phase)
+        self.metrics.refreshes.append(standing.refresh)
+        self.metrics.add([standing.samples, *self._readings()])
         application = web.Application()
-        application.add_routes(health.routes(self._probes(), self.phase))
-        application.add_routes([health.metrics_route(registry)])
+        application.add_routes(health.routes(probes_here, self.phase))
+        application.add_routes([health.metrics_route(self.metrics.registry, self.metrics.refreshes)])
         if self.media is not None:
             internal = internal_application(self.media, self.internal_secret, self.legs)
             application.add_subapp(INTERNAL, internal)
         return application
+
+    def _readings(self) -> list[Source]:
+        """The figures of what runs here."""
+        sources = [readings.pool_source(self.pool, self.client), readings.log_source(lines)]
+        sale = self.commerce.sale
+        if "api" in self.settings.roles:
+            sources.append(readings.door_source(self.door, self.passwords))
+        if "api" in self.settings.roles or self.relay is not None:
+            sources.append(readings.order_source(sale.tally, lambda: sale.waiting))
+        if self.relay is not None:
+            outbox = OutboxStanding(self.commerce.outbox_depth)
+            self.metrics.refreshes.append(outbox.refresh)
+            sources += [readings.relay_source(self.relay), outbox.samples]
+        if self.gateway is not None and self.echo is not None:
+            sources.append(readings.gateway_source(self.gateway, self.echo))
+        if self.media is not None and self.feeds is not None:
+            limit = self.settings.media_max_viewers
+            sources.append(readings.media_source(self.media, self.legs, self.feeds, limit))
+        if self.recording is not None:
+            sources.append(readings.recorder_source(self.recording.recorder))
+        return sources
 
     def _api(self) -> list[web.RouteDef]:
         settings = self.settings
@@ -347,6 +385,16 @@ def _moderator(settings: Settings) -> ReloadingModerator:
 def _ice_servers(settings: Settings) -> IceServers:
     secret = settings.turn_secret.get_secret_value() if settings.turn_secret is not None else ""
     return IceServers(settings.turn_urls, secret, settings.turn_ttl_s)
+
+
+def _connection_limits(settings: Settings) -> ConnectionLimits:
+    addresses = AddressLimits(
+        connections=settings.connections_per_address,
+        handshakes=None,
+        # A proxy's connections carry many people's requests.
+        exempt=(*AddressLimits().exempt, *settings.trusted_proxies),
+    )
+    return ConnectionLimits(connections=settings.http_connections, addresses=addresses)
 
 
 def _demo_accounts() -> list[dict[str, str]]:

@@ -2,11 +2,21 @@
 
 import logging
 import sys
+from collections import Counter
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
 from server.log_scrubbing import ForeignArguments, scrub, take_over_uncaught
+
+lines: Counter[str] = Counter()
+"""How many lines this process has logged, by level; for metrics."""
+
+
+def _count(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    lines[event["level"]] += 1
+    return event
 
 
 def configure_logs(level: str, *, readable: bool) -> None:
@@ -14,6 +24,7 @@ def configure_logs(level: str, *, readable: bool) -> None:
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        _count,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: Any = structlog.dev.ConsoleRenderer(colors=False) if readable else structlog.processors.JSONRenderer()

@@ -16,8 +16,6 @@ from chat.errors import Unavailable
 from server.app import Parts
 from server.descriptors import ADVICE, ENOUGH, raise_limit
 from server.garbage import calm_collector
-from server.gateway.addresses import AddressLimits
-from server.http.connections import ConnectionLimits
 from server.http.listener import serve
 from server.listening import NOTHING_INHERITED, Inherited, address_literal, listen, port_of
 from server.log_scrubbing import log_of_loop
@@ -110,7 +108,7 @@ async def _open_doors(parts: Parts, settings: Settings, inherited: Inherited, st
         parts.http(),
         listening,
         http,
-        limits=_limits(settings),
+        door=parts.door,
         last_requests_s=_LAST_REQUESTS_S,
         finish_s=settings.drain_s,
     )
@@ -122,16 +120,6 @@ async def _know_restrictions(parts: Parts) -> None:
         await parts.restriction_feed.refresh()
     except Unavailable:
         log.warning("restrictions_unknown")
-
-
-def _limits(settings: Settings) -> ConnectionLimits:
-    addresses = AddressLimits(
-        connections=settings.connections_per_address,
-        handshakes=None,
-        # A proxy's connections carry many people's requests.
-        exempt=(*AddressLimits().exempt, *settings.trusted_proxies),
-    )
-    return ConnectionLimits(connections=settings.http_connections, addresses=addresses)
 
 
 async def pool_of(settings: Settings, stack: AsyncExitStack) -> asyncpg.Pool:

@@ -12,14 +12,13 @@ MAX_RETRY_AFTER_S = 15
 class JoinBudget:
     """A token bucket of `per_s` joins a second and as many at once as half a second earns."""
 
-    __slots__ = ("_per_s", "_tokens", "_updated_s", "_waiting", "refused")
+    __slots__ = ("_per_s", "_tokens", "_updated_s", "_waiting")
 
     def __init__(self, per_s: int) -> None:
         self._per_s = per_s
         self._tokens = self._room
         self._updated_s = 0.0
         self._waiting = 0.0
-        self.refused = 0
 
     @property
     def _room(self) -> float:
@@ -34,6 +33,5 @@ class JoinBudget:
         if self._tokens >= 1:
             self._tokens -= 1
             return None
-        self.refused += 1
         self._waiting += 1
         return min(MAX_RETRY_AFTER_S, 1 + int(self._waiting / self._per_s))

@@ -6,14 +6,17 @@ All methods belong to the event loop that called `start`. Nothing here blocks; w
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import math
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any, Concatenate, ParamSpec
 
 from streaming.admission import JoinBudget
 from streaming.dtls_openssl import SharedCertificate, generate_certificate
@@ -23,6 +26,7 @@ from streaming.errors import (
     BadSdp,
     EngineStopped,
     PublisherExists,
+    StreamingError,
     TooManyHandshakes,
     TooManyJoins,
     ViewerLimitReached,
@@ -55,6 +59,9 @@ logger = logging.getLogger(__name__)
 
 AWAY_AT_ONCE = 20
 """Viewers that a draining engine closes together."""
+_SUMMED = ("nacks_received", "retransmitted", "nacks_sent", "keyframe_requests")
+"""Counts of each broadcast; those of ended ones are kept, so that the sums only grow."""
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,10 @@ class EngineStats:
     unknown_ufrag: int
     stun_rejected: int
     malformed: int
-    joins_refused: int
+    joined: dict[str, int]
+    """Sessions admitted, by kind."""
+    refused: dict[str, int]
+    """Sessions refused, by error code."""
     nacks_received: int
     retransmitted: int
     nacks_sent: int
@@ -82,6 +92,20 @@ class EngineStats:
     send_buffer_bytes: int
     receive_buffer_bytes: int
     broadcasts: tuple[BroadcastStats, ...]
+
+
+def _refusals_counted(
+    admit: Callable[Concatenate[MediaEngine, P], Coroutine[Any, Any, Answer]],
+) -> Callable[Concatenate[MediaEngine, P], Coroutine[Any, Any, Answer]]:
+    @functools.wraps(admit)
+    async def admit_and_count(engine: MediaEngine, /, *args: P.args, **kwargs: P.kwargs) -> Answer:
+        try:
+            return await admit(engine, *args, **kwargs)
+        except StreamingError as error:
+            engine.refused[error.code] += 1
+            raise
+
+    return admit_and_count
 
 
 class MediaEngine:
@@ -114,6 +138,8 @@ class MediaEngine:
         self._relays: dict[str, BroadcastRelay] = {}
         self._resources = Resources()
         self._joins = JoinBudget(settings.joins_per_s)
+        self.refused: Counter[str] = Counter()
+        self._ended: Counter[str] = Counter()
 
     @property
     def local_port(self) -> int:
@@ -152,6 +178,7 @@ class MediaEngine:
         writer.close()
         port.stop()
 
+    @_refusals_counted
     async def publish(
         self, broadcast_id: str, offer_sdp: str, *, holder_id: str = "", until_s: float = math.inf
     ) -> Answer:
@@ -178,6 +205,7 @@ class MediaEngine:
         peer.admit(publisher)
         return Answer(resource.resource_id, build_answer(negotiation, local), resource.etag)
 
+    @_refusals_counted
     async def view(self, broadcast_id: str, viewer_id: str, offer_sdp: str, *, until_s: float = math.inf) -> Answer:
         """Admit a viewer and answer its offer; with nobody publishing yet it waits connected.
 
@@ -227,6 +255,8 @@ class MediaEngine:
         """Close everything of a broadcast at once and forget it; unknown ones are none."""
         relay = self._relays.pop(broadcast_id, None)
         if relay is not None:
+            stats = relay.stats()
+            self._ended.update({name: getattr(stats, name) for name in _SUMMED})
             relay.close(reason)
             if self._recorder is not None:
                 self._recorder.close(broadcast_id)
@@ -327,11 +357,9 @@ class MediaEngine:
             unknown_ufrag=port.counters.unknown_ufrag,
             stun_rejected=port.counters.stun_rejected,
             malformed=port.counters.malformed,
-            joins_refused=self._joins.refused,
-            nacks_received=sum(row.nacks_received for row in rows),
-            retransmitted=sum(row.retransmitted for row in rows),
-            nacks_sent=sum(row.nacks_sent for row in rows),
-            keyframe_requests=sum(row.keyframe_requests for row in rows),
+            joined=dict(self._resources.joined),
+            refused=dict(self.refused),
+            **{name: self._ended[name] + sum(getattr(row, name) for row in rows) for name in _SUMMED},
             send_buffer_bytes=port.send_buffer_bytes,
             receive_buffer_bytes=port.receive_buffer_bytes,
             broadcasts=rows,

@@ -179,6 +179,16 @@ class DiskRecorder:
         """The broadcasts with a tape."""
         return tuple(self._tapes)
 
+    @property
+    def queued(self) -> int:
+        """Packets that wait for the disk."""
+        return len(self._queue)
+
+    @property
+    def queue_limit(self) -> int:
+        """How many may wait."""
+        return self._limits.queue_packets
+
     def dropped(self) -> int:
         """Packets lost since the start, to a full queue and to the disk."""
         return (

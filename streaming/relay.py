@@ -129,6 +129,7 @@ class BroadcastRelay:
         self._had_media = False
         self._turn = 0
         self._departed_nacks = 0
+        self._departed_nacks_sent = 0
         self._departed_retransmitted = 0
         self._video = LayeredStream(lambda: self._line("video", 90_000, settings.ring_packets))
         self._audio = self._line("audio", 48_000, AUDIO_RING_PACKETS)
@@ -280,6 +281,7 @@ class BroadcastRelay:
     def _publisher_gone(self, publisher: Publisher, reason: str) -> None:
         if self.publisher is publisher:
             self.publisher = None
+            self._departed_nacks_sent += publisher.ingest.nacked
         if publisher.flow is not Flow.WAITING:
             self._emit(PublisherGone(self.broadcast_id, publisher.resource_id, self._wall_clock(), reason))
 
@@ -316,5 +318,5 @@ class BroadcastRelay:
             keyframe_requests=self._keyframes.sent,
             nacks_received=self._departed_nacks + sum(viewer.nacks for viewer in viewers),
             retransmitted=self._departed_retransmitted + sum(viewer.retransmitted for viewer in viewers),
-            nacks_sent=publisher.ingest.nacked if publisher is not None else 0,
+            nacks_sent=self._departed_nacks_sent + (publisher.ingest.nacked if publisher is not None else 0),
         )

@@ -58,6 +58,8 @@ class Resources:
         self._held: dict[str, tuple[Resource, Session]] = {}
         self._half_open: set[str] = set()
         self._by_kind = {"publisher": 0, "viewer": 0}
+        self.joined = dict(self._by_kind)
+        """Sessions ever admitted, by kind."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -85,6 +87,7 @@ class Resources:
         self._held[resource.resource_id] = (resource, session)
         self._half_open.add(resource.resource_id)
         self._by_kind[resource.kind] += 1
+        self.joined[resource.kind] += 1
 
     def complete(self, resource_id: str) -> None:
         """Note that a session's handshake is complete."""

@@ -22,7 +22,9 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
         self._queue = queue
-        self._waiting = 0
+        self.waiting = 0
+        """Calls that wait or run now."""
+        self.refused = 0
         self._decoy = self._hasher.hash("no such account")
 
     def hash(self, password: str) -> str:
@@ -31,14 +33,15 @@ class Passwords:
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
         """Compare; None (no such account) costs the same time, so that logins cannot be guessed by the clock."""
-        if self._waiting >= self._queue:
-            raise PasswordsBusy(retry_after_s=1 + self._waiting / 20)
-        self._waiting += 1
+        if self.waiting >= self._queue:
+            self.refused += 1
+            raise PasswordsBusy(retry_after_s=1 + self.waiting / 20)
+        self.waiting += 1
         try:
             loop = asyncio.get_running_loop()
             matches = await loop.run_in_executor(self._pool, self._matches, password_hash or self._decoy, password)
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
         return matches and password_hash is not None
 
     def _matches(self, password_hash: str, password: str) -> bool:

@@ -7,7 +7,7 @@ from aiohttp import web
 from server.auth.tokens import Tokens
 from server.http.body import LARGE_BYTES
 from server.http.health import Phase
-from server.http.middleware import Mapper, middlewares
+from server.http.middleware import Mapper, Observed, middlewares
 from server.http.scope import Places
 
 
@@ -18,13 +18,14 @@ def build(
     places: Places | None = None,
     closed: Callable[[str], bool] = lambda _: False,
     phase: Phase | None = None,
+    observed: Observed = lambda *_: None,
 ) -> web.Application:
     """Put routes behind the middlewares; `mappers` turn the packages' errors into answers.
 
     `places` comes with the sale's routes: it says to which broadcast an order belongs. `closed` says whether an
-    account, by its id, was closed after the token was given.
+    account, by its id, was closed after the token was given. `observed` is told of each answer.
     """
-    chain = middlewares(tokens, mappers, places, closed, phase or Phase())
+    chain = middlewares(tokens, mappers, places, closed, phase or Phase(), observed)
     application = web.Application(middlewares=chain, client_max_size=LARGE_BYTES)
     application.add_routes(list(routes))
     return application

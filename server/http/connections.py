@@ -176,7 +176,6 @@ async def tell_the_connection(
         connection.request_done()
 
 
-def guard(make: Callable[[], asyncio.Protocol], limits: ConnectionLimits) -> Callable[[], GuardedConnection]:
+def guard(make: Callable[[], asyncio.Protocol], door: Door) -> Callable[[], GuardedConnection]:
     """Put a guard before what makes a server's protocols, all of them counted at one door."""
-    door = Door(limits)
     return lambda: GuardedConnection(make, door)

@@ -1,7 +1,7 @@
 """Alive, ready, and the numbers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,8 @@ from server.http.body import json_response
 
 Probe = Callable[[], Awaitable[str | None]]
 """Raises when its part is not there; may return what an operator should know of a part that is."""
+Refresh = Callable[[], Awaitable[None]]
+"""Asks for what a scrape reads; bounded in time, never raises."""
 _PROBE_TIMEOUT_S = 2
 
 
@@ -29,20 +31,27 @@ def routes(probes: dict[str, Probe], phase: Phase) -> list[web.RouteDef]:
         return json_response({"status": "alive"})
 
     async def readyz(request: web.Request) -> web.Response:
-        answers = await asyncio.gather(*(_ask(probe) for probe in probes.values()))
-        parts = {name: said for name, (_, said) in zip(probes, answers, strict=True)}
+        answers = await ask_all(probes)
+        parts = {name: said for name, (_, said) in answers.items()}
         if phase.now != "serving":
             parts["process"] = phase.now
-        ready = phase.now == "serving" and all(well for well, _ in answers)
+        ready = phase.now == "serving" and all(well for well, _ in answers.values())
         return json_response({"ready": ready, "parts": parts}, status=200 if ready else 503)
 
     return [web.get("/healthz", healthz), web.get("/readyz", readyz)]
 
 
-def metrics_route(registry: CollectorRegistry) -> web.RouteDef:
+async def ask_all(probes: dict[str, Probe]) -> dict[str, tuple[bool, str]]:
+    """Ask all at once: whether each part is there, and what it says; two seconds at most."""
+    answers = await asyncio.gather(*(_ask(probe) for probe in probes.values()))
+    return dict(zip(probes, answers, strict=True))
+
+
+def metrics_route(registry: CollectorRegistry, refreshes: Sequence[Refresh] = ()) -> web.RouteDef:
     """`/metrics`, for Prometheus; on the admin port, as it tells more than the public should know."""
 
     async def metrics(request: web.Request) -> web.Response:
+        await asyncio.gather(*(refresh() for refresh in refreshes))
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return web.get("/metrics", metrics)

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
-from server.http.connections import ConnectionLimits, guard, tell_the_connection
+from server.http.connections import ConnectionLimits, Door, guard, tell_the_connection
 from server.listening import BACKLOG
 
 _LINGER_S = 2.0  # for the rest of a body that nobody wants
@@ -17,18 +17,18 @@ async def serve(
     listening: socket.socket,
     stack: AsyncExitStack,
     *,
-    limits: ConnectionLimits | None = None,
+    door: Door | None = None,
     last_requests_s: float = 0.0,
     finish_s: float = 1.0,
 ) -> int:
     """Serve until the stack unwinds: accept no more, answer what comes for a while, then close what is idle."""
-    limits = limits or ConnectionLimits()
+    door = door or Door(ConnectionLimits())
     application.middlewares.insert(0, tell_the_connection)
     runner = web.AppRunner(
         application,
         access_log=None,
         shutdown_timeout=finish_s,
-        keepalive_timeout=limits.idle_s,
+        keepalive_timeout=door.limits.idle_s,
         lingering_time=_LINGER_S,
     )
     await runner.setup()
@@ -36,7 +36,7 @@ async def serve(
     protocols = runner.server
     assert protocols is not None, "it was set up just now"
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(guard(protocols, limits), sock=listening, backlog=BACKLOG)
+    server = await loop.create_server(guard(protocols, door), sock=listening, backlog=BACKLOG)
     port = int(listening.getsockname()[1])
 
     async def accept_no_more() -> None:

@@ -18,6 +18,8 @@ from server.http.health import Phase
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Mapper = Callable[[Exception], ApiError | None]
+Observed = Callable[[str, str, int, float], None]
+"""Told of each answer: route, method, status, seconds."""
 log = structlog.get_logger("http")
 
 _SAFETY = {
@@ -60,6 +62,7 @@ def middlewares(
     places: scope.Places | None,
     closed: Callable[[str], bool],
     phase: Phase,
+    observed: Observed,
 ) -> list[Any]:
     """Build the chain, outermost first."""
 
@@ -83,13 +86,15 @@ def middlewares(
             response.force_close()  # the client's next request comes by a connection to another process
         for name, value in _SAFETY.items():
             response.headers.setdefault(name, value)
+        took_s = time.perf_counter() - started
+        observed(_route(request), request.method, response.status, took_s)
         log.debug(
             "request",
             request_id=request_id,
             method=request.method,
             route=_route(request),
             status=response.status,
-            ms=round((time.perf_counter() - started) * 1000, 1),
+            ms=round(took_s * 1000, 1),
         )
         return response
 

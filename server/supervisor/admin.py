@@ -2,18 +2,17 @@
 
 import asyncio
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from server.http.body import json_response
 from server.http.health import metrics_route
+from server.metrics.collector import Sample, Sources
 from server.supervisor.probing import readiness
 from server.supervisor.slot import Slot
 
@@ -25,6 +24,14 @@ class RollState:
         self.running = False
         self.finished = 0
         self.last = ""
+        self.outcomes: Counter[str] = Counter()
+
+    def ended(self, outcome: str) -> None:
+        """Note how one went: `done`, or `abandoned: …` and why."""
+        self.running = False
+        self.finished += 1
+        self.last = outcome
+        self.outcomes[outcome.partition(":")[0]] += 1
 
 
 def application(
@@ -56,7 +63,7 @@ def application(
 
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    registry.register(_Workers(slots))
+    registry.register(Sources([lambda: worker_samples(slots, rolls)]))
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/targets", targets)])
     app.add_routes([metrics_route(registry)])
@@ -82,18 +89,12 @@ def _target(host: str, port: int, role: str, process: str) -> dict[str, Any]:
     return {"targets": [f"{host}:{port}"], "labels": {"role": role, "process": process}}
 
 
-class _Workers(Collector):
-    """How many processes serve and how often each was started again."""
-
-    def __init__(self, slots: Sequence[Slot]) -> None:
-        self._slots = slots
-
-    def collect(self) -> Iterable[Metric]:
-        """Read now."""
-        serving = GaugeMetricFamily("wealthcast_supervisor_serving", "1 while the worker serves", labels=["process"])
-        restarts = CounterMetricFamily("wealthcast_supervisor_restarts", "restarts of a worker", labels=["process"])
-        for slot in self._slots:
-            serving.add_metric([slot.worker.name], float(slot.child is not None and slot.child.serves))
-            restarts.add_metric([slot.worker.name], slot.restarts)
-        yield serving
-        yield restarts
+def worker_samples(slots: Sequence[Slot], rolls: RollState) -> Iterable[Sample]:
+    """Say how many processes serve, how often each was started again, and how rolling restarts went."""
+    for slot in slots:
+        serving = slot.child is not None and slot.child.serves
+        yield Sample("supervisor_serving", serving, (slot.worker.name,))
+        yield Sample("supervisor_restarts", slot.restarts, (slot.worker.name,))
+    yield Sample("supervisor_rolling", rolls.running)
+    for outcome in ("done", "abandoned"):
+        yield Sample("supervisor_rolls", rolls.outcomes[outcome], (outcome,))

@@ -159,9 +159,7 @@ class Supervisor:
                 outcome = f"abandoned: a new process for {'+'.join(roles)} did not become ready; the old ones go on"
                 log.error("roll_abandoned", roles=roles)
                 break
-        self._rolls.running = False
-        self._rolls.finished += 1
-        self._rolls.last = outcome
+        self._rolls.ended(outcome)
         log.info("rolled", outcome=outcome)
 
     async def _send_away(self, old: Child) -> None:

@@ -12,7 +12,7 @@ from aiohttp import ClientSession, web
 from server.gateway.addresses import AddressLimits
 from server.http.application import build
 from server.http.body import BODY_S, json_response, read_bytes
-from server.http.connections import ConnectionLimits
+from server.http.connections import ConnectionLimits, Door
 from server.http.listener import serve
 from server.listening import listen
 from tests.server.people import TOKENS
@@ -36,7 +36,7 @@ async def door(**limits: object) -> AsyncIterator[int]:
     app = build([web.post("/echo", echo), web.get("/large", large)], TOKENS, ())
     app[BODY_S] = 0.5
     async with AsyncExitStack() as stack:
-        yield await serve(app, listen("127.0.0.1", 0), stack, limits=ConnectionLimits(**limits))  # type: ignore[arg-type]
+        yield await serve(app, listen("127.0.0.1", 0), stack, door=Door(ConnectionLimits(**limits)))  # type: ignore[arg-type]
 
 
 async def trickle(port: int, text: bytes, every_s: float) -> bytes:

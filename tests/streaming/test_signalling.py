@@ -191,7 +191,7 @@ async def test_joins_beyond_the_budget_get_503_and_come_in_when_they_return() ->
         for status, problem, headers in refused:
             assert (status, problem["code"]) == (503, "too_many_joins")
             assert int(headers["Retry-After"]) >= 1
-        assert show.engine.snapshot().joins_refused == len(refused)
+        assert show.engine.snapshot().refused == {"too_many_joins": len(refused)}
         await asyncio.sleep(int(refused[0][2]["Retry-After"]))
         status, _, _ = await ask(show, "POST", "/whep/show", VIEWER, **ANNA, **SDP)
         assert status == 201

@@ -1,0 +1,1 @@
+"""What Prometheus is told: one table of names, and what reads each part's figures when it is asked."""
