@@ -7,7 +7,8 @@ nothing more of the line that was too much, and the lower one's group at once wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 
 from streaming.ingest import Source
 from streaming.keyframes import starts_keyframe
@@ -144,6 +145,10 @@ class LayeredStream:
     def layer_of(self, stream: ViewerStream) -> int | None:
         """The layer, as `wanted_keyframes` names it, that a viewer's keyframe request concerns."""
         return self._streams.get(stream) if self.layered else None
+
+    def viewers_by_layer(self) -> Mapping[int | None, int]:
+        """How many viewers are on or wait for each layer, 0 where there are none; None: their picture is left out."""
+        return Counter(self._streams.values())
 
     def records(self, source: Source, packet: RtpPacket) -> bool:
         """Say whether this packet belongs into the recording: the best layer's, changed at keyframes only."""

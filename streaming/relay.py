@@ -5,7 +5,7 @@ The relay outlives its publishers, so that a publisher may go and come back whil
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -50,6 +50,8 @@ class BroadcastStats:
     """"none", "waiting", "flowing" or "stalled"."""
     video_codec: str
     viewers: int
+    viewers_by_layer: Mapping[int | None, int]
+    """Who takes video, by layer from the smallest; None: the picture is left out for want of bandwidth."""
     packets_in: int
     bytes_in: int
     keyframes: int
@@ -312,6 +314,7 @@ class BroadcastRelay:
             publisher=publisher.flow.value if publisher is not None else "none",
             video_codec=self._video.codec.name if self._video.codec is not None else "",
             viewers=sum(viewer.peer.connected for viewer in viewers),
+            viewers_by_layer=self._video.viewers_by_layer(),
             packets_in=sum(line.packets for line in lines),
             bytes_in=sum(line.octets for line in lines),
             keyframes=sum(line.keyframes for line in self._video.lines),

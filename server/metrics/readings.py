@@ -1,5 +1,6 @@
 """How each part's own counters read as samples of the table. Asks nobody."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 import asyncpg
@@ -16,6 +17,7 @@ from server.metrics.collector import Sample, Source
 from server.metrics.room_echo import RoomEcho
 from streaming.engine import MediaEngine
 from streaming.recorder_disk import DiskRecorder
+from streaming.sdp_answer import MAX_LAYERS
 
 _MEDIA_AS_NAMED = (
     "publishers", "viewers", "half_open", "packets_in", "bytes_in", "packets_out", "bytes_out", "packets_queued",
@@ -107,6 +109,11 @@ def media_source(engine: MediaEngine, legs: LegCounters, feeds: Feeds, max_viewe
         for name in _MEDIA_AS_NAMED:
             yield Sample(f"media_{name}", getattr(stats, name))
         yield Sample("media_viewers_limit", max_viewers)
+        layers: Counter[int | None] = Counter()
+        for row in stats.broadcasts:
+            layers.update(row.viewers_by_layer)
+        for layer in (*range(MAX_LAYERS), None):
+            yield Sample("media_viewers_on_layer", layers[layer], ("none" if layer is None else str(layer),))
         for kind, number in stats.joined.items():
             yield Sample("media_joins", number, (kind,))
         for code, number in stats.refused.items():
