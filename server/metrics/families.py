@@ -88,7 +88,7 @@ _MEDIA = """
 media_publishers               gauge     -             connected publishers
 media_viewers                  gauge     -             connected viewers
 media_viewers_limit            gauge     -             viewers this process takes (`MEDIA_MAX_VIEWERS`)
-media_viewers_on_layer         gauge     layer         viewers on a simulcast layer, `0` the smallest; `none`: no picture
+media_viewers_on_layer         gauge     layer         viewers by layer, `0` the smallest; `none`: no picture
 media_half_open                gauge     -             sessions in their handshake
 media_joins                    counter   kind          sessions admitted: `publisher`, `viewer`
 media_joins_refused            counter   code          sessions refused, by error code
