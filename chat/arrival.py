@@ -25,7 +25,7 @@ class Arrival:
         """What later values replace this one; None for an event that is not a total."""
         if self.envelope.importance != "total":
             return None
-        return f"{self.headline.type}/{self.headline.product_id or ''}"
+        return f"{self.headline.type}/{self.headline.product_id or self.headline.poll_id or ''}"
 
     def shown_to(self, account_id: str, moderates: bool) -> bool:
         """Say whether this person is shown the event."""

@@ -48,6 +48,7 @@ class Headline(Struct, frozen=True):
     total: int | None = None
     card: CardHeadline | None = None
     product_id: str | None = None
+    poll_id: str | None = None
 
 
 _envelopes = msgspec.json.Decoder(Envelope)

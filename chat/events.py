@@ -3,9 +3,9 @@
 A field that may be left out is UNSET; a field that may be null is None.
 """
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, json
 
 Verdict = Literal["pass", "hold", "block"]
 Kind = Literal["comment", "question"]
@@ -228,11 +228,14 @@ class Limits(Struct, frozen=True):
     comments_per_10s: int
 
 
+NO_SNAPSHOT: Final = Raw(b"null")
+
+
 class Welcome(Struct, frozen=True, tag_field="type", tag="welcome"):
     """The answer to `hello`; `snapshot` is encoded once and shared by joiners of the same moment.
 
     `epoch` and `offset` are what the client has reached with this frame. `recovered`: it returned and this frame
-    holds exactly what it missed, so that it needs no snapshot.
+    holds exactly what it missed, so that it needs no snapshot and `snapshot` is `NO_SNAPSHOT`.
     """
 
     connection_id: str
@@ -245,7 +248,7 @@ class Welcome(Struct, frozen=True, tag_field="type", tag="welcome"):
     epoch: str
     offset: int
     recovered: bool
-    snapshot: Raw | None
+    snapshot: Raw
 
 
 class Ack(Struct, frozen=True, tag_field="type", tag="ack"):
@@ -309,6 +312,14 @@ class Snapshot(Struct, frozen=True):
     online: int
     tips_enabled: bool
     talk: TalkState | None = None
+
+
+_snapshots: json.Decoder[Snapshot | None] = json.Decoder(Snapshot | None)
+
+
+def snapshot_of(welcome: Welcome) -> Snapshot | None:
+    """Read a welcome's snapshot, None where the client recovered; raises msgspec.DecodeError."""
+    return _snapshots.decode(welcome.snapshot)
 
 
 RoomEvent = (

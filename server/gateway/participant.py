@@ -9,7 +9,7 @@ from chat.codec import encode_event, join_events
 from chat.conversation import Speaker
 from chat.entrance_hall import JoinRefused
 from chat.errors import AuthenticationFailed, ChatError, Unavailable
-from chat.events import Erred, Limits, Welcome, You
+from chat.events import NO_SNAPSHOT, Erred, Limits, Welcome, You
 from chat.ports import Principal
 from chat.recovery import Entrance, recovered_events
 from chat.room import Room
@@ -146,7 +146,7 @@ class Participant:
                 reached.epoch,
                 reached.offset,
                 recovered,
-                None if recovered else entrance.shared.encoded,
+                NO_SNAPSHOT if recovered else entrance.shared.encoded,
             )
         )
 

@@ -9,7 +9,7 @@ from msgspec import json
 from chat.arrival import Arrival
 from chat.coalescer import Coalescer
 from chat.envelope import envelop, unseal_headline
-from chat.events import Author, CardPulled, CommentPosted, PositionReached, QuotaChanged, RoomEvent
+from chat.events import Author, CardPulled, CommentPosted, PollCounted, PositionReached, QuotaChanged, RoomEvent
 from chat.importance import IMPORTANCE, Importance, importance_of
 from chat.outbox import Outbox
 from chat.shared_frame import MUST_ONLY, WITHOUT_MAY, SharedFrame
@@ -50,8 +50,11 @@ def test_of_a_total_only_the_newest_value_is_told() -> None:
     for left in (9, 8, 7):
         coalescer.add(arrival(QuotaChanged("pr_1", left, 10, "CNY")))
         coalescer.add(arrival(QuotaChanged("pr_2", left, 10, "CNY")))
-    totals = coalescer.take(0.0).totals.values()
-    assert [json.decode(total.envelope.event)["left_minor"] for total in totals] == [7, 7]
+        coalescer.add(arrival(PollCounted("pl_1", [left, 0])))
+        coalescer.add(arrival(PollCounted("pl_2", [0, left])))
+    told = [json.decode(total.envelope.event) for total in coalescer.take(0.0).totals.values()]
+    assert [one["left_minor"] for one in told if one["type"] == "quota"] == [7, 7]
+    assert [one["votes"] for one in told if one["type"] == "poll_tally"] == [[7, 0], [0, 7]]
 
 
 def test_a_room_whose_fan_out_takes_long_speaks_less_often_and_recovers() -> None:

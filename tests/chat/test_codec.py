@@ -67,6 +67,17 @@ def test_every_server_frame_is_an_array_that_survives_the_wire(sent: list[events
     assert decode_server_frame(join_events(map(encode_event, sent))) == sent
 
 
+@pytest.mark.parametrize("found", [events.Snapshot({}, "live", "flowing", 1, None, None, [], 3, 2, True), None])
+def test_a_welcome_survives_the_wire_with_its_snapshot_and_without(found: events.Snapshot | None) -> None:
+    you, limits = events.You("ac_a", "小明", "viewer"), events.Limits(200, 10)
+    raw = msgspec.Raw(encode(found)) if found else events.NO_SNAPSHOT
+    sent = events.Welcome("c", 1, 10.0, 500, you, limits, None, "e", 7, found is None, raw)
+    (told,) = decode_server_frame(join_events([encode_event(sent)]))
+    assert isinstance(told, events.Welcome)
+    assert told == sent
+    assert events.snapshot_of(told) == found
+
+
 @given(room_events)
 def test_an_envelope_carries_the_events_bytes_unchanged(event: events.RoomEvent) -> None:
     if isinstance(event, events.CardShown):
