@@ -1,5 +1,6 @@
 """Use-cases of the catalogue: make, edit, review, withdraw, read."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from commerce.product import (
     Product,
     ProductState,
     check_content,
+    is_riskier,
     move,
 )
 from commerce.quota import Quota
@@ -46,17 +48,30 @@ class Products:
             return await self._view(unit, product, staff=True)
 
     async def edit(self, product_id: str, changes: dict[str, Any], maker_id: str) -> dict[str, Any]:
-        """Make the next card version from the latest and these changes; what is on sale stays on sale."""
+        """Make the next card version from the latest and these changes.
+
+        What is on sale stays on sale, unless the edit says that it is riskier than its card: then it is off sale and
+        off every stage at once, until a checker approves the new card.
+        """
+        now = self._given.now()
         async with self._given.units.begin() as unit:
-            product = await _product(unit, product_id, "FOR UPDATE")
-            state = move(product, "edit", maker_id)
-            latest = await _card(unit, product_id, product.latest_version)
+            before = await _product(unit, product_id, "FOR UPDATE")
+            state = move(before, "edit", maker_id)
+            latest = await _card(unit, product_id, before.latest_version)
             content = await _changed(unit, latest, changes)
             check_content(content)
-            product = replace(product, state=state, latest_version=product.latest_version + 1, maker_id=maker_id)
-            await unit.catalogue.save_product(product, None, self._given.now())
+            riskier = before.approved_version is not None and is_riskier(
+                content, (await _card(unit, product_id, before.approved_version)).content
+            )
+            product = replace(
+                before, state=state, latest_version=before.latest_version + 1, maker_id=maker_id,
+                approved_version=None if riskier else before.approved_version,
+            )  # fmt: skip
+            await unit.catalogue.save_product(product, None, now)
             await self._add_version(unit, product, content, latest.documents)
-            await unit.catalogue.record_move(product, "edit", maker_id, self._given.now())
+            await unit.catalogue.record_move(product, "edit", maker_id, now)
+            if riskier:
+                await pull_product(unit, product_id, maker_id, "re_rated", now)
             return await self._view(unit, product, staff=True)
 
     async def move(self, product_id: str, name: str, actor_id: str) -> dict[str, Any]:
@@ -104,6 +119,20 @@ class Products:
         """Products by id from after the given one, at most `limit`; customers see those on sale."""
         async with self._given.units.begin() as unit:
             products = await unit.catalogue.products(not staff, after, limit)
+            return [await self._view(unit, product, staff=staff) for product in products]
+
+    async def require_on_sale(self, product_ids: Collection[str]) -> None:
+        """Raise Conflict `product_not_approved`, with their ids, when any of these is not on sale."""
+        async with self._given.units.begin() as unit:
+            on_sale = {product.product_id for product in await unit.catalogue.named(product_ids, on_sale_only=True)}
+        missing = sorted(set(product_ids) - on_sale)
+        if missing:
+            raise Conflict("product_not_approved", f"not on sale: {', '.join(missing)}", product_ids=missing)
+
+    async def shelf(self, product_ids: Collection[str], *, staff: bool) -> list[dict[str, Any]]:
+        """These products in the order of their ids, which no benchmark has a say in; customers see those on sale."""
+        async with self._given.units.begin() as unit:
+            products = await unit.catalogue.named(product_ids, on_sale_only=not staff)
             return [await self._view(unit, product, staff=staff) for product in products]
 
     async def document(self, document_id: str, *, staff: bool) -> Document:

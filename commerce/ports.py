@@ -28,6 +28,7 @@ class BroadcastFacts:
     monitor_absent: bool
     recording_unavailable: bool
     recording_id: str | None = None  # what the recording can be found by; None: nothing is recorded
+    shelf: frozenset[str] = frozenset()  # the products that were approved with the broadcast
 
 
 class BroadcastReader(Protocol):

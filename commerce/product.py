@@ -147,6 +147,14 @@ def move(product: Product, name: str, actor_id: str) -> ProductState:
     return after
 
 
+def is_riskier(content: CardContent, on_sale: CardContent) -> bool:
+    """Say whether a new version rates the product higher than the card that customers buy by.
+
+    The higher of the two ratings counts, as it does for customers: one that rises below the other changes nothing.
+    """
+    return content.risk_rating > on_sale.risk_rating
+
+
 def rating_level(rating: str) -> int:
     """`R3` is 3."""
     return int(rating[1:])

@@ -152,6 +152,11 @@ def require_on_air(facts: BroadcastFacts) -> None:
         raise Conflict("not_live", "the broadcast is not on air")
 
 
+def require_on_shelf(facts: BroadcastFacts, product_id: str) -> None:
+    if product_id not in facts.shelf:
+        raise Conflict("not_on_shelf", "this product was not approved with the broadcast: it is not on its shelf")
+
+
 def raise_first(refusals: Iterable[CommerceError | None]) -> None:
     """Raise the first that is not None; the order of checks is the order in which a customer hears of them."""
     for refusal in refusals:

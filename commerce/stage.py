@@ -8,7 +8,15 @@ from commerce.errors import Conflict, Forbidden, NotFound
 from commerce.facts import card_pulled, card_shown, epoch_ms, quota_changed
 from commerce.order import SYSTEM
 from commerce.ports import Actor, BroadcastFacts
-from commerce.purchase import ON_AIR, OnStage, raise_first, require_broadcast, require_on_air, supervision_refusal
+from commerce.purchase import (
+    ON_AIR,
+    OnStage,
+    raise_first,
+    require_broadcast,
+    require_on_air,
+    require_on_shelf,
+    supervision_refusal,
+)
 from commerce.quota import Quota
 from commerce.uow_postgres import Unit
 
@@ -22,14 +30,15 @@ class Stage:
     async def feature(self, broadcast_id: str, product_id: str, actor: Actor) -> dict[str, Any]:
         """Show the approved card of a product, in place of any other, and return the card.
 
-        Repeating it changes nothing. Raises NotFound, Forbidden `not_your_broadcast`, Conflict `not_live` or
-        `product_not_approved`, Unavailable `monitor_absent` or `recording_unavailable`.
+        Repeating it changes nothing. Raises NotFound, Forbidden `not_your_broadcast`, Conflict `not_live`,
+        `not_on_shelf` or `product_not_approved`, Unavailable `monitor_absent` or `recording_unavailable`.
         """
         facts = await self._given.read_broadcast(broadcast_id)
         require_broadcast(facts)
         if actor.account_id != facts.host_id:
             raise Forbidden("not_your_broadcast", "only the broadcast's host features cards in it")
         require_on_air(facts)
+        require_on_shelf(facts, product_id)
         raise_first([supervision_refusal(facts)])
         async with self._given.units.begin() as unit:
             return await self._feature(unit, broadcast_id, product_id, actor, facts.stream_time_ms)

@@ -59,6 +59,7 @@ from server.http import (
     products,
     rooms,
     sessions,
+    shelf,
     signalling,
     stage,
 )
@@ -354,7 +355,10 @@ class Parts:
             *asyncapi.routes(),
             *pages.routes(page_config.gateway_url),
             *sessions.routes(self.accounts, self.passwords, self.tokens, self.session_ends),
-            *broadcasts.routes(self.broadcasting, self.encoder_tokens, new_id, self.moderator),
+            *broadcasts.routes(
+                self.broadcasting, self.encoder_tokens, new_id, self.moderator, self.commerce.products.require_on_sale
+            ),
+            *shelf.routes(self.broadcasting, self.commerce),
             *products.routes(self.commerce),
             *documents.routes(self.commerce),
             *stage.routes(self.commerce),

@@ -152,6 +152,7 @@ class SaleReader:
             monitor_absent=absent,
             recording_unavailable=unrecorded,
             recording_id=broadcast_id if self._recorded else None,
+            shelf=frozenset(broadcast.product_ids),
         )
 
     async def _monitor_absent(self, broadcast: Broadcast) -> bool:

@@ -26,17 +26,19 @@ class Broadcast:
     started_at: datetime | None
     ended_at: datetime | None
     created_at: datetime
+    product_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What its maker may write."""
+    """What its maker may write; `product_ids` is the shelf, whose products are another package's business."""
 
     title: str
     summary: str
     host_id: str
     monitor_id: str | None
     scheduled_at: datetime | None
+    product_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class PostgresBroadcasts:
             await _check_people(connection, draft)
             await connection.execute(
                 "INSERT INTO broadcasts (broadcast_id, title, summary, state, maker_id, host_id, monitor_id, "
-                "scheduled_at, created_at) VALUES ($1, $2, $3, 'draft', $4, $5, $6, $7, $8)",
+                "scheduled_at, created_at, product_ids) VALUES ($1, $2, $3, 'draft', $4, $5, $6, $7, $8, $9)",
                 broadcast_id,
                 draft.title,
                 draft.summary,
@@ -37,6 +37,7 @@ class PostgresBroadcasts:
                 draft.monitor_id,
                 draft.scheduled_at,
                 now,
+                draft.product_ids,
                 timeout=_TIMEOUT_S,
             )
 
@@ -83,12 +84,12 @@ class PostgresBroadcasts:
         return [_broadcast(row) for row in rows]
 
     async def edit(self, broadcast: Broadcast, draft: Draft, now: datetime) -> None:
-        """Replace the text and people; whatever had been approved is a draft again."""
+        """Replace text, people and shelf; whatever had been approved is a draft again."""
         async with self._pool.acquire(timeout=_TIMEOUT_S) as connection, connection.transaction():
             await _check_people(connection, draft)
             done = await connection.execute(
                 "UPDATE broadcasts SET title = $3, summary = $4, host_id = $5, monitor_id = $6, scheduled_at = $7, "
-                "state = 'draft', checker_id = NULL, announced_at = NULL, version = version + 1 "
+                "product_ids = $8, state = 'draft', checker_id = NULL, announced_at = NULL, version = version + 1 "
                 "WHERE broadcast_id = $1 AND version = $2",
                 broadcast.broadcast_id,
                 broadcast.version,
@@ -97,6 +98,7 @@ class PostgresBroadcasts:
                 draft.host_id,
                 draft.monitor_id,
                 draft.scheduled_at,
+                draft.product_ids,
                 timeout=_TIMEOUT_S,
             )
             if done != "UPDATE 1":
@@ -155,8 +157,8 @@ async def _check_people(connection: Any, draft: Draft) -> None:
 async def _add_history(connection: Any, broadcast_id: str, transition: Transition) -> None:
     await connection.execute(
         "INSERT INTO broadcast_history "
-        "(broadcast_id, move, from_state, to_state, actor_id, reason, stream_time_ms, at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "(broadcast_id, move, from_state, to_state, actor_id, reason, stream_time_ms, at, product_ids) "
+        "SELECT $1, $2, $3, $4, $5, $6, $7, $8, product_ids FROM broadcasts WHERE broadcast_id = $1",
         broadcast_id,
         transition.move,
         transition.from_state,
@@ -187,4 +189,5 @@ def _broadcast(row: asyncpg.Record) -> Broadcast:
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         created_at=row["created_at"],
+        product_ids=tuple(row["product_ids"]),
     )

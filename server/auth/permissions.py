@@ -32,6 +32,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "product.check": _CHECKER,
     "product.withdraw": _HOST | _CHECKER,
     "document.read": _ALL,
+    "shelf.read": _ALL,
     "card.read": _ALL,
     "card.feature": _HOST,
     "card.pull": _HOST | _MONITOR,

@@ -35,7 +35,10 @@ class OnAir:
 
     async def read(self, broadcast_id: str) -> BroadcastFacts:
         """Answer at once: what a broadcast costs to read is not part of an order in either arm."""
-        return BroadcastFacts(True, "live", "早间理财", _HOST.account_id, "林晓", "L-001", 65_000, False, False)
+        shelf = frozenset({f"pr_{broadcast_id.removeprefix('bc_')}"})
+        return BroadcastFacts(
+            True, "live", "早间理财", _HOST.account_id, "林晓", "L-001", 65_000, False, False, shelf=shelf
+        )
 
 
 async def seed_customers(pool: asyncpg.Pool, buyers: int) -> None:

@@ -71,15 +71,17 @@ async def _broadcasts(pool: asyncpg.Pool, now: datetime) -> None:
     for broadcast_id, host, monitor, title, summary in _SHOWS:
         broadcast = await store.get(broadcast_id)
         if broadcast is None:
-            draft = Draft(title, summary, host.account_id, monitor.account_id, None)
+            shelf = (bank.PRODUCT_ID,)
+            draft = Draft(title, summary, host.account_id, monitor.account_id, None, shelf)
             await store.create(broadcast_id, host.account_id, draft, now)
             steps = [("submit", State.IN_REVIEW, host), ("approve", State.APPROVED, bank.CHECKER)]
         elif broadcast.state in OVER or broadcast.state in (State.DRAFT, State.REJECTED, State.IN_REVIEW):
             # Another run, another show: its clock starts anew; what was said and bought stays.
             await pool.execute(
-                "UPDATE broadcasts SET clock_started_at = NULL, started_at = NULL, ended_at = NULL "
-                "WHERE broadcast_id = $1",
+                "UPDATE broadcasts SET clock_started_at = NULL, started_at = NULL, ended_at = NULL, "
+                "product_ids = ARRAY(SELECT unnest(product_ids) UNION SELECT $2 ORDER BY 1) WHERE broadcast_id = $1",
                 broadcast_id,
+                bank.PRODUCT_ID,
             )
             steps = [("approve", State.APPROVED, bank.CHECKER)]
         else:

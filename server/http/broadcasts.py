@@ -1,6 +1,6 @@
 """Broadcasts: create, edit, list, show, move, encoder tokens."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from streaming.lifecycle import IllegalMove, LifecycleError, NotReady, State, al
 from streaming.stream_clock import stream_time_ms
 
 _BASE = "/api/v1/broadcasts"
+_SHELF_MOST = 20  # what a show can present, and a checker can look at
 
 
 class NewBroadcast(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,6 +31,7 @@ class NewBroadcast(msgspec.Struct, forbid_unknown_fields=True):
     scheduled_at: datetime | None = None
     host_id: str | None = None
     monitor_id: str | None = None
+    product_ids: list[str] = []
 
 
 class Edit(msgspec.Struct, forbid_unknown_fields=True):
@@ -40,6 +42,7 @@ class Edit(msgspec.Struct, forbid_unknown_fields=True):
     scheduled_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
     host_id: str | msgspec.UnsetType = msgspec.UNSET
     monitor_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    product_ids: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class MoveRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -92,18 +95,33 @@ def view(broadcast: Broadcast, *, now: datetime) -> dict[str, Any]:
 
 
 def routes(
-    service: Broadcasting, encoder_tokens: EncoderTokens, new_id: Callable[[str], str], judge: Judge
+    service: Broadcasting,
+    encoder_tokens: EncoderTokens,
+    new_id: Callable[[str], str],
+    judge: Judge,
+    require_on_sale: Callable[[Collection[str]], Awaitable[None]],
 ) -> list[web.RouteDef]:
-    """Routes under /api/v1/broadcasts; titles and summaries are judged like everything that is shown."""
+    """Routes under /api/v1/broadcasts; titles and summaries are judged like everything that is shown.
+
+    `require_on_sale` raises for products that may not be put on a shelf.
+    """
     reader = _Reader(service)
 
     async def create(request: web.Request) -> web.Response:
         who = require(request, "broadcast.create")
         given = await read_json(request, NewBroadcast)
         draft = _checked(
-            Draft(given.title, given.summary, given.host_id or who.account_id, given.monitor_id, given.scheduled_at)
+            Draft(
+                given.title,
+                given.summary,
+                given.host_id or who.account_id,
+                given.monitor_id,
+                given.scheduled_at,
+                _shelf(given.product_ids),
+            )
         )
         _judge(judge, given.title, given.summary)
+        await require_on_sale(draft.product_ids)
         return _answer(await service.create(who, draft), who, status=201)
 
     async def show(request: web.Request) -> web.Response:
@@ -126,8 +144,7 @@ def routes(
     async def edit(request: web.Request) -> web.Response:
         who = require(request, "broadcast.edit")
         broadcast = await reader.read(request, who)
-        if (tag := request.headers.get("If-Match")) and tag not in ("*", f'"{broadcast.version}"'):
-            raise ApiError(412, "version_stale", "somebody changed this broadcast meanwhile: read it again")
+        _require_version(request, broadcast)
         given = await read_json(request, Edit)
         written = {
             name: getattr(given, name) for name in given.__struct_fields__ if getattr(given, name) is not msgspec.UNSET
@@ -139,7 +156,10 @@ def routes(
             host_id=written.get("host_id", broadcast.host.account_id),
             monitor_id=written.get("monitor_id", broadcast.monitor.account_id if broadcast.monitor else None),
             scheduled_at=written.get("scheduled_at", broadcast.scheduled_at),
+            product_ids=_shelf(written["product_ids"]) if "product_ids" in written else broadcast.product_ids,
         )
+        if draft.product_ids != broadcast.product_ids:
+            await require_on_sale(draft.product_ids)
         return _answer(await service.edit(who, broadcast, _checked(draft)), who)
 
     async def move(request: web.Request) -> web.Response:
@@ -147,7 +167,9 @@ def routes(
         given = await read_json(request, MoveRequest)
         if given.reason is not None and (len(given.reason) > 500 or "\x00" in given.reason):
             raise ApiError(422, "bad_field", "a reason has at most 500 characters")
-        broadcast_id = (await reader.read(request, who)).broadcast_id
+        broadcast = await reader.read(request, who)
+        _require_version(request, broadcast)
+        broadcast_id = broadcast.broadcast_id
         return _answer(await service.move(who, broadcast_id, given.move, given.reason), who)
 
     async def readiness(request: web.Request) -> web.Response:
@@ -183,6 +205,12 @@ def routes(
         web.post(one + "/encoder-tokens", issue_token),
         web.delete(one + "/encoder-tokens/{token_id}", revoke_token),
     ]
+
+
+def _require_version(request: web.Request, broadcast: Broadcast) -> None:
+    """Hold who sends `If-Match` to the version that they have read: nobody approves what they have not seen."""
+    if (tag := request.headers.get("If-Match")) and tag not in ("*", f'"{broadcast.version}"'):
+        raise ApiError(412, "version_stale", "somebody changed this broadcast meanwhile: read it again")
 
 
 def _judge(judge: Judge, *texts: str) -> None:
@@ -221,7 +249,15 @@ def _answer(broadcast: Broadcast, who: Principal, *, status: int = 200) -> web.R
 
 
 def _moves(broadcast: Broadcast, who: Principal) -> dict[str, Any]:
-    return {"allowed_moves": allowed_moves(broadcast.state, who.role)}
+    moves: dict[str, Any] = {"allowed_moves": allowed_moves(broadcast.state, who.role)}
+    return {**moves, "product_ids": list(broadcast.product_ids)} if who.is_staff else moves
+
+
+def _shelf(product_ids: list[str]) -> tuple[str, ...]:
+    """Each product once, by id: no order of the maker's own, which could be that of the benchmarks."""
+    if len(product_ids) > _SHELF_MOST or not all(is_id(product_id, "pr") for product_id in product_ids):
+        raise ApiError(422, "bad_field", f"product_ids names at most {_SHELF_MOST} products")
+    return tuple(sorted(set(product_ids)))
 
 
 def _checked(draft: Draft) -> Draft:

@@ -14,6 +14,7 @@ STATUS: dict[str, int] = {
     "in_progress": 409,
     "illegal_move": 409,
     "not_live": 409,
+    "not_on_shelf": 409,
     "product_not_approved": 409,
     "quota_below_taken": 409,
     "tips_off": 409,

@@ -73,7 +73,12 @@ def _op(method: str, path: str, summary: str, refusals: dict[int, str] | None = 
     return Operation(method, path, summary, refusals=tuple((refusals or {}).items()), **more)
 
 
-_NEW_BROADCAST = {"title": "理财早班车", "summary": "本周市场与稳健产品", "monitor_id": "ac_monitor"}
+_NEW_BROADCAST = {
+    "title": "理财早班车",
+    "summary": "本周市场与稳健产品",
+    "monitor_id": "ac_monitor",
+    "product_ids": [],
+}
 _READING = {
     "broadcast_id": "bc_demo",
     "product_id": "pr_demo",
@@ -148,7 +153,7 @@ _BROADCASTS = (
         "POST",
         "/api/v1/broadcasts",
         "Make a draft",
-        {422: "text_refused unknown_person"},
+        {409: "product_not_approved", 422: "text_refused unknown_person"},
         body=NewBroadcast,
         example=_NEW_BROADCAST,
         status=201,
@@ -157,10 +162,10 @@ _BROADCASTS = (
     _op(
         "PATCH",
         _BROADCAST,
-        "Edit; an edit after approval voids it",
+        "Edit text, people, shelf; an edit after approval voids it",
         {
             **_NO_BROADCAST,
-            409: "illegal_move version_stale",
+            409: "illegal_move version_stale product_not_approved",
             412: "version_stale",
             422: "text_refused unknown_person",
         },
@@ -171,7 +176,7 @@ _BROADCASTS = (
         "POST",
         _BROADCAST + "/moves",
         "Move through the states",
-        {**_NO_BROADCAST, 409: "illegal_move not_ready version_stale"},
+        {**_NO_BROADCAST, 409: "illegal_move not_ready version_stale", 412: "version_stale"},
         body=MoveRequest,
         example={"move": "go_live"},
     ),
@@ -249,6 +254,7 @@ _CATALOGUE = (
         media_type="text/plain",
         tie="own",  # read before buying, in whichever broadcast
     ),
+    _op("GET", _BROADCAST + "/shelf", "The products approved for it", {**_NO_BROADCAST, 409: "not_live"}),
     _op("GET", _BROADCAST + "/card", "The card on stage", {404: "no_such_broadcast no_card"}),
     _op(
         "PUT",
@@ -257,7 +263,7 @@ _CATALOGUE = (
         {
             403: "not_your_broadcast",
             404: "no_such_broadcast no_such_product",
-            409: "product_not_approved not_live monitor_absent recording_unavailable",
+            409: "product_not_approved not_on_shelf not_live monitor_absent recording_unavailable",
         },
         body=Feature,
         example={"product_id": "pr_demo"},

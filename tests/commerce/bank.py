@@ -26,7 +26,8 @@ ENVELOPES = Envelopes.of_base64(DATA_KEYS)
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 HOST = Actor("ac_host", "host")
 MONITOR = Actor("ac_monitor", "monitor")
-ON_AIR = BroadcastFacts(True, "live", "早间理财", "ac_host", "林晓", "L-001", 65_000, False, False)
+SHELF = frozenset({"pr_a", "pr_b", "pr_draft", "pr_nav", "pr_none", *(f"pr_{n}" for n in range(4))})
+ON_AIR = BroadcastFacts(True, "live", "早间理财", "ac_host", "林晓", "L-001", 65_000, False, False, shelf=SHELF)
 GONE = BroadcastFacts(False, "", "", "", "", "", None, False, False)
 
 

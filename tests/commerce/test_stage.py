@@ -97,14 +97,53 @@ async def test_a_withdrawn_product_leaves_every_stage_at_once(bank: Bank) -> Non
 
 async def test_a_newer_card_version_pulls_the_older_from_the_stage(bank: Bank) -> None:
     await bank.open_shop()
-    await bank.service.products.edit("pr_a", {"issuer_rating": "R4"}, "ac_host")
+    await bank.service.products.edit("pr_a", {"name": "改名"}, "ac_host")
     await bank.service.products.move("pr_a", "submit", "ac_host")
     shown = await bank.service.stage.shown("bc_a")
     assert shown
-    assert shown["card"]["risk_rating"] == "R2"
+    assert shown["card"]["name"] == "稳健180天"
     await bank.service.products.move("pr_a", "approve", "ac_checker")
     assert await bank.service.stage.shown("bc_a") is None
     assert await pulled(bank) == [("pr_a", "new_version")]
+
+
+@pytest.mark.parametrize(
+    ("change", "pulls"),
+    [
+        ({"issuer_rating": "R3"}, True),
+        ({"seller_rating": "R5"}, True),
+        ({"seller_rating": "R2"}, False),  # the issuer had said so before
+        ({"issuer_rating": "R1", "seller_rating": "R1"}, False),  # less risky: when a checker says so
+    ],
+)
+async def test_a_product_that_is_found_riskier_is_off_sale_from_the_edit_on(
+    bank: Bank, change: dict[str, object], pulls: bool
+) -> None:
+    await bank.open_shop()
+    order = await bank.reserved()
+    await bank.service.products.edit("pr_a", change, "ac_host")
+    assert await pulled(bank) == [("pr_a", "re_rated" if pulls else None)]
+    submit = bank.service.sale.submit("ac_ann", order.order_id, "k2")
+    if not pulls:
+        assert (await submit).state == "accepted"
+        return
+    with pytest.raises(CommerceError, match="card_pulled"):
+        await submit
+    with pytest.raises(CommerceError, match="product_not_approved"):
+        await bank.service.stage.feature("bc_a", "pr_a", HOST)
+    await bank.service.products.edit("pr_a", {"issuer_rating": "R2", "seller_rating": "R1"}, "ac_host")
+    assert (await bank.service.products.read("pr_a", staff=True))["approved_version"] is None
+    await bank.service.products.move("pr_a", "submit", "ac_host")
+    await bank.service.products.move("pr_a", "approve", "ac_checker")
+    await bank.service.stage.feature("bc_a", "pr_a", HOST)
+
+
+async def test_only_what_is_on_the_shelf_is_featured(bank: Bank) -> None:
+    await bank.approved()
+    bank.broadcasts.change("bc_a", shelf=frozenset({"pr_b"}))
+    with pytest.raises(CommerceError, match="not_on_shelf"):
+        await bank.service.stage.feature("bc_a", "pr_a", HOST)
+    assert await pulled(bank) == []
 
 
 async def told(bank: Bank) -> list[tuple[str, Any]]:

@@ -8,6 +8,7 @@ import pytest
 
 from server.demo.bank import OWN_ID
 from server.demo.product import featured_product
+from tests.commerce.test_questionnaire import BOLD
 from tests.journey.accessible import assert_accessible, tab_to
 from tests.journey.buying import PRUDENCE, SENTENCE, buy_by_keyboard, go_on_after_closing, hurry, reserve, stands
 from tests.journey.chromium import DESK, PHONE, Screen, chromium
@@ -29,6 +30,7 @@ async def test_live_watch_talk_buy_and_cut(demo_dir: Path) -> None:
             bo = await windows.screen("bo", PHONE)
             monitor = await windows.screen("monitor", DESK)
 
+            await put_on_shelf(host, await windows.screen("checker", DESK), product_id)
             await go_live(host)
             for viewer, login in ((mei, "mei"), (bo, "bo")):
                 await watch(viewer, login)
@@ -37,6 +39,7 @@ async def test_live_watch_talk_buy_and_cut(demo_dir: Path) -> None:
             await like_and_tip(mei, bo)
             await show_card(host, product_id, mei, bo)
             await hurry(bo)
+            await assessed_before_buying(await windows.screen("xin", PHONE))
             await buy(mei)
             await refused_beyond_what_is_left(bo)
             await pull_card(host, mei, bo)
@@ -66,9 +69,27 @@ async def scarce_product(demo: Demo) -> str:
     return product_id
 
 
-async def go_live(host: Screen) -> None:
+async def put_on_shelf(host: Screen, checker: Screen, product_id: str) -> None:
+    """The host puts the product on the broadcast's shelf, which voids the approval; the checker gives it again."""
     await host.open("/console", "linxiao")
     await host.page.locator(f'[data-testid="open-broadcast"][data-broadcast-id="{OWN_ID}"]').click()
+    await host.at("edit").click()
+    await host.page.locator(f'[data-testid="draft-shelf"] input[value="{product_id}"]').check()
+    await host.shot("0-shelf")
+    await host.at("draft-save").click()
+    await host.at("submit").click()
+    await host.at("submit").wait_for(state="detached")
+    await checker.open("/monitor", "hejun")
+    waiting = checker.page.locator(f'[data-testid="review"][data-broadcast-id="{OWN_ID}"]')
+    await waiting.get_by_test_id("review-shelf").filter(has_text="旅程测试产品").wait_for()
+    await checker.shot("0-review")
+    await waiting.get_by_test_id("approve").click()
+    await waiting.wait_for(state="detached")
+    await checker.page.close()
+
+
+async def go_live(host: Screen) -> None:
+    await host.page.reload()  # approved meanwhile
     await host.at("preview").wait_for()
     await host.until("() => document.querySelector('[data-testid=preview] video, video')?.videoWidth > 0")
     await host.shot("1-ready")
@@ -170,6 +191,32 @@ async def refused_beyond_what_is_left(bo: Screen) -> None:
     await bo.sees("receipt", "2,000.00")
     await bo.sees("receipt", "逐句确认")
     await bo.at("receipt-close").click()
+
+
+async def assessed_before_buying(xin: Screen) -> None:
+    """Somebody without a level answers the questionnaire, hears what they came to, and finds the gate open."""
+    await xin.open(f"/watch/{OWN_ID}", "xin")
+    await xin.at("card-open").click()
+    refusal = xin.page.locator('[data-testid="refusal"][data-code="not_assessed"]')
+    await refusal.filter(has_text="请先完成测评").wait_for()
+    assert await xin.at("gate-next").is_disabled()
+    await xin.at("assess").click()
+    await xin.at("assessment-send").click()  # nothing answered: the page says how many are open, and sends nothing
+    sheet = xin.page.get_by_test_id("assessment")
+    await sheet.get_by_text("题没有回答").wait_for()
+    for question, option in BOLD.items():
+        await sheet.locator(f'input[name="{question}"][value="{option}"]').check()
+    await xin.shot("5-assessment")
+    await assert_accessible(xin, "the questionnaire")
+    await xin.at("assessment-send").click()
+    await xin.sees("assessment-level", "C5")
+    await xin.shot("5-assessed")
+    await xin.at("assessment-done").click()
+    await xin.page.locator(".gate__ok").wait_for()
+    assert await xin.at("gate-next").is_enabled()
+    assert await refusal.count() == 0
+    assert xin.complaints == []
+    await xin.page.close()
 
 
 async def pull_card(host: Screen, *viewers: Screen) -> None:

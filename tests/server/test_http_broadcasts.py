@@ -14,11 +14,13 @@ from chat.moderation import Moderator
 from chat.phrase_list import shipped_phrases
 from server.auth.encoder_tokens_postgres import EncoderTokens
 from server.broadcasting import Broadcasting
-from server.http import broadcasts
+from server.http import broadcasts, shelf
 from server.http.application import build
+from server.http.commerce_errors import commerce_error
 from server.ids import new_id
 from streaming.broadcast import Broadcast, Transition
 from streaming.broadcasts_postgres import PostgresBroadcasts
+from tests.commerce.bank import Bank
 from tests.server.people import TOKENS, seed_people, session
 
 BASE = "/api/v1/broadcasts"
@@ -77,9 +79,11 @@ async def api(pool: asyncpg.Pool) -> AsyncIterator[Api]:
 
     service = Broadcasting(PostgresBroadcasts(pool), presence, new_id, moved, ZoneInfo("Asia/Shanghai"))
     tokens = EncoderTokens(pool, ttl_s=60)
-    app = build(
-        broadcasts.routes(service, tokens, new_id, Moderator(shipped_phrases())), TOKENS, (broadcasts.lifecycle_error,)
-    )
+    commerce = Bank(pool).service
+    judge = Moderator(shipped_phrases())
+    served = broadcasts.routes(service, tokens, new_id, judge, commerce.products.require_on_sale)
+    served += shelf.routes(service, commerce)
+    app = build(served, TOKENS, (broadcasts.lifecycle_error, commerce_error))
     async with TestClient(TestServer(app)) as client:
         yield Api(client, presence, moves, tokens)
 
@@ -129,6 +133,71 @@ async def test_an_edit_after_approval_voids_it(api: Api) -> None:
     status, body = await api.call("PATCH", f"{BASE}/{broadcast_id}", "host", {"title": "改了"})
     assert (status, body["state"], body["title"]) == (200, "draft", "改了")
     assert body["monitor"]["account_id"] == "ac_monitor"
+
+
+async def test_the_shelf_is_part_of_what_is_approved(api: Api, pool: asyncpg.Pool) -> None:
+    bank = Bank(pool)
+    for product_id in ("pr_b", "pr_a"):
+        await bank.approved(product_id)
+    broadcast_id = await api.draft(product_ids=["pr_b", "pr_a", "pr_b"])
+    path = f"{BASE}/{broadcast_id}"
+    for name, who in (("submit", "host"), ("approve", "checker")):
+        assert (await api.move(broadcast_id, name, who))[1]["product_ids"] == ["pr_a", "pr_b"]
+    status, body = await api.call("GET", f"{path}/shelf", "checker")
+    assert (status, [one["product_id"] for one in body["products"]]) == (200, ["pr_a", "pr_b"]), "by id, no other order"
+    status, body = await api.call("PATCH", path, "host", {"product_ids": ["pr_b"]})
+    assert (status, body["state"], body["product_ids"]) == (200, "draft", ["pr_b"])
+    rows = await pool.fetch("SELECT move, product_ids FROM broadcast_history ORDER BY history_id")
+    assert [tuple(row) for row in rows] == [
+        ("submit", ["pr_a", "pr_b"]), ("approve", ["pr_a", "pr_b"]), ("edit", ["pr_b"]),
+    ]  # fmt: skip
+
+
+async def test_only_products_on_sale_are_put_on_a_shelf(api: Api, pool: asyncpg.Pool) -> None:
+    bank = Bank(pool)
+    await bank.approved("pr_a")
+    broadcast_id = await api.draft(product_ids=["pr_a"])
+    path = f"{BASE}/{broadcast_id}"
+    status, body = await api.call("PATCH", path, "host", {"product_ids": ["pr_a", "pr_none"]})
+    assert (status, body["code"], body["product_ids"]) == (409, "product_not_approved", ["pr_none"])
+    for wrong in (["pr_"], ["bc_1"], [f"pr_{n}" for n in range(21)]):
+        assert (await api.call("PATCH", path, "host", {"product_ids": wrong}))[1]["code"] == "bad_field"
+    await bank.service.products.move("pr_a", "withdraw", "ac_host")
+    assert (await api.call("PATCH", path, "host", {"title": "改了"}))[1]["product_ids"] == ["pr_a"]
+
+
+async def test_viewers_see_the_shelf_while_the_broadcast_is_on_air(api: Api, pool: asyncpg.Pool) -> None:
+    bank = Bank(pool)
+    for product_id in ("pr_b", "pr_a"):
+        await bank.approved(product_id)
+    broadcast_id = await api.draft(product_ids=["pr_b", "pr_a"])
+    path = f"{BASE}/{broadcast_id}/shelf"
+    assert (await api.call("GET", path, "viewer"))[0] == 404
+    for name, who in (("submit", "host"), ("approve", "checker"), ("schedule", "host")):
+        await api.move(broadcast_id, name, who)
+    assert (await api.call("GET", path, "viewer"))[1]["code"] == "not_live"
+    api.presence.seen = datetime.now(UTC)
+    await api.move(broadcast_id, "go_live", "host")
+    status, body = await api.call("GET", path, "viewer")
+    assert (status, [one["product_id"] for one in body["products"]]) == (200, ["pr_a", "pr_b"])
+    assert "maker_id" not in body["products"][0]
+    assert (await api.call("PATCH", f"{BASE}/{broadcast_id}", "host", {"product_ids": []}))[1]["code"] == "illegal_move"
+    await bank.service.products.move("pr_a", "withdraw", "ac_host")
+    products = (await api.call("GET", path, "viewer"))[1]["products"]
+    assert [one["product_id"] for one in products] == ["pr_b"]
+
+
+async def test_nobody_approves_what_they_have_not_read(api: Api) -> None:
+    broadcast_id = await api.draft()
+    seen = (await api.move(broadcast_id, "submit", "host"))[1]["version"]
+    await api.call("PATCH", f"{BASE}/{broadcast_id}", "host", {"title": "改了"})
+    await api.move(broadcast_id, "submit", "host")
+    approve = {"move": "approve"}
+    path = f"{BASE}/{broadcast_id}/moves"
+    status, body = await api.call("POST", path, "checker", approve, **{"If-Match": f'"{seen}"'})
+    assert (status, body["code"]) == (412, "version_stale")
+    read = (await api.call("GET", f"{BASE}/{broadcast_id}", "checker"))[1]["version"]
+    assert (await api.call("POST", path, "checker", approve, **{"If-Match": f'"{read}"'}))[0] == 200
 
 
 async def test_a_stale_edit_is_refused(api: Api) -> None:

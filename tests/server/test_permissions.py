@@ -37,6 +37,7 @@ CALLS: dict[str, tuple[str, str, Any]] = {
     "product.check": ("POST", "/api/v1/products/pr_none/moves", {"move": "approve"}),
     "product.withdraw": ("POST", "/api/v1/products/pr_none/moves", {"move": "withdraw"}),
     "document.read": ("GET", "/api/v1/documents/dc_none", None),
+    "shelf.read": ("GET", f"{B}/shelf", None),
     "card.read": ("GET", f"{B}/card", None),
     "card.feature": ("PUT", f"{B}/card", {"product_id": "pr_none"}),
     "card.pull": ("DELETE", f"{B}/card", None),

@@ -1,8 +1,10 @@
 /** Writing a broadcast: a new draft, or an edit, which voids an approval that was given. */
-import { call } from "../api.js";
+import { call, get } from "../api.js";
 import { t } from "../i18n/index.js";
+import { Rating } from "../ui/card_facts.js";
 import { errorText } from "../ui/errors.js";
 import { html, useState } from "../ui/html.js";
+import { useLoaded } from "../ui/page.js";
 import { Sheet } from "../ui/sheet.js";
 
 const APPROVED = new Set(["approved", "scheduled"]);
@@ -25,6 +27,7 @@ export function DraftForm({ broadcast, monitors, onSaved, onClose }) {
       title: form.get("title").trim(),
       summary: form.get("summary").trim(),
       monitor_id: form.get("monitor_id").trim() || null,
+      product_ids: form.getAll("product_ids"),
       scheduled_at: form.get("scheduled_at") ? new Date(form.get("scheduled_at")).toISOString() : null,
     };
     const [method, path] = broadcast ? ["PATCH", `/api/v1/broadcasts/${broadcast.broadcast_id}`] : ["POST", "/api/v1/broadcasts"];
@@ -49,6 +52,7 @@ export function DraftForm({ broadcast, monitors, onSaved, onClose }) {
       <datalist id="known-monitors">
         ${monitors.map((one) => html`<option key=${one.account_id} value=${one.account_id}>${one.display_name}</option>`)}
       </datalist>
+      <${ShelfChoice} chosen=${broadcast?.product_ids ?? []} />
       ${error && html`<p class="form-error" role="alert">${errorText(error)}</p>`}
       <div class="row row--end">
         <button type="button" class="button" onClick=${onClose}>${t("action.cancel")}</button>
@@ -56,4 +60,22 @@ export function DraftForm({ broadcast, monitors, onSaved, onClose }) {
       </div>
     </form>
   </${Sheet}>`;
+}
+
+/** What is on sale, to put on the shelf; what was on it and is off sale now can only be taken down. */
+function ShelfChoice({ chosen }) {
+  const products = useLoaded(() => get("/api/v1/products?limit=200"), "choice");
+  const choices = (products.value?.products ?? []).filter((one) => one.approved_version !== null || chosen.includes(one.product_id));
+  return html`<fieldset class="choices" data-testid="draft-shelf">
+    <legend>${t("draft.shelf")}</legend>
+    <p class="small">${t("draft.shelf_note")}</p>
+    ${products.error && html`<p class="form-error" role="alert">${errorText(products.error)}</p>`}
+    ${products.value && choices.length === 0 && html`<p class="empty">${t("draft.shelf_none")}</p>`}
+    ${choices.map(
+      (one) => html`<label key=${one.product_id}>
+        <input type="checkbox" name="product_ids" value=${one.product_id} defaultChecked=${chosen.includes(one.product_id)} />
+        <${Rating} card=${one} /><span>${one.name}${one.approved_version === null ? ` · ${t("shelf.off_sale")}` : ""}</span>
+      </label>`,
+    )}
+  </fieldset>`;
 }

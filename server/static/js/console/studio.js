@@ -72,7 +72,7 @@ export function Studio({ config, session, broadcastId }) {
           </div>
           <div class="studio__sale">
             ${known.state !== "live" && known.state !== "paused" && html`<${Readiness} readiness=${readiness} approved=${APPROVED.has(known.state)} />`}
-            <${Shelf} broadcastId=${broadcastId} room=${room} say=${say} />
+            <${Shelf} broadcastId=${broadcastId} version=${known.version} room=${room} say=${say} />
           </div>
           <div class="studio__talk">
             <${RoomFigures} room=${room} clock=${clock} points=${room.tipped} />

@@ -13,10 +13,10 @@ export function ReviewQueue() {
   const products = useLoaded(() => get("/api/v1/products"), "products");
   const [toasts, say] = useToast();
   const [rejecting, setRejecting] = useState(null);
-  const decide = (path, move, reason) =>
-    post(`${path}/moves`, reason ? { move, reason } : { move }).then(
+  const decide = ({ path, version }, move, reason) =>
+    post(`${path}/moves`, reason ? { move, reason } : { move }, version ? { "If-Match": `"${version}"` } : {}).then(
       () => (say(t(`review.done_${move}`), "good"), broadcasts.reload(), products.reload()),
-      (error) => say(errorText(error), "bad"),
+      (error) => (say(errorText(error), "bad"), broadcasts.reload(), products.reload()),
     );
   const waiting = (products.value?.products ?? []).filter((one) => one.state === "in_review");
   const rejected = (reason) => (setRejecting(null), decide(rejecting, "reject", reason));
@@ -38,21 +38,37 @@ export function ReviewQueue() {
   </main>`;
 }
 
-const Decision = ({ path, decide, reject }) => html`<div class="row row--end">
-  <button type="button" class="button" onClick=${() => reject(path)} data-testid="reject">${t("review.reject")}</button>
-  <button type="button" class="button button--primary" onClick=${() => decide(path, "approve")} data-testid="approve">${t("review.approve")}</button>
+/** `of` is what is decided about: its path, and its version where the server holds a decision to what was read. */
+const Decision = ({ of, decide, reject }) => html`<div class="row row--end">
+  <button type="button" class="button" onClick=${() => reject(of)} data-testid="reject">${t("review.reject")}</button>
+  <button type="button" class="button button--primary" onClick=${() => decide(of, "approve")} data-testid="approve">${t("review.approve")}</button>
 </div>`;
 
 const BroadcastInReview = ({ one, decide, reject }) => html`<li class="review" data-testid="review" data-broadcast-id=${one.broadcast_id}>
   <h3>${one.title}</h3>
   <p>${one.summary}</p>
   <p class="small">${one.host.display_name} · ${t("host.licence", { no: one.host.licence_no ?? "–" })} · ${t("role.monitor")}: ${one.monitor?.display_name ?? "–"}${one.scheduled_at ? ` · ${formatMoment(one.scheduled_at)}` : ""}</p>
-  <${Decision} path=${`/api/v1/broadcasts/${one.broadcast_id}`} decide=${decide} reject=${reject} />
+  <${ShelfInReview} path=${`/api/v1/broadcasts/${one.broadcast_id}`} version=${one.version} />
+  <${Decision} of=${{ path: `/api/v1/broadcasts/${one.broadcast_id}`, version: one.version }} decide=${decide} reject=${reject} />
 </li>`;
+
+/** What the approval of the broadcast approves with it. */
+function ShelfInReview({ path, version }) {
+  const shelf = useLoaded(() => get(`${path}/shelf`), version);
+  const products = shelf.value?.products ?? [];
+  return html`<div class="review__shelf" data-testid="review-shelf">
+    <h4>${t("shelf.title")}</h4>
+    ${shelf.error && html`<p class="form-error" role="alert">${errorText(shelf.error)}</p>`}
+    ${shelf.value && products.length === 0 && html`<p class="small">${t("card.none")}</p>`}
+    <ul>
+      ${products.map((one) => html`<li key=${one.product_id}><${Rating} card=${one} /> ${one.name} · ${one.issuer}</li>`)}
+    </ul>
+  </div>`;
+}
 
 const ProductInReview = ({ one, decide, reject }) => html`<li class="review" data-testid="review-product" data-product-id=${one.product_id}>
   <h3><${Rating} card=${one} /> ${one.name}</h3>
   <p>${one.issuer} · ${t("card.levels")} ${levels(one)}</p>
   <p class="disclosure">${one.disclosure_text}</p>
-  <${Decision} path=${`/api/v1/products/${one.product_id}`} decide=${decide} reject=${reject} />
+  <${Decision} of=${{ path: `/api/v1/products/${one.product_id}` }} decide=${decide} reject=${reject} />
 </li>`;

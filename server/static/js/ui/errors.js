@@ -1,8 +1,6 @@
-/** The words for a failure: by its stable code where the page knows it, else the server's own text. */
+/** The words for a failure: by its stable code where the page knows it, else plain words; never the code itself. */
 import { t, tFirst } from "../i18n/index.js";
 
-export function codeText(code, detail) {
-  return tFirst([`error.${code}`], detail || t("error.unknown", { code }));
-}
+export const codeText = (code) => tFirst([`error.${code}`], t("error.unknown"));
 
-export const errorText = (error) => codeText(error.code ?? "internal", error.detail);
+export const errorText = (error) => codeText(error.code ?? "internal");

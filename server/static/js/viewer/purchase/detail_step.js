@@ -62,5 +62,5 @@ const Customer = ({ customer }) => html`<div class="gate">
 /** Stands beside the button it explains, so that nobody has to scroll for the reason. */
 const GateAnswer = ({ gate, assess }) => html`<section class="gate" aria-label=${t("gate.label")}>
   ${gate.allowed && html`<p class="gate__ok" role="status">${t("gate.allowed")}</p>`}
-  ${gate.refusals.map((one) => html`<${Refusal} key=${one.code} code=${one.code} detail=${one.detail} action=${NEEDS_ASSESSMENT.has(one.code) && html`<button type="button" class="button" onClick=${assess} data-testid="assess">${t("assess.begin")}</button>`} />`)}
+  ${gate.refusals.map((one) => html`<${Refusal} key=${one.code} code=${one.code} action=${NEEDS_ASSESSMENT.has(one.code) && html`<button type="button" class="button" onClick=${assess} data-testid="assess">${t("assess.begin")}</button>`} />`)}
 </section>`;

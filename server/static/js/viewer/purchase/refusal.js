@@ -4,10 +4,10 @@ import { t } from "../../i18n/index.js";
 import { html } from "../../ui/html.js";
 import { Icon } from "../../ui/icons.js";
 
-export const Refusal = ({ code, detail, action }) => html`<div class="refusal" role="alert" data-testid="refusal" data-code=${code}>
+export const Refusal = ({ code, action }) => html`<div class="refusal" role="alert" data-testid="refusal" data-code=${code}>
   <${Icon} name="warning" />
   <div>
-    <p>${codeText(code, detail)}</p>
+    <p>${codeText(code)}</p>
     ${action}
   </div>
 </div>`;
@@ -17,7 +17,6 @@ export const Failure = ({ error, restart }) =>
   error &&
   html`<${Refusal}
     code=${error.code}
-    detail=${error.detail}
     action=${restart &&
     error.code === "card_version_stale" &&
     html`<button type="button" class="button" onClick=${restart}>${t("buy.restart")}</button>`}

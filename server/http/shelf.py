@@ -1,0 +1,29 @@
+"""The shelf of a broadcast over HTTP: the products that were approved with it."""
+
+from aiohttp import web
+
+from commerce.service import CommerceService
+from server.auth.permissions import require
+from server.broadcasting import Broadcasting
+from server.http.body import json_response
+from server.http.errors import ApiError
+from server.http.query import path_id
+from streaming.lifecycle import ON_AIR
+
+_PATH = "/api/v1/broadcasts/{broadcast_id}/shelf"
+
+
+def routes(broadcasting: Broadcasting, service: CommerceService) -> list[web.RouteDef]:
+    """The route of a broadcast's shelf; it is filled by editing the broadcast, whose approval it shares."""
+
+    async def show(request: web.Request) -> web.Response:
+        who = require(request, "shelf.read")
+        try:
+            broadcast = await broadcasting.read(who, path_id(request, "broadcast_id", "bc", "no_such_broadcast"))
+        except LookupError:
+            raise ApiError(404, "no_such_broadcast", "there is no such broadcast") from None
+        if not who.is_staff and broadcast.state not in ON_AIR:
+            raise ApiError(409, "not_live", "the broadcast is not on air")
+        return json_response({"products": await service.products.shelf(broadcast.product_ids, staff=who.is_staff)})
+
+    return [web.get(_PATH, show)]
