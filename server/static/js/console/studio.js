@@ -2,6 +2,7 @@
 import { get, post } from "../api.js";
 import { t } from "../i18n/index.js";
 import { OVER } from "../room_state.js";
+import { Confirm } from "../ui/confirm.js";
 import { errorText } from "../ui/errors.js";
 import { html, useEffect, useState } from "../ui/html.js";
 import { useLoaded } from "../ui/page.js";
@@ -60,7 +61,7 @@ export function Studio({ config, session, broadcastId }) {
       <${StateTag} state=${known.state} />
       <div class="row">
         ${EDITABLE.has(known.state) && html`<button type="button" class="button" onClick=${() => setSheet("edit")} data-testid="edit">${t("draft.edit")}</button>`}
-        ${["submit", "revise", "cancel"].filter((name) => known.allowed_moves.includes(name)).map((name) => html`<button type="button" key=${name} class=${`button ${name === "submit" ? "button--primary" : ""}`} disabled=${busy} onClick=${() => move(name)} data-testid=${name}>${t(`move.${name}`)}</button>`)}
+        ${["submit", "revise", "cancel"].filter((name) => known.allowed_moves.includes(name)).map((name) => html`<button type="button" key=${name} class=${`button ${name === "submit" ? "button--primary" : ""}`} disabled=${busy} onClick=${() => (name === "cancel" ? setSheet("cancel") : move(name))} data-testid=${name}>${t(`move.${name}`)}</button>`)}
         ${staged && html`<button type="button" class="button" onClick=${() => setSheet("encoder")} data-testid="encoder-open">${t("encoder.title")}</button>`}
       </div>
     </header>
@@ -83,6 +84,7 @@ export function Studio({ config, session, broadcastId }) {
           <p class="notice">${t(`next.${known.state}`)}</p>
         </section>`}
     ${sheet === "edit" && html`<${DraftForm} broadcast=${known} monitors=${known.monitor ? [known.monitor] : []} onClose=${() => setSheet(null)} onSaved=${(next) => (setKnown(next), setSheet(null))} />`}
+    ${sheet === "cancel" && html`<${Confirm} title=${t("move.cancel")} text=${t("move.cancel_sure")} action=${t("move.cancel")} danger testid="cancel" onClose=${() => setSheet(null)} onConfirm=${() => (setSheet(null), move("cancel"))} />`}
     ${sheet === "encoder" && html`<${EncoderToken} broadcastId=${broadcastId} say=${say} onClose=${() => setSheet(null)} />`}
     ${toasts}
   </main>`;

@@ -276,6 +276,7 @@ export const en = {
   "move.submit": "Submit for review",
   "move.revise": "Revise",
   "move.cancel": "Cancel the show",
+  "move.cancel_sure": "It cannot be taken back; viewers who were told of it will read that it is cancelled. Cancel it?",
   "next.draft": "A draft: complete it and submit it for review.",
   "next.in_review": "In review: a checker decides.",
   "next.rejected": "Rejected: revise it and submit again.",

@@ -276,6 +276,7 @@ export const zh = {
   "move.submit": "送审",
   "move.revise": "退回修改",
   "move.cancel": "取消本场",
+  "move.cancel_sure": "取消后不能恢复，已预告的观众会看到本场已取消。确定取消吗？",
   "next.draft": "草稿：补全内容后送审，由复核人员审批。",
   "next.in_review": "审核中：等待复核人员审批。",
   "next.rejected": "未通过：修改后可再次送审。",
