@@ -62,12 +62,12 @@ class LineProcess:
         await self._process.stdin.drain()
         return await self.read(timeout_s)
 
-    async def end(self) -> None:
+    async def end(self, timeout_s: float = _END_TIMEOUT_S) -> None:
         """Close its input and wait; kill it when it does not end."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            async with asyncio.timeout(_END_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()
@@ -75,14 +75,14 @@ class LineProcess:
 
 
 @asynccontextmanager
-async def started(*command: str, core: int | None = None) -> AsyncIterator[LineProcess]:
+async def started(*command: str, core: int | None = None, end_s: float = _END_TIMEOUT_S) -> AsyncIterator[LineProcess]:
     """Run `python -m …` for the length of the block, pinned to one core where `core` says so."""
-    async with running(sys.executable, "-m", *command, core=core) as child:
+    async with running(sys.executable, "-m", *command, core=core, end_s=end_s) as child:
         yield child
 
 
 @asynccontextmanager
-async def running(*command: str, core: int | None = None) -> AsyncIterator[LineProcess]:
+async def running(*command: str, core: int | None = None, end_s: float = _END_TIMEOUT_S) -> AsyncIterator[LineProcess]:
     """Run any program that speaks by lines of JSON for the length of the block."""
     pin = ("taskset", "-c", str(core)) if core is not None else ()
     process = await asyncio.create_subprocess_exec(
@@ -93,4 +93,4 @@ async def running(*command: str, core: int | None = None) -> AsyncIterator[LineP
     try:
         yield child
     finally:
-        await child.end()
+        await child.end(end_s)

@@ -22,10 +22,22 @@ _DEFLATE: Final = "Sec-WebSocket-Extensions: permessage-deflate; client_max_wind
 _TAIL: Final = b"\x00\x00\xff\xff"
 
 
+class Comment(msgspec.Struct):
+    """The fields of a comment inside an `ack`."""
+
+    comment_id: str
+
+
 class Told(msgspec.Struct):
     """The fields of an event that a bench looks at."""
 
     type: str
+    id: str = ""
+    code: str | int = ""
+    verdict: str = ""
+    comment: Comment | None = None
+    retry_after_ms: int | None = None
+    publisher: str = ""
     comment_id: str = ""
     product_id: str = ""
     reason: str = ""
@@ -72,6 +84,10 @@ class RoomSocket(asyncio.Protocol):
             return
         while (frame := self._next_frame()) is not None:
             self._receive(*frame)
+
+    def send(self, message: dict[str, object]) -> None:
+        """Send one message of the protocol; only once welcomed."""
+        self._send(0x1, msgspec.json.encode(message))
 
     def _upgraded(self) -> bool:
         end = self._buffer.find(b"\r\n\r\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import ClientSession
@@ -21,6 +22,14 @@ _VIDEO_SSRC: Final = 0x51
 _AUDIO_SSRC: Final = 0x52
 _NTP_OFFSET_S: Final = 2_208_988_800
 
+Road = Callable[[str], Awaitable[str]]
+"""Gives the answer as it reads from where the client stands."""
+
+
+async def straight(answer: str) -> str:
+    """Leave the answer as it is: the client reaches the server itself."""
+    return answer
+
 
 class Source:
     """One publisher; `run` sends until it is cancelled."""
@@ -30,10 +39,15 @@ class Source:
         self._plain: dict[bool, tuple[str, int]] | None = None
         self._sequence = {True: 1000, False: 2000}
 
-    async def publish(self, http: ClientSession, url: str, timeout_s: float) -> None:
-        """Make the session; raises ConnectFailed."""
+    async def publish(self, http: ClientSession, url: str, timeout_s: float, road: Road = straight) -> None:
+        """Make the session, over the road that the answer is sent through; raises ConnectFailed."""
         client = self._client
-        await client.connect(await post_offer(http, url, client, "sendonly"), timeout_s)
+        await client.connect(await road(await post_offer(http, url, client, "sendonly")), timeout_s)
+
+    @property
+    def heard_s(self) -> float:
+        """When the other end was last heard from, by the monotonic clock; 0 before the first time."""
+        return self._client.heard_s
 
     def publish_plain(self, video_port: int, audio_port: int) -> None:
         """Send plain RTP to two loopback ports instead, as Janus's streaming plugin takes it."""

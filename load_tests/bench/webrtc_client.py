@@ -90,6 +90,7 @@ class WebRtcClient:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
         self.socket.bind((host, 0))
         self.address: tuple[str, int] = self.socket.getsockname()[:2]
+        self.heard_s = 0.0
         self.identity = identity
         self.inbound: Any = None
         self.outbound: Any = None
@@ -156,6 +157,7 @@ class WebRtcClient:
                 size, source = self.socket.recvfrom_into(self._buffer)
             except (BlockingIOError, ConnectionError):
                 return
+            self.heard_s = self._loop.time()
             first = self._buffer[0]
             if 128 <= first < 192:
                 self._media(self._view[:size])

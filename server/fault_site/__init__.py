@@ -1,0 +1,1 @@
+"""An installation of its own that `./run faults` breaks on purpose."""
