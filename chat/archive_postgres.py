@@ -143,7 +143,13 @@ class PostgresArchive:
         try:
             async with asyncio.timeout(self._timeout_s), self._pool.acquire() as connection:
                 yield connection
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except (
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+            OSError,
+            TimeoutError,
+        ) as error:
             raise Unavailable("the archive does not answer") from error
 
 

@@ -31,7 +31,13 @@ class PostgresLikeCheckpoint:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._pool.execute(_SAVE, rooms, clients, list(counts.values()))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except (
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+            OSError,
+            TimeoutError,
+        ) as error:
             raise Unavailable("likes cannot be saved now") from error
 
     async def load(self, broadcast_id: str) -> dict[str, int]:
@@ -39,6 +45,12 @@ class PostgresLikeCheckpoint:
         try:
             async with asyncio.timeout(self._timeout_s):
                 rows = await self._pool.fetch(_LOAD, broadcast_id)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except (
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+            OSError,
+            TimeoutError,
+        ) as error:
             raise Unavailable("likes cannot be loaded now") from error
         return {row["client"]: row["highest"] for row in rows}

@@ -16,7 +16,13 @@ async def transaction(pool: asyncpg.Pool, timeout_s: float, what: str) -> AsyncI
     try:
         async with asyncio.timeout(timeout_s), pool.acquire() as connection, connection.transaction():
             yield connection
-    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (
+        asyncpg.PostgresConnectionError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+        OSError,
+        TimeoutError,
+    ) as error:
         raise Unavailable(f"{what} cannot be reached now") from error
     except asyncpg.PostgresError as error:
         raise Unavailable(f"{what} cannot be kept now") from error

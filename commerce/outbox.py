@@ -48,7 +48,14 @@ class OutboxRelay:
                 handed = await self.relay_once()
                 self.handed += handed
                 failures = 0
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, FactNotTaken) as error:
+            except (
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+                OSError,
+                TimeoutError,
+                FactNotTaken,
+            ) as error:
                 failures += 1
                 self.failures += 1
                 _log.warning("outbox relay waits: %s: %s", type(error).__name__, error)

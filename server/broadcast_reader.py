@@ -136,7 +136,7 @@ class SaleReader:
         """Read the broadcast, whether its monitor has been gone for too long, and whether its recorder stopped."""
         try:
             broadcast = await self._store.get(broadcast_id)
-        except asyncpg.PostgresError as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             raise TimeoutError("the broadcast cannot be read now") from error
         if broadcast is None:
             return commerce.ports.BroadcastFacts(False, "", "", "", "", "", None, False, False)

@@ -18,6 +18,14 @@ class BoundedPool(asyncpg.Pool):  # type: ignore[misc]  # the library has no typ
         return super().acquire(timeout=_WAIT_S if timeout is None else timeout)
 
 
+async def _connect(*arguments: Any, **named: Any) -> asyncpg.Connection:
+    """Connect; a socket file that is gone, as while a PostgreSQL beside us restarts, is a refused connection."""
+    try:
+        return await asyncpg.connect(*arguments, **named)
+    except FileNotFoundError as error:
+        raise ConnectionRefusedError(error.errno, error.strerror) from error
+
+
 async def open_pool(url: str, *, least: int = 2, most: int = 24) -> BoundedPool:
     """Connect; raises OSError, TimeoutError or asyncpg's errors."""
     pool = BoundedPool(
@@ -26,7 +34,7 @@ async def open_pool(url: str, *, least: int = 2, most: int = 24) -> BoundedPool:
         max_size=most,
         max_queries=50_000,
         max_inactive_connection_lifetime=300.0,
-        connect=None,
+        connect=_connect,
         setup=None,
         init=None,
         reset=None,
