@@ -23,8 +23,8 @@ class Sales:
     orders: dict[str, str] = field(default_factory=dict)
     """The last state told of each order."""
     refused: Counter[str] = field(default_factory=Counter)
-    two_answers: int = 0
-    """Keys that were answered with two different orders."""
+    after_retries: list[str] = field(default_factory=list)
+    """Final refusals of a request that was sent more than once."""
     without_hint: int = 0
     last_decided_s: float = 0.0
     last_accepted_s: float = 0.0
@@ -66,17 +66,22 @@ class Buyer:
 
     async def _until_answered(self, path: str, body: object, key: str) -> dict[str, Any] | None:
         """Send the same request under the same key until the answer is final; None for a refusal."""
-        sales, loop = self._market.sales, asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        tries: list[str] = []
         while True:
             sales = self._market.sales
             try:
                 answer = await self._market.call("POST", path, self._token, body, key)
             except Unreachable:
                 sales.refused["unreachable"] += 1
+                tries.append("unreachable")
                 await asyncio.sleep(_AGAIN_S)
                 continue
             except ApiError as error:
                 sales.refused[error.code] += 1
+                if tries and error.status != 503 and error.code not in _NOT_FINAL:
+                    sales.after_retries.append(f"{self.account_id} {path} {key}: {error.code} after {tries}")
+                tries.append(error.code)
                 if error.status == 503 or error.code in _NOT_FINAL:
                     sales.without_hint += error.status == 503 and error.retry_after_s is None
                     if error.code == "card_pulled" and body is None:

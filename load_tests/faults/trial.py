@@ -64,6 +64,10 @@ async def _judged(
     found = await scene.ask("compare", promised=promised)
     audit = await scene.ask("audit")
     gaps = [*_gaps(scene.sale), *_gaps(scene.show)]
+    for line in sales.after_retries[:20] if found["doubled"] else []:
+        say(f"{name}: {line}")
+    for excess in found["doubled"][:5]:
+        say(f"{name}: {excess}")
     for gap in gaps[:5]:
         say(f"{name}: undeclared gap: {gap}")
     say(
@@ -78,7 +82,7 @@ async def _judged(
         acked_lost=len(found["lost_comments"]) + len(found["lost_orders"]) + found["lost_tips"],
         orders=len(sales.orders),
         oversold=max(0, found["sold_minor"] - found["quota_minor"]),
-        doubled=found["doubled"] + sales.two_answers,
+        doubled=len(found["doubled"]),
         undeclared_gaps=len(gaps),
         repeats=scene.sale.ledger.repeats() + scene.show.ledger.repeats(),
         recovery_s=None if recovery_s is None else round(recovery_s, 1),

@@ -46,8 +46,19 @@ async def _compare(url: str, promised: dict[str, Any]) -> dict[str, Any]:
         "lost_comments": [one for one in promised["comments"] if one not in kept],
         "lost_tips": sum(max(0, least - tipped.get(who, 0)) for who, (least, _) in promised["tips"].items()),
         "lost_orders": lost_orders,
-        "doubled": sum(max(0, tipped.get(who, 0) - most) for who, (_, most) in promised["tips"].items())
-        + sum(max(0, bought.get(who, 0) - most) for who, most in promised["asked"].items()),
+        "doubled": [
+            *_beyond("tips", tipped, {who: most for who, (_, most) in promised["tips"].items()}),
+            *_beyond("orders", bought, promised["asked"]),
+        ],
         "sold_minor": sold,
         "quota_minor": total,
     }
+
+
+def _beyond(what: str, there: dict[str, int], asked: dict[str, int]) -> list[str]:
+    """One line for each row more than a customer has asked for."""
+    return [
+        f"{who} has {there[who]} {what} and asked for {most}"
+        for who, most in asked.items()
+        for _ in range(there.get(who, 0) - most)
+    ]

@@ -22,7 +22,7 @@ async def test_a_postgres_that_is_gone_is_answered_with_503_and_a_hint(demo_dir:
     runtime.mkdir(exist_ok=True)
     runtime.chmod(0o777)
     postgres = start_postgres(demo_dir, runtime)
-    pool = await open_pool(postgres.url, least=1, most=8)
+    pool = await open_pool(postgres.url_of("postgres"), least=1, most=8)
     asking = [asyncio.create_task(pool.fetchval("SELECT pg_sleep(60)")) for _ in range(4)]
     await asyncio.sleep(0.5)
     postgres.process.send_signal(signal.SIGKILL)
