@@ -1,4 +1,4 @@
-"""The command line: `python -m server {demo,serve,roll,migrate,token,doctor,audit}`; `./run` stands before it."""
+"""The command line: `python -m server {demo,serve,roll,top,migrate,token,doctor,audit}`; `./run` stands before it."""
 
 import json
 import os
@@ -55,6 +55,7 @@ def serve(
     workers: Annotated[str, typer.Option(help="1: one process; N or auto (the cores): several, supervised")] = "1",
 ) -> None:
     """Run in production: every setting from the environment or the file that WEALTHCAST_CONFIG names."""
+    from server.lean_imports import NOT_FOR_SERVERS, hidden
     from server.settings import SettingsError, load_settings
     from server.supervisor.arguments import asked_roles, settled_workers
 
@@ -64,11 +65,13 @@ def serve(
             _fail("demo: only `./run demo` may set this", os.EX_CONFIG)
         number = settled_workers(workers, _cores())
         if number is None:
-            from server.program import serve_forever
+            with hidden(*NOT_FOR_SERVERS):
+                from server.program import serve_forever
 
             serve_forever(settings)
         else:
-            from server.supervisor.supervisor import supervise
+            with hidden(*NOT_FOR_SERVERS):
+                from server.supervisor.supervisor import supervise
 
             supervise(settings, number)
     except SettingsError as error:
@@ -78,7 +81,10 @@ def serve(
 @cli.command(hidden=True)
 def worker(place: str) -> None:
     """One process of a supervised installation; only the supervisor starts it."""
-    from server.supervisor.worker import run_worker
+    from server.lean_imports import NOT_FOR_SERVERS, hidden
+
+    with hidden(*NOT_FOR_SERVERS):
+        from server.supervisor.worker import run_worker
 
     sys.exit(run_worker(place))
 
@@ -95,6 +101,29 @@ def roll() -> None:
     except (RollError, SettingsError) as error:
         _fail(str(error))
     typer.echo("every process was replaced")
+
+
+@cli.command()
+def top(
+    at: Annotated[str, typer.Option(help="an admin port: the supervisor's, or a single process's")] = "127.0.0.1:8083",
+    every: Annotated[float, typer.Option(min=0.1, max=60, help="seconds between frames")] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="one frame and an end")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="one frame as JSON")] = False,
+) -> None:
+    """Watch a running deployment: processes, connections, events, packets, orders, lags and what is wrong."""
+    import asyncio
+
+    from server.top import TopError, show_live, show_once
+
+    try:
+        if once or as_json:
+            typer.echo(asyncio.run(show_once(at, every, as_json=as_json)))
+        else:
+            asyncio.run(show_live(at, every))
+    except TopError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
 
 
 @cli.command()

@@ -3,6 +3,10 @@
 import re
 from pathlib import Path
 
+from chat.close_codes import CloseCode
+from server.http.openapi import refusals
+from server.http.operations import OPERATIONS
+from server.http.signalling import STATUS_OF_CODE
 from server.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,3 +28,13 @@ def test_every_link_of_the_documents_leads_somewhere() -> None:
 def test_decisions_are_numbered_once() -> None:
     numbers = [path.name[:4] for path in (ROOT / "docs" / "adr").glob("*.md")]
     assert len(numbers) == len(set(numbers))
+
+
+def test_the_operators_manual_names_every_code_of_http_and_every_close_code() -> None:
+    section = (ROOT / "docs" / "operations.md").read_text().split("## Codes")[1].split("\n## ")[0]
+    http = re.findall(r"^\| (\d{3}) \| [^|]+ \| ([^|]+) \|$", section, re.MULTILINE)
+    told = {(int(status), code) for status, codes in http for code in re.findall(r"`(\w+)`", codes)}
+    known = {(status, code) for one in OPERATIONS for status, codes in refusals(one).items() for code in codes}
+    assert told == known | {(status, code) for code, status in STATUS_OF_CODE.items()}
+    closing = re.findall(r"^\| (\d{4}) \| `(\w+)` \|", section, re.MULTILINE)
+    assert closing == [(str(one.code), one.reason) for one in CloseCode]

@@ -2,6 +2,9 @@
 
 import asyncio
 import random
+from contextlib import AbstractContextManager
+
+from structlog.contextvars import bound_contextvars
 
 from chat import commands
 from chat.close_codes import CloseCode
@@ -72,11 +75,20 @@ class Participant:
                 case Authenticate(token=token):
                     await self._carry_out(await self._authenticate(token))
                 case Join():
-                    await self._carry_out(await self._join(effect))
+                    with self._named(effect.broadcast_id):
+                        followed = await self._join(effect)
+                    await self._carry_out(followed)
                 case Execute(command=command):
-                    await self._carry_out(await self._execute(command))
+                    assert self._room is not None
+                    with self._named(self._room.broadcast_id):
+                        followed = await self._execute(command)
+                    await self._carry_out(followed)
                 case Say() | Dismiss():
                     self._act(effect)
+
+    def _named(self, broadcast_id: str) -> AbstractContextManager[None]:
+        """Put the ids on what is logged in the block; only there, as a context kept costs each connection memory."""
+        return bound_contextvars(connection_id=str(self.connection.id), broadcast_id=broadcast_id)
 
     def _act(self, effect: Say | Dismiss) -> None:
         if isinstance(effect, Dismiss):

@@ -72,7 +72,8 @@ def middlewares(
         request_id = secrets.token_hex(8)
         started = time.perf_counter()
         try:
-            response = await handler(request)
+            with structlog.contextvars.bound_contextvars(request_id=request_id):
+                response = await handler(request)
         except Exception as error:
             mapped = api_error(error, mappers)
             if mapped is None:

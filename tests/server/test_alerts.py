@@ -138,8 +138,8 @@ async def test_what_breaks_fires_its_alert_and_what_is_mended_ends_it(
     valkey = start_valkey(own_runtime, own_runtime)
     settings = load_settings(
         database_url=postgres_url, redis_url=valkey.url, jwt_secret=TOKENS.secret, data_keys=DATA_KEYS,
-        http_port=0, gateway_port=0, media_port=0, admin_port=0, recording_dir=RULES,  # a file where a folder must be
-         drain_s=0.1,
+        http_port=0, gateway_port=0, media_port=0, admin_port=0, drain_s=0.1,
+        recording_dir=RULES,  # a file where a folder must be
     )  # fmt: skip
     try:
         async with running(settings) as ports, prometheus(ports.admin_port, tmp_path) as watching:
