@@ -5,6 +5,7 @@
  *   `recovered` its snapshot replaces what came before: then nothing was missed and nothing comes twice;
  * - a comment or tip that was not acknowledged is sent again with the same id after a reconnection (the same id
  *   is the same comment or tip); every other request fails with `connection_lost`;
+ * - with a `place` (kept_place.js) it goes on after the app was killed where the place was kept, and says the likes again;
  * - no more than MAX_PENDING requests wait at once; further ones fail with `busy`.
  */
 import { randomId } from "./random_id.js";
@@ -42,10 +43,12 @@ export class RoomClient {
 
   /**
    * @param {{url:string, broadcastId:string, clientId:string, lang:string, token:()=>string,
-   *   renewToken:()=>Promise<void>, onEvent:(event:object)=>void, onStatus:(status:object)=>void}} options
+   *   renewToken:()=>Promise<void>, onEvent:(event:object)=>void, onStatus:(status:object)=>void,
+   *   place?:import("./kept_place.js").KeptPlace}} options
    */
   constructor(options) {
     this.#options = options;
+    this.#reached = options.place?.last?.reached ?? {};
   }
 
   open() {
@@ -85,6 +88,7 @@ export class RoomClient {
 
   /** Sends this client's cumulative count; a lost one is made good by the next. False when not connected. */
   like(count) {
+    this.#options.place?.raise(count);
     if (!this.#welcomed) return false;
     this.#send({ type: "like", count });
     return true;
@@ -113,6 +117,8 @@ export class RoomClient {
   #receive(data) {
     this.#heardAt = performance.now();
     for (const event of JSON.parse(data)) this.#handle(event);
+    // After the whole frame: only then does what is shown go with the position.
+    if (this.#reached.epoch) this.#options.place?.reach(this.#reached);
   }
 
   #handle(event) {
@@ -134,6 +140,8 @@ export class RoomClient {
     this.#delayMs = event.reconnect_after_ms ?? DEFAULT_DELAY_MS;
     this.#options.onStatus({ phase: "open" });
     for (const request of this.#pending.values()) this.#send(request.frame);
+    const likes = this.#options.place?.likes;
+    if (likes) this.#send({ type: "like", count: likes });
   }
 
   #settle(id, action) {
@@ -183,6 +191,7 @@ export class RoomClient {
     this.#failPending((request) => !request.resend, "connection_lost");
     if (isFinal(code) || this.#bye?.reconnect === false) {
       this.close();
+      this.#options.place?.forget();
       this.#options.onStatus({ phase: "closed", code, reason: this.#bye?.reason ?? reason });
       return;
     }
