@@ -322,7 +322,7 @@ class Parts:
 
     def _readings(self) -> list[Source]:
         """The figures of what runs here."""
-        sources = [readings.pool_source(self.pool, self.client), readings.log_source(lines)]
+        sources = [readings.pool_source(self.pool, self.client), readings.log_source(lines), readings.loop_source()]
         sale = self.commerce.sale
         if "api" in self.settings.roles:
             sources.append(readings.door_source(self.door, self.passwords))

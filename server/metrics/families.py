@@ -42,6 +42,7 @@ ready                          gauge     -             1 while the process serve
 part_up                        gauge     part          1 while the part is as it must be (`postgres`, `redis`, …)
 process_draining               gauge     -             1 from SIGTERM on
 event_loop_lag_seconds         histogram -             how late the event loop came to a timer
+event_loop_tasks               gauge     -             asyncio tasks alive
 postgres_pool_connections      gauge     state         connections to Postgres, `used` and `idle`
 postgres_pool_limit            gauge     -             connections the pool may hold
 redis_pool_connections         gauge     -             connections to Redis

@@ -1,5 +1,6 @@
 """How each part's own counters read as samples of the table. Asks nobody."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 
@@ -41,6 +42,11 @@ def pool_source(pool: asyncpg.Pool, client: redis.asyncio.Redis) -> Source:
         )
 
     return read
+
+
+def loop_source() -> Source:
+    """What the event loop that asks has under way."""
+    return lambda: [Sample("event_loop_tasks", len(asyncio.all_tasks()))]
 
 
 def log_source(lines: dict[str, int]) -> Source:

@@ -90,6 +90,7 @@ async def test_a_process_with_every_role_tells_every_metric_and_no_other(
     assert found["wealthcast_ready"][()] == 1
     assert found["wealthcast_http_requests_total"][("GET", "/healthz", "2xx")] == 1
     assert found["wealthcast_event_loop_lag_seconds_count"][()] > 0
+    assert found["wealthcast_event_loop_tasks"][()] > 1
 
 
 async def test_a_fact_that_its_room_does_not_take_shows_as_waiting(
