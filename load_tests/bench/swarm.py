@@ -32,6 +32,7 @@ _AT_ONCE: Final = 16
 _NICENESS: Final = 5
 """Many viewers may want a whole core: the publisher beside them goes first, or it would send in fits."""
 _SIOCGSTAMPNS: Final = 0x8907
+_SO_MEMINFO: Final = 55
 _TIMESPEC: Final = struct.Struct("@qq")
 
 
@@ -108,6 +109,12 @@ def _arrived_ns(udp_socket: socket.socket) -> int:
     return int(seconds * 1_000_000_000 + nanoseconds)
 
 
+def _dropped(udp_socket: socket.socket) -> int:
+    """How many datagrams the kernel threw away because this process did not read in time: no loss of the relay's."""
+    memory = struct.unpack("9I", udp_socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36))
+    return int(memory[8])
+
+
 class Swarm:
     """All viewers of this process."""
 
@@ -156,6 +163,7 @@ class Swarm:
             "octets": sum(viewer.octets for viewer in self.viewers),
             "missing": sum(viewer.missing for viewer in self.viewers),
             "late": sum(viewer.late for viewer in self.viewers),
+            "dropped_here": sum(_dropped(viewer.client.socket) for viewer in self.viewers),
             "decrypted": sum(viewer.decrypted for viewer in self.viewers),
             "undecryptable": sum(viewer.undecryptable for viewer in self.viewers),
             "silent": sum(viewer.received == 0 for viewer in self.viewers),
