@@ -43,6 +43,20 @@ class Customers:
             customer.questionnaire_version,
         )  # fmt: skip
 
+    async def identify(
+        self, customer_id: str, masked_name: str, birth_date: date, relationship_manager_id: str | None,
+        branch: str | None, at: datetime,
+    ) -> None:  # fmt: skip
+        """Create a record without assessment, or change the person in it; what is None stays as it is."""
+        await self._connection.execute(
+            "INSERT INTO customers AS c (customer_id, personal, relationship_manager_id, branch, updated_at)"
+            " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (customer_id) DO UPDATE SET personal = $2,"
+            " masked_name = NULL, birth_date = NULL, branch = coalesce($4, c.branch), updated_at = $5,"
+            " relationship_manager_id = coalesce($3, c.relationship_manager_id)",
+            customer_id, seal_personal(self._envelopes, customer_id, masked_name, birth_date),
+            relationship_manager_id, branch, at,
+        )  # fmt: skip
+
     async def kept_reading(self, acknowledgement_id: str) -> KeptReading | None:
         row = await self._connection.fetchrow(
             "SELECT *, documents::text AS documents_json FROM acknowledgements WHERE acknowledgement_id = $1",

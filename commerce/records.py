@@ -1,5 +1,7 @@
 """Use-cases of customer records: who may buy, and the money they hold on the embedded ledger."""
 
+from datetime import date
+
 from commerce import ledger
 from commerce.dependencies import Dependencies
 from commerce.money import Money
@@ -16,6 +18,16 @@ class CustomerRecords:
         """Store or replace a customer's record."""
         async with self._given.units.begin() as unit:
             await unit.customers.save(customer, self._given.now())
+
+    async def identify(
+        self, customer_id: str, masked_name: str, birth_date: date, *, relationship_manager_id: str | None,
+        branch: str | None,
+    ) -> None:  # fmt: skip
+        """Create a customer's record, or renew who they are and who looks after them; their assessment stays."""
+        async with self._given.units.begin() as unit:
+            await unit.customers.identify(
+                customer_id, masked_name, birth_date, relationship_manager_id, branch, self._given.now()
+            )
 
     async def credit(self, customer_id: str, amount: Money, *, transfer_id: str) -> bool:
         """Put money on the available account; False, changing nothing, when this transfer_id was posted already."""

@@ -33,6 +33,8 @@ from commerce.settings import CommerceSettings
 from server.announcer import Announcer
 from server.auth.accounts_postgres import AccountStore
 from server.auth.encoder_tokens_postgres import EncoderTokens
+from server.auth.identities import BankIdentities, BankRecords, Identities, LocalIdentities
+from server.auth.issuer_keys_http import IssuerKeys
 from server.auth.passwords import Passwords
 from server.auth.proofs import Proofs
 from server.auth.session_ends_postgres import SessionEnds
@@ -130,6 +132,7 @@ class Parts:
         self.passwords = Passwords(threads=_LOGIN_THREADS, queue=settings.password_queue)
         self.tokens = Tokens(settings.jwt_secret.get_secret_value(), settings.session_ttl_s)
         self.proofs = Proofs(settings.jwt_secret.get_secret_value())
+        self.issuer_keys = IssuerKeys(settings.issuer_jwks_url) if settings.issuer_jwks_url else None
         self.encoder_tokens = EncoderTokens(pool, settings.encoder_token_ttl_s)
         self.session_ends = SessionEnds(pool)
         self.store = PostgresBroadcasts(pool)
@@ -159,6 +162,7 @@ class Parts:
                 retention=RetentionRules(settings.evidence_retention_years),
             ),
         )
+        self.identities = self._identities()
         self.archive = PostgresArchive(pool)
         self.likes = RedisLikeStore(client, PostgresLikeCheckpoint(pool))
         self.moderator = _moderator(settings)
@@ -198,6 +202,13 @@ class Parts:
         self.broadcasting = Broadcasting(
             self.store, self.presence, new_id, consequences.broadcast_moved, _BUSINESS_ZONE
         )
+
+    def _identities(self) -> Identities:
+        rules = self.settings.issuer_rules()
+        if rules is None or self.issuer_keys is None:
+            return LocalIdentities(self.tokens)
+        records = BankRecords(self.accounts, self.commerce.customers, self.session_ends)
+        return BankIdentities(self.tokens, rules, self.issuer_keys, records)
 
     def _recording(self) -> RecordingWatch | None:
         directory = self.settings.recording_dir
@@ -243,7 +254,7 @@ class Parts:
             ),
             gateway_id=f"gw-{secrets.token_hex(6)}",
             ports=GatewayPorts(
-                authenticator=RoomAuthenticator(self.tokens),
+                authenticator=RoomAuthenticator(self.identities),
                 broadcasts=RoomReader(self.store, self.directory, self.commerce.stage),
                 tips=TipDesk(self.commerce.applause, self.accounts, self.moderator),
                 clock=self.clocks,
@@ -296,7 +307,7 @@ class Parts:
         mappers = (broadcasts.lifecycle_error, commerce_error, rooms.chat_error)
         meter = RequestMeter(self.metrics.request_seconds())
         self.metrics.add([meter.samples])
-        return build(routes, self.tokens, mappers, self.commerce.places, self._closed, self.phase, meter.observed)
+        return build(routes, self.identities, mappers, self.commerce.places, self._closed, self.phase, meter.observed)
 
     def _probes(self) -> dict[str, health.Probe]:
         async def listed() -> None:
@@ -368,7 +379,7 @@ class Parts:
             *points.routes(self.commerce),
             *rooms.routes(self.broadcasting, self.moderation, self.talk, self.figures, self.presence),
         ]
-        gate = MediaGate(self.store, self.tokens, self.encoder_tokens, self._banned)
+        gate = MediaGate(self.store, self.identities, self.encoder_tokens, self._banned)
         return [*routes, *signalling.routes(self.fleet, gate, _ice_servers(settings))]
 
 

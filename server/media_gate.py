@@ -5,9 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from server.auth.encoder_tokens_postgres import PREFIX, EncoderTokens
+from server.auth.identities import Identities
+from server.auth.issuer_keys_http import IssuerUnavailable
 from server.auth.permissions import allowed
 from server.auth.principal import Principal
-from server.auth.tokens import TokenError, Tokens
+from server.auth.tokens import TokenError
 from server.http.signalling import Permit, SignallingRefused
 from server.ids import is_id
 from streaming.broadcast import Broadcast, BroadcastStore
@@ -20,10 +22,14 @@ class MediaGate:
     """Implements the signalling's gate."""
 
     def __init__(
-        self, store: BroadcastStore, tokens: Tokens, encoder_tokens: EncoderTokens, banned: Callable[[str], bool]
+        self,
+        store: BroadcastStore,
+        identities: Identities,
+        encoder_tokens: EncoderTokens,
+        banned: Callable[[str], bool],
     ) -> None:
         self._store = store
-        self._tokens = tokens
+        self._identities = identities
         self._encoder_tokens = encoder_tokens
         self._banned = banned
 
@@ -33,7 +39,7 @@ class MediaGate:
             permit = await self._encoder(broadcast_id, bearer)
             broadcast = await self._broadcast(broadcast_id)
         else:
-            who = self._principal(bearer, broadcast_id)
+            who = await self._principal(bearer, broadcast_id)
             broadcast = await self._broadcast(broadcast_id)
             if not allowed(who.role, "media.publish") or who.account_id != broadcast.host.account_id:
                 raise SignallingRefused(403, "forbidden", "only the host of this broadcast may publish")
@@ -45,7 +51,7 @@ class MediaGate:
 
     async def may_view(self, broadcast_id: str, bearer: str) -> Permit:
         """Let in who is signed in; staff may watch a rehearsal."""
-        who = self._principal(bearer, broadcast_id)
+        who = await self._principal(bearer, broadcast_id)
         broadcast = await self._broadcast(broadcast_id)
         if broadcast.state in OVER:
             raise SignallingRefused(409, "broadcast_over", f"the broadcast is {broadcast.state}")
@@ -53,11 +59,14 @@ class MediaGate:
             raise SignallingRefused(409, "not_live", "the broadcast is not live yet", retry_after_s=_ASK_AGAIN_S)
         return Permit(who.account_id, who.expires_at_s)
 
-    def _principal(self, bearer: str, broadcast_id: str) -> Principal:
+    async def _principal(self, bearer: str, broadcast_id: str) -> Principal:
         try:
-            who = self._tokens.verify(bearer, now_s=time.time())
+            who = await self._identities.verify(bearer, now_s=time.time())
         except TokenError as error:
             raise SignallingRefused(401, error.code, "sign in again") from None
+        except IssuerUnavailable:
+            detail = "who you are cannot be asked now"
+            raise SignallingRefused(503, "issuer_unavailable", detail, retry_after_s=5) from None
         if not who.covers(broadcast_id):
             raise SignallingRefused(403, "forbidden", "this token is for another broadcast")
         if self._banned(who.account_id):

@@ -69,6 +69,8 @@ async def running(settings: Settings, inherited: Inherited = NOTHING_INHERITED) 
                 await parts.media.start()
             stack.push_async_callback(parts.media.stop)
         stack.callback(parts.passwords.close)
+        if parts.issuer_keys is not None:
+            stack.push_async_callback(parts.issuer_keys.aclose)
         http_port = await _open_doors(parts, settings, inherited, stack)
         parts.phase.now = "serving"
         yield Running(

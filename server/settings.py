@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +18,7 @@ from pydantic_settings import (
 )
 
 from commerce.envelopes import Envelopes
+from server.auth.issuer import ClaimNames, IssuerRules
 
 PREFIX = "WEALTHCAST_"
 CONFIG_FILE = f"{PREFIX}CONFIG"
@@ -76,6 +78,11 @@ class Settings(BaseSettings):
     recording_dir: Path | None = None
     evidence_export_dir: Path | None = None
     evidence_retention_years: int = Field(20, ge=1, le=100)
+    issuer: str | None = Field(None, min_length=1, max_length=300)
+    issuer_audience: str | None = Field(None, min_length=1, max_length=300)
+    issuer_jwks_url: str | None = None
+    issuer_claims: dict[str, str] = Field(default_factory=dict)
+    issuer_leeway_s: int = Field(60, ge=0, le=300)
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field((), validation_alias=_env("trusted_proxies"))
     allowed_origins: tuple[str, ...] = ()
 
@@ -115,6 +122,12 @@ class Settings(BaseSettings):
             sources.append(TomlConfigSettingsSource(settings_cls, Path(path)))
         return tuple(sources)
 
+    def issuer_rules(self) -> IssuerRules | None:
+        """Say whose tokens are accepted beside ours; None: nobody's."""
+        if self.issuer is None or self.issuer_audience is None:
+            return None
+        return IssuerRules(self.issuer, self.issuer_audience, self.issuer_leeway_s, ClaimNames(**self.issuer_claims))
+
     def envelopes(self) -> Envelopes:
         """Make what seals and opens personal data."""
         return Envelopes.of_base64({key_id: key.get_secret_value() for key_id, key in self.data_keys.items()})
@@ -152,12 +165,41 @@ class Settings(BaseSettings):
             _check_url(url, ("ws", "wss"), "wss://live.bank.example/ws")
         return url
 
+    @pydantic.field_validator("issuer_jwks_url")
+    @classmethod
+    def _a_key_set_url(cls, url: str | None) -> str | None:
+        if url is not None:
+            _check_url(url, ("https", "http"), "https://login.bank.example/jwks.json")
+            if url.startswith("http:") and urlsplit(url).hostname not in ("127.0.0.1", "::1", "localhost"):
+                raise ValueError("keys are fetched over https, but for an issuer on this machine")
+        return url
+
+    @pydantic.field_validator("issuer_claims")
+    @classmethod
+    def _known_claims(cls, claims: dict[str, str]) -> dict[str, str]:
+        names = [one.name for one in fields(ClaimNames)]
+        if unknown := sorted(set(claims) - set(names)):
+            raise ValueError(f"{', '.join(unknown)}: no such field; there are {', '.join(names)}")
+        return claims
+
     @pydantic.field_validator("media_advertised_ip")
     @classmethod
     def _addresses_to_send_to(cls, addresses: Addresses) -> Addresses:
         if any(address.is_unspecified or address.is_multicast for address in addresses):
             raise ValueError("no viewer can send to this: give the address at which they reach the media port")
         return addresses
+
+    @pydantic.model_validator(mode="after")
+    def _an_issuer_is_whole(self) -> Self:
+        given = {
+            "issuer": self.issuer,
+            "issuer_audience": self.issuer_audience,
+            "issuer_jwks_url": self.issuer_jwks_url,
+        }
+        missing = [name for name, value in given.items() if value is None]
+        if 0 < len(missing) < len(given):
+            raise ValueError(f"{', '.join(missing)}: not set, and an issuer's tokens need all of {', '.join(given)}")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _ports_apart(self) -> Self:

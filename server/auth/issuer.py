@@ -21,6 +21,7 @@ from server.auth.tokens import TokenError
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 _MOST_KEYS = 64
 _MOST_CHARS = 200
+_LONGEST_S = 31 * 86_400  # a token that lives longer is a mistake
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -142,7 +143,9 @@ def read_token(token: str, key: SigningKey, rules: IssuerRules, now_s: float) ->
             },
         )  # fmt: skip
         expires_at_s, not_before_s = int(claims["exp"]), int(claims.get("nbf", claims.get("iat", 0)))
-        customer = _customer(claims, rules, expires_at_s)
+        if expires_at_s > now_s + _LONGEST_S:
+            raise ValueError("ends too late")
+        customer = _customer(claims, rules, expires_at_s, now_s)
     except (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, UnicodeError):
         raise TokenError("bad_token") from None
     if not_before_s > now_s + rules.leeway_s:
@@ -152,7 +155,7 @@ def read_token(token: str, key: SigningKey, rules: IssuerRules, now_s: float) ->
     return customer
 
 
-def _customer(claims: Mapping[str, Any], rules: IssuerRules, expires_at_s: int) -> BankCustomer:
+def _customer(claims: Mapping[str, Any], rules: IssuerRules, expires_at_s: int, now_s: float) -> BankCustomer:
     names = rules.claims
     subject = _text(claims[names.customer_id])
     if subject is None:
@@ -162,11 +165,12 @@ def _customer(claims: Mapping[str, Any], rules: IssuerRules, expires_at_s: int) 
     name = _text(claims.get(names.name)) or ""
     born = None if birth_date is None else date.fromisoformat(birth_date)
     auth_time = claims.get("auth_time")
+    proved = type(auth_time) is int and 0 < auth_time <= now_s + rules.leeway_s
     return BankCustomer(
         account_id=account_id,
         subject=subject,
         expires_at_s=expires_at_s + rules.leeway_s,
-        authenticated_at_s=auth_time if type(auth_time) is int else None,
+        authenticated_at_s=auth_time if proved else None,
         verified=claims.get(names.real_name_verified) is True and born is not None and name != "",
         name=name,
         nickname=_text(claims.get(names.nickname)) or f"客户{account_id[-4:]}",

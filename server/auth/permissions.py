@@ -51,16 +51,22 @@ PERMISSIONS: dict[str, frozenset[str]] = {
 }
 
 
+# What nobody does before the bank has verified their real name.
+_REAL_NAME = frozenset({"assessment.take", "acknowledgement.create", "order.create", "order.submit"})
+
+
 def allowed(role: str, permission: str) -> bool:
     """Say whether the role may try this; an unknown permission is a programming error and raises KeyError."""
     return role in PERMISSIONS[permission]
 
 
 def require(request: web.Request, permission: str) -> Principal:
-    """Return who asks, or raise ApiError 401 `unauthenticated` or 403 `forbidden`."""
+    """Return who asks, or raise ApiError 401 `unauthenticated` or 403 `forbidden`, `real_name_missing`."""
     principal: Principal | None = request.get(PRINCIPAL)
     if principal is None:
         raise ApiError(401, "unauthenticated", "send a session's token as 'Authorization: Bearer …'")
     if not allowed(principal.role, permission):
         raise ApiError(403, "forbidden", f"the role '{principal.role}' may not do this ({permission})")
+    if not principal.verified and permission in _REAL_NAME:
+        raise ApiError(403, "real_name_missing", "the bank has not verified your real name: you may watch, not buy")
     return principal

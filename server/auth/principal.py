@@ -1,6 +1,7 @@
 """The one who asks, as a session's token names them. Pure."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 ROLES = ("viewer", "host", "guest", "monitor", "checker", "operator")
 STAFF = frozenset({"host", "guest", "monitor", "checker", "operator"})
@@ -11,6 +12,8 @@ class Principal:
     """A verified subject.
 
     `expires_at_s` is epoch seconds; `broadcast_id` limits the token to one broadcast, None does not.
+    `of_bank`: the token is the bank's own issuer's, not ours; `verified`: the person's real name is;
+    `authenticated_at`: when they last proved who they are, where the token says so.
     """
 
     account_id: str
@@ -18,6 +21,9 @@ class Principal:
     nickname: str
     expires_at_s: int
     broadcast_id: str | None = None
+    of_bank: bool = False
+    verified: bool = True
+    authenticated_at: datetime | None = None
 
     def covers(self, broadcast_id: str) -> bool:
         """Say whether this token is good for that broadcast, as far as its scope goes."""

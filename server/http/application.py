@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
-from server.auth.tokens import Tokens
+from server.auth.identities import Identities
 from server.http.body import LARGE_BYTES
 from server.http.health import Phase
 from server.http.middleware import Mapper, Observed, middlewares
@@ -13,7 +13,7 @@ from server.http.scope import Places
 
 def build(
     routes: Iterable[web.RouteDef],
-    tokens: Tokens,
+    identities: Identities,
     mappers: tuple[Mapper, ...],
     places: Places | None = None,
     closed: Callable[[str], bool] = lambda _: False,
@@ -25,7 +25,7 @@ def build(
     `places` comes with the sale's routes: it says to which broadcast an order belongs. `closed` says whether an
     account, by its id, was closed after the token was given. `observed` is told of each answer.
     """
-    chain = middlewares(tokens, mappers, places, closed, phase or Phase(), observed)
+    chain = middlewares(identities, mappers, places, closed, phase or Phase(), observed)
     application = web.Application(middlewares=chain, client_max_size=LARGE_BYTES)
     application.add_routes(list(routes))
     return application

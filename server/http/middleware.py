@@ -10,8 +10,10 @@ import redis.exceptions
 import structlog
 from aiohttp import web
 
+from server.auth.identities import Identities
+from server.auth.issuer_keys_http import IssuerUnavailable
 from server.auth.permissions import PRINCIPAL
-from server.auth.tokens import TokenError, Tokens
+from server.auth.tokens import TokenError
 from server.http import scope
 from server.http.errors import ApiError, problem
 from server.http.health import Phase
@@ -58,7 +60,7 @@ def api_error(error: Exception, mappers: tuple[Mapper, ...]) -> ApiError | None:
 
 
 def middlewares(
-    tokens: Tokens,
+    identities: Identities,
     mappers: tuple[Mapper, ...],
     places: scope.Places | None,
     closed: Callable[[str], bool],
@@ -104,9 +106,11 @@ def middlewares(
     async def know_who_asks(request: web.Request, handler: Handler) -> web.StreamResponse:
         if (token := bearer(request)) and not request.path.startswith(("/whip/", "/whep/")):
             try:
-                request[PRINCIPAL] = tokens.verify(token, now_s=time.time())
+                request[PRINCIPAL] = await identities.verify(token, now_s=time.time())
             except TokenError as error:
                 raise ApiError(401, error.code, "sign in again") from None
+            except IssuerUnavailable:
+                raise ApiError(503, "issuer_unavailable", "who you are cannot be asked now", retry_after_s=5) from None
             if closed(request[PRINCIPAL].account_id):
                 raise ApiError(401, "bad_token", "this account is closed")
             await scope.hold(request, request[PRINCIPAL], places)

@@ -12,7 +12,7 @@ from server.http.operations import OPERATIONS, Operation
 
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
-_ANY_ROUTE = {500: "internal", 503: "unavailable"}
+_ANY_ROUTE = {500: "internal", 503: "unavailable issuer_unavailable"}
 _BAD_TOKEN = {401: "bad_token token_expired"}  # a token that is sent is read, also where none is needed
 _SIGNED_IN = {401: "unauthenticated", 403: "forbidden"}
 _WITH_BODY = {400: "bad_json", 408: "body_too_slow", 413: "too_large", 422: "bad_field"}

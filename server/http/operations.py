@@ -21,6 +21,7 @@ _BROADCAST = "/api/v1/broadcasts/{broadcast_id}"
 _PRODUCT = "/api/v1/products/{product_id}"
 _ORDER = "/api/v1/orders/{order_id}"
 _NO_BROADCAST = {404: "no_such_broadcast"}
+_REAL_NAME = {403: "real_name_missing"}
 _NO_PRODUCT = {404: "no_such_product"}
 _PAGE = ("limit", "after")
 _RESERVE = (
@@ -281,13 +282,16 @@ _CATALOGUE = (
     ),
 )
 _PURCHASES = (
-    _op("GET", "/api/v1/questionnaire", "The risk questionnaire", tie="none"),
-    _op("GET", "/api/v1/assessments", "Own level", {404: "no_such_customer"}, answer=Standing, tie="none"),
+    _op("GET", "/api/v1/questionnaire", "The risk questionnaire", _REAL_NAME, tie="none"),
+    _op(
+        "GET", "/api/v1/assessments", "Own level", {**_REAL_NAME, 404: "no_such_customer"}, answer=Standing, tie="none"
+    ),
     _op(
         "POST",
         "/api/v1/assessments",
         "Answer the questionnaire",
         {
+            **_REAL_NAME,
             404: "no_such_customer",
             409: "questionnaire_stale assessment_limit idempotency_conflict in_progress",
             422: "bad_answers minor",
@@ -303,7 +307,7 @@ _PURCHASES = (
         "POST",
         "/api/v1/assessments/{assessment_id}/confirm",
         "Agree to a changed level",
-        {404: "no_such_assessment no_such_customer", 409: "assessment_superseded"},
+        {**_REAL_NAME, 404: "no_such_assessment no_such_customer", 409: "assessment_superseded"},
         answer=AssessmentView,
         tie="none",
     ),
@@ -318,7 +322,7 @@ _PURCHASES = (
         "POST",
         "/api/v1/acknowledgements",
         "Keep what was read and typed",
-        {404: "no_such_broadcast no_such_product", 409: _PURCHASE[409], 422: _RESERVE + " bad_text"},
+        {**_REAL_NAME, 404: "no_such_broadcast no_such_product", 409: _PURCHASE[409], 422: _RESERVE + " bad_text"},
         body=NewAcknowledgement,
         example=_READING,
         status=201,
@@ -328,7 +332,7 @@ _PURCHASES = (
         "POST",
         "/api/v1/orders",
         "Reserve",
-        {**_PURCHASE, 422: _RESERVE},
+        {**_REAL_NAME, **_PURCHASE, 422: _RESERVE},
         body=NewOrder,
         example={"acknowledgement_id": "ak_1", "amount_minor": 1_000_000, "currency": "CNY"},
         answer=OrderView,
@@ -343,7 +347,7 @@ _PURCHASES = (
         _ORDER + "/submit",
         "Submit; may answer `outcome_unknown`",
         {
-            403: "reauthentication_required",
+            403: "reauthentication_required real_name_missing",
             404: "no_such_order",
             **_PURCHASE,
             422: _RESERVE + " reservation_expired insufficient_funds",
@@ -359,7 +363,7 @@ _PURCHASES = (
             "POST",
             f"{_ORDER}/{act}",
             summary,
-            {404: "no_such_order", **_PURCHASE, 422: "reservation_expired window_closed"},
+            {**_REAL_NAME, 404: "no_such_order", **_PURCHASE, 422: "reservation_expired window_closed"},
             answer=OrderView,
             keyed=True,
         )

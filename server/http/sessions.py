@@ -56,6 +56,8 @@ def routes(accounts: AccountStore, passwords: Passwords, tokens: Tokens, ends: S
         return await give(found[0])
 
     async def refresh(request: web.Request) -> web.Response:
+        if require(request, "account.read").of_bank:
+            raise ApiError(403, "forbidden", "this session is the bank's: renew it where it was given")
         # A token limited to one broadcast stays so: refreshing must never widen a right.
         return await give(await _account(request), request[PRINCIPAL].broadcast_id)
 

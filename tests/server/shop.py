@@ -1,6 +1,6 @@
 """The sale behind a real HTTP server and a real database, with a set clock and set broadcasts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from commerce.purchase import ACKNOWLEDGEMENT_TEXT
 from commerce.settings import CommerceSettings
 from server.auth.accounts_postgres import AccountStore
+from server.auth.identities import Identities, LocalIdentities
 from server.auth.passwords import Passwords
 from server.auth.proofs import Proofs
 from server.http import documents, identity, orders, points, products, stage
@@ -80,7 +81,10 @@ class Shop:
 
 
 @asynccontextmanager
-async def open_shop(pool: asyncpg.Pool, settings: CommerceSettings | None = None) -> AsyncIterator[Shop]:
+async def open_shop(
+    pool: asyncpg.Pool, settings: CommerceSettings | None = None,
+    identities: Callable[[Bank], Identities] = lambda _: LocalIdentities(TOKENS),
+) -> AsyncIterator[Shop]:  # fmt: skip
     """Serve the sale's routes on a free port of the loopback interface."""
     bank = Bank(pool, settings)
     routes = [route for module in (products, stage, points, documents) for route in module.routes(bank.service)]
@@ -88,6 +92,7 @@ async def open_shop(pool: asyncpg.Pool, settings: CommerceSettings | None = None
     await seed_people(pool)
     passwords = Passwords(threads=1)
     routes += identity.routes(AccountStore(pool, ENVELOPES), passwords, PROOFS)
-    async with TestClient(TestServer(build(routes, TOKENS, (commerce_error,), bank.service.places))) as client:
+    app = build(routes, identities(bank), (commerce_error,), bank.service.places)
+    async with TestClient(TestServer(app)) as client:
         yield Shop(client, bank)
     passwords.close()

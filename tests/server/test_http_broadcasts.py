@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from chat.moderation import Moderator
 from chat.phrase_list import shipped_phrases
 from server.auth.encoder_tokens_postgres import EncoderTokens
+from server.auth.identities import LocalIdentities
 from server.broadcasting import Broadcasting
 from server.http import broadcasts, shelf
 from server.http.application import build
@@ -83,7 +84,7 @@ async def api(pool: asyncpg.Pool) -> AsyncIterator[Api]:
     judge = Moderator(shipped_phrases())
     served = broadcasts.routes(service, tokens, new_id, judge, commerce.products.require_on_sale)
     served += shelf.routes(service, commerce)
-    app = build(served, TOKENS, (broadcasts.lifecycle_error, commerce_error))
+    app = build(served, LocalIdentities(TOKENS), (broadcasts.lifecycle_error, commerce_error))
     async with TestClient(TestServer(app)) as client:
         yield Api(client, presence, moves, tokens)
 

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from aiohttp import ClientSession, web
 
+from server.auth.identities import LocalIdentities
 from server.gateway.addresses import AddressLimits
 from server.http.application import build
 from server.http.body import BODY_S, json_response, read_bytes
@@ -33,7 +34,7 @@ async def large(request: web.Request) -> web.Response:
 @asynccontextmanager
 async def door(**limits: object) -> AsyncIterator[int]:
     """A listener as the program makes it; gives its port."""
-    app = build([web.post("/echo", echo), web.get("/large", large)], TOKENS, ())
+    app = build([web.post("/echo", echo), web.get("/large", large)], LocalIdentities(TOKENS), ())
     app[BODY_S] = 0.5
     async with AsyncExitStack() as stack:
         yield await serve(app, listen("127.0.0.1", 0), stack, door=Door(ConnectionLimits(**limits)))  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from server.auth.accounts_postgres import AccountStore
+from server.auth.identities import LocalIdentities
 from server.auth.passwords import Passwords, PasswordsBusy
 from server.auth.session_ends_postgres import SessionEnds
 from server.http import sessions
@@ -23,7 +24,11 @@ Client = TestClient[Any, Any]
 async def client(pool: asyncpg.Pool) -> AsyncIterator[Client]:
     await seed_people(pool)
     passwords = Passwords(hasher=HASHER, threads=1, queue=4)
-    app = build(sessions.routes(AccountStore(pool, ENVELOPES), passwords, TOKENS, SessionEnds(pool)), TOKENS, ())
+    app = build(
+        sessions.routes(AccountStore(pool, ENVELOPES), passwords, TOKENS, SessionEnds(pool)),
+        LocalIdentities(TOKENS),
+        (),
+    )
     async with TestClient(TestServer(app)) as client:
         yield client
     passwords.close()

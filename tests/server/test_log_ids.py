@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from structlog.contextvars import get_contextvars
 
 from chat.conversation import Conversation
+from server.auth.identities import LocalIdentities
 from server.http.application import build
 from server.http.body import json_response
 from tests.server.gateway_rig import Rig, joined
@@ -21,7 +22,7 @@ async def test_a_request_has_the_id_that_its_answer_names() -> None:
     async def told(request: web.Request) -> web.Response:
         return json_response(get_contextvars())
 
-    async with TestClient(TestServer(build([web.get("/told", told)], TOKENS, ()))) as client:
+    async with TestClient(TestServer(build([web.get("/told", told)], LocalIdentities(TOKENS), ()))) as client:
         for _ in range(2):
             async with client.get("/told") as answer:
                 assert await answer.json() == {"request_id": answer.headers["X-Request-Id"]}

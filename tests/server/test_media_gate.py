@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from server.auth.encoder_tokens_postgres import EncoderTokens
+from server.auth.identities import LocalIdentities
 from server.http.signalling import Permit, SignallingRefused
 from server.media_gate import MediaGate
 from streaming.broadcast import Draft
@@ -23,7 +24,7 @@ async def gate(pool: asyncpg.Pool) -> MediaGate:
     for broadcast_id in (SHOW, "bc_other"):
         await store.create(broadcast_id, "ac_host", Draft("x", "", "ac_host", "ac_monitor", None), datetime.now(UTC))
     await pool.execute("UPDATE broadcasts SET state = 'live'")
-    return MediaGate(store, TOKENS, EncoderTokens(pool, ttl_s=60), {"ac_banned"}.__contains__)
+    return MediaGate(store, LocalIdentities(TOKENS), EncoderTokens(pool, ttl_s=60), {"ac_banned"}.__contains__)
 
 
 def token_of(name: str, broadcast_id: str | None = None, now_s: int | None = None) -> str:

@@ -15,6 +15,7 @@ from chat.restriction_feed import RestrictionFeed
 from chat.restrictions import EVERYWHERE, Restriction, Restrictions
 from server.auth.account_closing_postgres import AccountClosing
 from server.auth.encoder_tokens_postgres import EncoderTokens
+from server.auth.identities import LocalIdentities
 from server.auth.session_ends_postgres import SessionEnds
 from server.http import config
 from server.http.application import build
@@ -127,7 +128,9 @@ async def test_a_closed_account_is_out_of_everything_and_a_reopened_one_is_not(p
     feed = RestrictionFeed(PostgresModeration(pool), restrictions)
     feed.on_ban(gone.append)
     routes = config.routes(config.PageConfig(None, 1, None))
-    app = build(routes, TOKENS, (), closed=lambda account_id: restrictions.closed(account_id, time.time()))
+    app = build(
+        routes, LocalIdentities(TOKENS), (), closed=lambda account_id: restrictions.closed(account_id, time.time())
+    )
     async with TestClient(TestServer(app)) as client, station() as show:
         feed.on_ban(show.engine.drop_person)
         clients = [await publish(show, SHOW, bearer="ac_host"), await watch(show, SHOW, bearer="ac_viewer")]

@@ -160,3 +160,18 @@ def test_addresses_as_operators_write_them_are_taken(environment: pytest.MonkeyP
 def test_two_listeners_do_not_share_a_port(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("WEALTHCAST_GATEWAY_PORT", "8080")
     assert refusal().lower().startswith("gateway_port: the same as http_port")
+
+
+def test_an_issuer_is_whole_and_its_keys_come_safely(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WEALTHCAST_ISSUER", "https://login.bank.example")
+    assert "issuer_audience, issuer_jwks_url: not set" in refusal()
+    environment.setenv("WEALTHCAST_ISSUER_AUDIENCE", "live")
+    environment.setenv("WEALTHCAST_ISSUER_JWKS_URL", "http://login.bank.example/jwks.json")
+    assert "issuer_jwks_url: keys are fetched over https" in refusal()
+    environment.setenv("WEALTHCAST_ISSUER_JWKS_URL", "https://login.bank.example/jwks.json")
+    environment.setenv("WEALTHCAST_ISSUER_CLAIMS", '{"birthday": "x"}')
+    assert "issuer_claims: birthday: no such field" in refusal()
+    environment.setenv("WEALTHCAST_ISSUER_CLAIMS", '{"birth_date": "dob"}')
+    rules = load_settings().issuer_rules()
+    assert rules is not None
+    assert (rules.claims.birth_date, rules.claims.customer_id, rules.leeway_s) == ("dob", "sub", 60)
