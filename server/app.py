@@ -136,7 +136,8 @@ class Parts:
         self.encoder_tokens = EncoderTokens(pool, settings.encoder_token_ttl_s)
         self.session_ends = SessionEnds(pool)
         self.store = PostgresBroadcasts(pool)
-        self.directory = PublisherDirectory(client)
+        self.media_id = f"md-{secrets.token_hex(6)}"
+        self.directory = PublisherDirectory(client, self.media_id)
         self.presence = RedisPresence(client)
         self.clocks = StreamClocks(self.store)
         self.broker = RedisBroker(client, limits=StreamLimits(readable_per_s=settings.comments_shown_per_s))
@@ -172,7 +173,6 @@ class Parts:
         self.restrictions = Restrictions()
         self.restriction_feed = RestrictionFeed(self.moderation, self.restrictions)
         self.stream_state = StreamState(self.store, self.directory, self.broker, self.clocks)
-        self.media_id = f"md-{secrets.token_hex(6)}"
         self.media_directory = MediaDirectory(client)
         self.membership = Membership(self.media_directory, self.media_id, settings.media_max_viewers)
         self.internal_secret = InternalSecret.derived_from(settings.jwt_secret.get_secret_value())

@@ -105,10 +105,10 @@ class StreamState:
         self._publishers[broadcast_id] = status
         if status == "none":
             del self._publishers[broadcast_id]
-        await self._record(broadcast_id, status)
+        counts = await self._record(broadcast_id, status, started=isinstance(event, PublisherStarted))
         broadcast = await self.store.get(broadcast_id)
         if broadcast is not None:
-            await self.announce(broadcast, status)
+            await self.announce(broadcast, status if counts else None)
 
     async def announce(self, broadcast: Broadcast, publisher: PublisherStatus | None = None) -> None:
         """Tell the room how things stand; while Redis is away pages learn it from their next snapshot."""
@@ -124,9 +124,13 @@ class StreamState:
                 self._unannounced.add(broadcast.broadcast_id)
             log.warning("state_not_announced", broadcast_id=broadcast.broadcast_id, state=str(broadcast.state))
 
-    async def _record(self, broadcast_id: str, status: PublisherStatus) -> None:
+    async def _record(self, broadcast_id: str, status: PublisherStatus, *, started: bool) -> bool:
+        """Say whether it counts: another process may have the broadcast's publisher by now."""
         try:
             async with asyncio.timeout(_PUBLISH_TIMEOUT_S):
-                await self.directory.put(broadcast_id, status)
+                if not started:
+                    return await self.directory.put(broadcast_id, status)
+                await self.directory.start(broadcast_id)
         except (redis.exceptions.RedisError, OSError, TimeoutError):
             log.warning("publisher_not_recorded", broadcast_id=broadcast_id)
+        return True

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from streaming.h264_parameters import annex_b_size
 from streaming.keyframes import starts_keyframe
 from streaming.rtp import RtpPacket
-from streaming.vp8_descriptor import begins_frame, descriptor_bytes
+from streaming.vp8_descriptor import begins_frame, descriptor_bytes, keyframe_size
 
 _START_CODE = b"\x00\x00\x00\x01"
 _STAP_A, _FU_A = 24, 28
@@ -111,7 +112,16 @@ def _aggregated(payload: bytes) -> bytes | None:
     return b"".join(units) or None
 
 
-def vp8_size(keyframe: bytes) -> tuple[int, int]:
-    """Read width and height from a VP8 keyframe (RFC 6386 §9.1)."""
-    width, height = (int.from_bytes(keyframe[at : at + 2], "little") & 0x3FFF for at in (6, 8))
+def frame_size(frame: Frame) -> tuple[int, int] | None:
+    """Give width and height where a keyframe says them (RFC 6386 §9.1, or H264's parameter set)."""
+    if frame.codec != "VP8":
+        return annex_b_size(frame.data)
+    if len(frame.data) < 10:
+        return None
+    width, height = (int.from_bytes(frame.data[at : at + 2], "little") & 0x3FFF for at in (6, 8))
     return width, height
+
+
+def packet_size(codec: str, payload: bytes) -> tuple[int, int] | None:
+    """Give width and height where the first packet of a keyframe says them."""
+    return keyframe_size(payload) if codec == "VP8" else annex_b_size(h264_data(payload) or b"")

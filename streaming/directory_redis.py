@@ -1,7 +1,7 @@
 """Which broadcasts have a publisher, shared between processes through Redis with leases. Does I/O."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import redis.asyncio
 
@@ -9,26 +9,53 @@ PublisherStatus = Literal["none", "flowing", "stalled"]
 LEASE_S = 3
 REFRESH_S = 1
 
+_PUT = """
+local status, owner = KEYS[1], KEYS[2]
+local me, said, lease_s, takes_over = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
+local held = redis.call('GET', owner)
+if held and held ~= me and not takes_over then
+  return 0
+end
+if said == 'none' then
+  redis.call('DEL', status, owner)
+else
+  redis.call('SET', status, said, 'EX', lease_s)
+  redis.call('SET', owner, me, 'EX', lease_s)
+end
+return 1
+"""
+"""Compares the owner and writes at once: between the two no other process comes."""
+
 
 class PublisherDirectory:
-    """Every media process writes its own publishers and refreshes them; a dead one's entries lapse by themselves."""
+    """Every media process writes its own publishers and refreshes them; a dead one's entries lapse by themselves.
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+    An entry has an owner, the process whose publisher started last. What another says of the broadcast is not taken
+    while the owner's lease runs: a process that drains, or hung, cannot undo what its successor said.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, owner: str) -> None:
         self._client = client
+        self._owner = owner
 
-    async def put(self, broadcast_id: str, status: PublisherStatus) -> None:
-        """Record the status for LEASE_S seconds; `none` removes the entry."""
-        if status == "none":
-            await self._client.delete(_key(broadcast_id))
-        else:
-            await self._client.set(_key(broadcast_id), status, ex=LEASE_S)
+    async def start(self, broadcast_id: str) -> None:
+        """A publisher's first packet came: its entry flows for LEASE_S seconds and is ours from now on."""
+        await self._client.eval(*self._command(broadcast_id, "flowing", takes_over=True))
+
+    async def put(self, broadcast_id: str, status: PublisherStatus) -> bool:
+        """Record the status for LEASE_S seconds, `none` removes the entry; False where it is another owner's."""
+        return bool(await self._client.eval(*self._command(broadcast_id, status)))
 
     async def refresh(self, statuses: Mapping[str, PublisherStatus]) -> None:
-        """Record the status of many broadcasts in one round trip; none of them is `none`."""
+        """Do as `put` for many broadcasts in one round trip."""
         async with self._client.pipeline(transaction=False) as together:
             for broadcast_id, status in statuses.items():
-                together.set(_key(broadcast_id), status, ex=LEASE_S)
+                together.eval(*self._command(broadcast_id, status))
             await together.execute()
+
+    def _command(self, broadcast_id: str, status: PublisherStatus, *, takes_over: bool = False) -> tuple[Any, ...]:
+        key = _key(broadcast_id)
+        return _PUT, 2, key, f"{key}_owner", self._owner, status, LEASE_S, int(takes_over)
 
     async def status(self, broadcast_id: str) -> PublisherStatus:
         """Read the status; no entry means no publisher."""

@@ -57,6 +57,8 @@ from streaming.viewer import Viewer
 
 logger = logging.getLogger(__name__)
 
+RELAY_KEPT_S = 60.0
+"""A relay with neither publisher nor viewers is let go after this time; who comes then finds a new one."""
 AWAY_AT_ONCE = 20
 """Viewers that a draining engine closes together."""
 _SUMMED = ("nacks_received", "retransmitted", "nacks_sent", "keyframe_requests")
@@ -456,6 +458,8 @@ class MediaEngine:
             for relay in list(self._relays.values()):
                 try:
                     relay.tick(now_s)
+                    if relay.unused_for_s(now_s) > RELAY_KEPT_S:
+                        self.end_broadcast(relay.broadcast_id, "unused")
                 except Exception:
                     # A task boundary: one broadcast's failure must not stop the others' clock.
                     logger.exception("broadcast %s: tick failed", relay.broadcast_id)

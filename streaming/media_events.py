@@ -17,7 +17,7 @@ class PublisherStarted:
     resource_id: str
     at: datetime
     returned: bool
-    """True when an earlier publisher of this broadcast had already sent media."""
+    """True when a publisher of this broadcast had sent media here before, and its relay was not let go since."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Writes a recording as files that players open, without encoding anything again. Blocking I/O, with PyAV.
 
-H264 goes into MP4, VP8 into WebM (hardly any player opens VP8 in MP4); Opus goes into either. When the publisher
-changes the codec, a further file begins.
+H264 goes into MP4, VP8 into WebM (hardly any player opens VP8 in MP4); Opus goes into either. When the codec or the
+size of the picture changes (another publisher, another layer), a further file begins: a file's header holds one of
+each, and players differ in what they make of a second.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 import av
 
-from streaming.depacketising import Frame, vp8_size
+from streaming.depacketising import Frame, frame_size
 from streaming.recording_timeline import ReadSegments, TimedFrame, find_zero_us, frames_of
 
 _MICROSECONDS = Fraction(1, 1_000_000)
@@ -52,7 +53,7 @@ def export(read: ReadSegments, out: Path) -> list[ExportedFile]:
     files.append(part.file)
     try:
         for timed in heapq.merge(*rest, key=lambda timed: timed.stream_time_us):
-            if timed.frame.codec not in (part.codec, "opus"):
+            if not part.fits(timed.frame):
                 part.close()
                 part = _Part(_named(out, timed, len(files) + 1), timed, with_audio=with_audio)
                 files.append(part.file)
@@ -62,18 +63,14 @@ def export(read: ReadSegments, out: Path) -> list[ExportedFile]:
     return files
 
 
-def _again(first: TimedFrame | None, more: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
-    return more if first is None else chain([first], more)
-
-
 def _from_keyframe(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
-    """Leave out what no decoder can begin with, at the start and where the codec changes."""
-    codec = ""
+    """Leave out what no decoder can begin with, at the start and where the source or its codec changes."""
+    going: tuple[int, str] | None = None
     for timed in frames:
-        if timed.frame.codec != codec and not timed.frame.keyframe:
-            continue
-        codec = timed.frame.codec
-        yield timed
+        source = (timed.ssrc, timed.frame.codec)
+        if source == going or timed.frame.keyframe:
+            going = source
+            yield timed
 
 
 def _named(out: Path, first: TimedFrame | None, number: int) -> Path:
@@ -87,7 +84,8 @@ class _Part:
 
     def __init__(self, path: Path, first: TimedFrame | None, *, with_audio: bool) -> None:
         self.file = ExportedFile(path)
-        self.codec = first.frame.codec if first is not None else ""
+        self._codec = first.frame.codec if first is not None else ""
+        self._size = frame_size(first.frame) if first is not None else None
         self._container: Any = av.open(str(path), "w")
         self._video: Any = self._video_stream(first.frame) if first is not None else None
         self._audio: Any = self._container.add_stream("libopus", rate=48_000, layout="stereo") if with_audio else None
@@ -95,11 +93,17 @@ class _Part:
 
     def _video_stream(self, keyframe: Frame) -> Any:
         if keyframe.codec == "VP8":
-            width, height = vp8_size(keyframe.data)
+            width, height = frame_size(keyframe) or (0, 0)
             return self._container.add_mux_stream("vp8", width=width, height=height, time_base=Fraction(1, 1_000))
         # The parameter sets of the keyframe give the file's header; libav reads them best itself.
         with av.open(io.BytesIO(keyframe.data), format="h264") as sample:
             return self._container.add_stream_from_template(sample.streams.video[0])
+
+    def fits(self, frame: Frame) -> bool:
+        """Say whether the frame is what this file's header names; keyframes that name no size are believed."""
+        if frame.codec == "opus":
+            return True
+        return frame.codec == self._codec and (not frame.keyframe or frame_size(frame) in (self._size, None))
 
     def write(self, timed: TimedFrame) -> None:
         """Append a frame; times of one stream only ever grow, as the containers ask."""

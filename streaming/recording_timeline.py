@@ -23,6 +23,7 @@ class TimedFrame:
 
     stream_time_us: int
     frame: Frame
+    ssrc: int
 
 
 def frames_of(read: ReadSegments, kind: str, zero_us: int) -> Iterator[TimedFrame]:
@@ -104,7 +105,7 @@ class _Track:
             self._offset_us = arrival_us - self._media_us(timestamp)  # the publisher began its count anew
         frame = self._assembler.take(packet)
         if frame is not None:
-            yield TimedFrame(max(0, self._media_us(timestamp) + self._offset_us - zero_us), frame)
+            yield TimedFrame(max(0, self._media_us(timestamp) + self._offset_us - zero_us), frame, self.ssrc)
 
     def _media_us(self, timestamp: int) -> int:
         return timestamp * 1_000_000 // self._clock_rate

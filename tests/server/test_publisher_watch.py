@@ -28,7 +28,7 @@ class Rooms:
 
 @pytest.fixture
 def directory(redis_client: redis.asyncio.Redis) -> PublisherDirectory:
-    return PublisherDirectory(redis_client)
+    return PublisherDirectory(redis_client, "md-one")
 
 
 def test_a_lease_outlives_two_missed_beats_and_little_more() -> None:
@@ -59,6 +59,22 @@ async def test_a_publisher_that_returns_is_told_as_well(directory: PublisherDire
     for _ in range(3):
         await watch.look()
     assert rooms.told == ["none", "flowing"]
+
+
+async def test_an_older_media_process_cannot_undo_what_its_successor_said(redis_client: redis.asyncio.Redis) -> None:
+    older, newer = PublisherDirectory(redis_client, "md-older"), PublisherDirectory(redis_client, "md-newer")
+    await older.start(SHOW)
+    await newer.start(SHOW)
+    await older.refresh({SHOW: "stalled"})
+    assert await newer.status(SHOW) == "flowing"
+    assert not await older.put(SHOW, "none")
+    assert await newer.status(SHOW) == "flowing"
+    assert await newer.put(SHOW, "stalled")
+    assert await older.status(SHOW) == "stalled"
+    await newer.put(SHOW, "none")
+    assert await newer.status(SHOW) == "none"
+    await older.refresh({SHOW: "flowing"})  # its publisher is still there, and nobody else's
+    assert await newer.status(SHOW) == "flowing"
 
 
 async def test_one_look_between_entry_and_event_tells_nothing(directory: PublisherDirectory) -> None:

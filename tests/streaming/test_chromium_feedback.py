@@ -15,11 +15,26 @@ from tests.streaming.test_chromium import PAGE, browser_page, rises, stats
 pytestmark = pytest.mark.browser
 
 LOOK_S = 10.0
-PLAYOUT = """async () => Object.fromEntries([...(await viewer.getStats()).values()]
+PLAYOUT = """async who => Object.fromEntries([...(await window[who].getStats()).values()]
   .filter(one => one.type === 'inbound-rtp' && one.estimatedPlayoutTimestamp)
   .map(one => [one.kind, one.estimatedPlayoutTimestamp]))"""
 """The sender's time of what is played now, by kind, out of one report."""
 PUBLISH = "publish('VP8', 'camera', 1000000)"
+DIRECT = """async () => {
+  const from = window.directSender = new RTCPeerConnection(), to = window.direct = new RTCPeerConnection();
+  from.onicecandidate = event => to.addIceCandidate(event.candidate);
+  to.onicecandidate = event => from.addIceCandidate(event.candidate);
+  const stream = new MediaStream(), screen = document.createElement('video'), sent = new MediaStream();
+  Object.assign(screen, {muted: true, autoplay: true, playsInline: true});
+  to.ontrack = event => { stream.addTrack(event.track); screen.srcObject = stream; };
+  document.body.append(screen);
+  for (const sender of publisher.getSenders()) from.addTrack(sender.track, sent);
+  await from.setLocalDescription();
+  await to.setRemoteDescription(from.localDescription);
+  await to.setLocalDescription();
+  await from.setRemoteDescription(to.localDescription);
+}"""
+"""The control: the same camera and microphone from Chromium to Chromium, with nothing of ours between."""
 
 
 async def test_a_viewer_behind_loss_and_delay_hardly_freezes() -> None:
@@ -46,14 +61,21 @@ async def test_lips_are_in_sync_by_the_mapped_sender_reports() -> None:
     async with station(page=PAGE) as show, browser_page(show) as page:
         await page.evaluate(PUBLISH)
         await page.evaluate("view()")
+        await page.evaluate(DIRECT)
         await rises(page, "framesDecoded", "video", 60)
-        apart_ms: list[float] = []
+        apart_ms: dict[str, list[float]] = {"viewer": [], "direct": []}
         for _ in range(20):
-            now = await page.evaluate(PLAYOUT)
-            if "audio" in now and "video" in now:
-                apart_ms.append(now["video"] - now["audio"])
+            for who, seen_ms in apart_ms.items():
+                now = await page.evaluate(PLAYOUT, who)
+                if "audio" in now and "video" in now:
+                    seen_ms.append(now["video"] - now["audio"])
             await asyncio.sleep(0.5)
-        assert len(apart_ms) > 5, "Chromium knows no playout times: no sender reports were mapped"
-        median_ms = statistics.median(apart_ms)
-        print(f"picture against sound: median {median_ms:.0f} ms, {min(apart_ms):.0f}…{max(apart_ms):.0f}")
-        assert abs(median_ms) <= 5 * 40
+        ours_ms, direct_ms = apart_ms["viewer"], apart_ms["direct"]
+        assert len(ours_ms) > 5, "Chromium knows no playout times: no sender reports were mapped"
+        assert len(direct_ms) > 5, "the control has no playout times"
+        for name, seen_ms in (("through the relay", ours_ms), ("Chromium directly", direct_ms)):
+            print(
+                f"picture against sound, {name}: median {statistics.median(seen_ms):.0f} ms, "
+                f"{min(seen_ms):.0f}…{max(seen_ms):.0f}"
+            )
+        assert abs(statistics.median(ours_ms) - statistics.median(direct_ms)) <= 5 * 40

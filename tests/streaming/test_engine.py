@@ -11,6 +11,7 @@ import time
 import pytest
 
 from load_tests.fault_link import FaultLink
+from streaming.engine import RELAY_KEPT_S, MediaEngine
 from streaming.errors import (
     EngineStopped,
     PublisherExists,
@@ -27,6 +28,7 @@ from streaming.media_events import (
     ViewerLeft,
 )
 from streaming.media_settings import MediaSettings
+from streaming.publisher import FEEDBACK_INTERVAL_S
 from streaming.rtcp import build_bye
 from tests.streaming.aiortc_clients import publish, watch
 from tests.streaming.harness import eventually, station
@@ -62,6 +64,20 @@ async def test_two_viewers_decode_what_one_publisher_sends() -> None:
         assert {event.reason for event in show.of_type(ViewerLeft) if isinstance(event, ViewerLeft)} == {"peer_closed"}
         assert len(show.of_type(PublisherGone)) == 1
         assert not show.engine._port._by_address  # type: ignore[union-attr]
+
+
+async def test_a_relay_that_nobody_uses_is_let_go_after_a_while() -> None:
+    now_s = 1_000.0
+    engine = MediaEngine(LOOPBACK, lambda _: None, clock=lambda: now_s)
+    await engine.start()
+    await engine.view("show", "anna", VIEWER)
+    now_s += RELAY_KEPT_S / 2
+    await eventually("the handshake is given up", lambda: not engine.resources())
+    await asyncio.sleep(3 * FEEDBACK_INTERVAL_S)
+    assert engine.broadcast_ids() == ("show",)
+    now_s += RELAY_KEPT_S
+    await eventually("the relay is let go", lambda: not engine.broadcast_ids())
+    await engine.stop()
 
 
 async def test_a_publisher_that_returns_finds_its_viewers_still_there() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from typing import Any
+
+import av
 import pytest
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
@@ -9,12 +13,35 @@ from av import VideoFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streaming.depacketising import packet_size
+from streaming.h264_parameters import annex_b_size, sps_size
 from streaming.keyframes import KeyframeRequests, starts_keyframe
 
 
 @given(payload=st.binary(max_size=64), codec=st.sampled_from(["VP8", "H264", "opus", "AV1"]))
 def test_arbitrary_payloads_never_crash(payload: bytes, codec: str) -> None:
     starts_keyframe(codec, payload)
+    packet_size(codec, payload)
+
+
+@given(st.binary(max_size=400))
+def test_arbitrary_parameter_sets_never_crash(rest: bytes) -> None:
+    for profile in (66, 100, 244):
+        size = sps_size(bytes([0x67, profile, 0, 31]) + rest)
+        assert size is None or min(size) > 0
+
+
+@pytest.mark.parametrize("size", [(160, 120), (180, 320), (720, 1280), (1280, 720), (1918, 1078)])
+@pytest.mark.parametrize("profile", ["baseline", "high", "high444"])
+def test_the_size_that_an_encoder_wrote_is_read_from_its_parameter_set(size: tuple[int, int], profile: str) -> None:
+    chroma = "yuv444p" if profile == "high444" else "yuv420p"
+    encoder: Any = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = *size, chroma
+    encoder.time_base, encoder.options = Fraction(1, 20), {"profile": profile}
+    frame = av.VideoFrame(*size, format=chroma)
+    frame.pts = 0
+    packets: list[Any] = list(encoder.encode(frame)) + list(encoder.encode(None))
+    assert annex_b_size(bytes(packets[0])) == size
 
 
 @pytest.mark.parametrize(("codec", "encoder"), [("VP8", Vp8Encoder), ("H264", H264Encoder)])
@@ -29,6 +56,8 @@ def test_a_real_encoders_first_and_forced_frames_are_keyframes(
         frame.pts, frame.time_base = index * 3000, __import__("fractions").Fraction(1, 90_000)
         payloads, _ = coder.encode(frame, force_keyframe=index == 3)
         found.append([starts_keyframe(codec, payload) for payload in payloads])
+        size = packet_size(codec, payloads[0]) if found[-1][0] else (160, 120)
+        assert size == (160, 120)
     assert [frame[0] for frame in found] == [True, False, False, True, False, False]
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,10 @@ def eventually(what: str, check: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def _has(recorder: DiskRecorder, packets: int) -> bool:
+    return recorder.counters.packets == packets
+
+
 def recorded(files: DirectoryFiles, broadcast_id: str = "bc_a") -> tuple[list[int], int]:
     """Verify the chain; give the sequence numbers kept and how many packets its gaps name."""
     segments = [(name, files.read(broadcast_id, name)) for name in files.names(broadcast_id)]
@@ -104,12 +109,14 @@ def test_every_packet_is_kept_once_over_rotated_segments(tmp_path: Path) -> None
     with recording(files, limits) as recorder:
         recorder.learn_clock("bc_a", 1)
         tape = recorder.open("bc_a")
+        appended = 0
         for number in range(300):
-            tape.append(source, packet(number), time.monotonic())
-            if number % 10 == 3:
-                tape.append(source, packet(number - 1), time.monotonic())  # repaired, and late as well
-            if number % 25 == 0:
-                time.sleep(0.01)
+            twice = number % 10 == 3
+            for one in (number, number - 1) if twice else (number,):  # repaired, and late as well
+                tape.append(source, packet(one), time.monotonic())
+                appended += 1
+            if number % 25 == 24:
+                eventually("a block on disk", partial(_has, recorder, appended))
     assert recorded(files) == (list(range(300)), 0)
     assert len(files.names("bc_a")) > 5
     summaries = recorder.take_summaries()

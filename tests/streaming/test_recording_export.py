@@ -1,15 +1,22 @@
 """What was published through the real routes is recorded, verified, exported without encoding, and decodes again."""
 
+import time
+from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
+from aiortc.codecs.h264 import H264Encoder
+from aiortc.codecs.vpx import Vp8Encoder
 
 from streaming.depacketising import FrameAssembler, h264_data, vp8_data
+from streaming.ingest import Source, _Format
 from streaming.recorder_disk import DiskRecorder, RecorderLimits
 from streaming.recording_chain import verify_chain
 from streaming.recording_export import export
 from streaming.rtp import RtpPacket
+from streaming.sdp_answer import CodecId
 from streaming.segment_files import DirectoryFiles
 from streaming.segment_writer import SegmentLimits
 from tests.streaming.aiortc_clients import publish
@@ -39,6 +46,53 @@ async def test_a_show_is_recorded_verified_exported_and_decodes_frame_by_frame(
     assert decoded["video"] == exported.video_frames
     assert decoded["audio"] >= exported.audio_frames - 1  # the decoder swallows the codec's pre-skip
     assert seconds["video"] == pytest.approx(seconds["audio"], abs=2.0)
+
+
+def frames_of(codec: str, ssrc: int, size: tuple[int, int], first: int, frames: int) -> Iterator[RtpPacket]:
+    """What a real encoder makes of a picture of this size; the times go on from frame `first`."""
+    encoder, sequence = (Vp8Encoder if codec == "VP8" else H264Encoder)(), 0
+    for number in range(frames):
+        picture = av.VideoFrame(*size, format="yuv420p")
+        for plane in picture.planes:
+            plane.update(bytes([number * 9 % 256]) * plane.buffer_size)
+        picture.pts, picture.time_base = number * 4_500, Fraction(1, 90_000)
+        payloads, _ = encoder.encode(picture)
+        for payload in payloads:
+            timestamp = (first + number) * 4_500
+            yield RtpPacket(96, sequence, timestamp, ssrc, payload, marker=payload is payloads[-1])
+            sequence += 1
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+def test_a_recording_whose_layer_changes_is_verified_and_exported_in_parts_that_decode(
+    codec: str, tmp_path: Path
+) -> None:
+    files = DirectoryFiles(tmp_path / "recordings")
+    recorder = DiskRecorder(files)
+    recorder.start()
+    tape, sizes = recorder.open("show"), [(320, 240), (160, 120), (320, 240)]
+    form = _Format("video", CodecId(codec), 90_000, None)
+    began_s, frame = time.monotonic(), 0
+    for turn, size in enumerate(sizes):
+        # The layers' own clocks and numbers are far apart; the third source is a publisher that came back.
+        source, skip = Source(7 + turn, form, repairable=True, layer=turn % 2), turn == 2
+        for packet in frames_of(codec, 7 + turn, size, 10 * turn + 77_000 * turn, 12):
+            at = frame + packet.timestamp // 4_500 - 77_010 * turn
+            if not (skip and at == frame):  # its first keyframe was lost: nothing of it can be shown
+                tape.append(source, packet, began_s + at * 0.05)
+        frame += 12
+    assert recorder.stop()
+    segments = [(name, files.read("show", name)) for name in files.names("show")]
+    assert verify_chain("show", segments).problems == []
+    parts = export(lambda: [data for _, data in segments], tmp_path / "show.mp4")
+    assert [part.video_frames for part in parts] == [12, 12]
+    times_s: list[float] = []
+    for part, size in zip(parts, sizes, strict=False):
+        with av.open(str(part.path)) as container:
+            pictures = list(container.decode(container.streams.video[0]))
+        assert [(picture.width, picture.height) for picture in pictures] == [size] * 12
+        times_s += [picture.time for picture in pictures if picture.time is not None]
+    assert times_s == pytest.approx([0.05 * number for number in range(24)], abs=0.002)
 
 
 def decode(path: Path) -> tuple[dict[str, int], dict[str, float]]:
