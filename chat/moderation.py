@@ -15,7 +15,7 @@ from chat.contacts import TRIGGERS, has_link, is_contact
 from chat.denials import denied_in_chinese, denied_in_english, ends_a_clause
 from chat.events import Verdict
 from chat.look_alikes import READ_AS_LETTERS
-from chat.normalising import NormalisedText, as_letters, normalise, turned, without_pictured
+from chat.normalising import NormalisedText, as_letters, normalise, turned, without_pictured, without_strays
 from chat.personal_data import has_long_number, mask
 from chat.phrase_context import EXCUSING, UNLESS_AFTER, UNLESS_BEFORE
 
@@ -80,7 +80,7 @@ class Moderator:
         """Decide on one text; its length is the caller's to bound, the cost is linear in it."""
         normalised = normalise(text)
         found, contact = self._matches(normalised)
-        for shown in (turned(text), without_pictured(text)):
+        for shown in (turned(text), without_pictured(text), without_strays(text)):
             if shown is not None:
                 also, also_contact = self._matches(normalise(shown))
                 found, contact = found + also, contact or also_contact

@@ -151,6 +151,18 @@ def without_pictured(text: str) -> str | None:
     return _PICTURED.sub(" ", text) if _PICTURED.search(text) is not None else None
 
 
+# One plain letter or digit, with or without separators round it, between two Chinese characters.
+_STRAY = re.compile(r"(?<=[\u4e00-\u9fff])[\W_]*[A-Za-z0-9][\W_]*(?=[\u4e00-\u9fff])")
+
+
+def without_strays(text: str) -> str | None:
+    """Return the text without single letters and digits between Chinese characters, 保a本; None without any.
+
+    Where more than one stands together it is a word or a number, and part of what is said.
+    """
+    return _STRAY.sub("", text) if _STRAY.search(text) is not None else None
+
+
 def turned(text: str) -> str | None:
     """Return what a reader sees where a right-to-left override turns a text round; None without one."""
     if _RIGHT_TO_LEFT not in text:

@@ -132,3 +132,13 @@ def test_an_id_card_has_exactly_one_check_character(number: str) -> None:
 def test_a_list_with_a_mistake_is_refused(row: str) -> None:
     with pytest.raises(ChatError, match="not a phrase"):
         parse_phrases(f"action\tphrase\tnote\n{row}\n")
+
+
+@pytest.mark.parametrize("text", ["这款保a本", "保1本", "稳x赚y不z赔", "保 b 本"])
+def test_a_letter_or_digit_between_the_characters_does_not_hide_a_phrase(text: str) -> None:
+    assert MODERATOR.judge(text).verdict == "block"
+
+
+@pytest.mark.parametrize("text", ["不保a本", "A股和B股的区别", "买3年期还是5年期", "我要保ab本", "C3级能买R3吗"])
+def test_words_and_numbers_between_characters_stay_words(text: str) -> None:
+    assert MODERATOR.judge(text).verdict == "pass"
