@@ -38,6 +38,7 @@ async def test_live_watch_talk_buy_and_cut(demo_dir: Path) -> None:
             await pin(host, mei, bo)
             await like_and_tip(mei, bo)
             await show_card(host, product_id, mei, bo)
+            await all_at_once(host, bo)
             await hurry(bo)
             await assessed_before_buying(await windows.screen("xin", PHONE))
             await buy(mei)
@@ -191,6 +192,36 @@ async def refused_beyond_what_is_left(bo: Screen) -> None:
     await bo.sees("receipt", "2,000.00")
     await bo.sees("receipt", "逐句确认")
     await bo.at("receipt-close").click()
+
+
+async def all_at_once(host: Screen, bo: Screen) -> None:
+    """With a pinned comment, a poll and the card at once, card and composer stay on screen, on small phones too."""
+    await host.page.get_by_test_id("comment").filter(has_text=COMMENT).get_by_test_id("pin").click()
+    await host.at("poll-open").click()
+    await host.page.locator("dialog input").first.fill("您更关心哪一点？")
+    for index, option in enumerate(("流动性", "风险等级")):
+        await host.page.get_by_test_id("poll-option").nth(index).fill(option)
+    await host.at("poll-send").click()
+    await bo.at("poll").wait_for()
+    inside = """() => [".card .sentences", ".composer"].every((one) => {
+      const {top, bottom} = document.querySelector(one).getBoundingClientRect();
+      return top >= 0 && bottom <= innerHeight;
+    })"""
+    for width, height in ((390, 844), (320, 640)):
+        await bo.page.set_viewport_size({"width": width, "height": height})
+        await bo.until(inside)
+        await assert_accessible(bo, f"everything at once at {width}")
+        await bo.shot(f"5-all-{width}")
+    await bo.page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+    composer = host.page.get_by_test_id("comment-input")
+    assert await composer.evaluate("(one) => one.getBoundingClientRect().bottom <= innerHeight"), "the console's too"
+    await bo.at("tip-open").click()
+    await stands(bo)
+    await assert_accessible(bo, "tipping while a card is shown")
+    await bo.page.keyboard.press("Escape")
+    await bo.at("tip-sheet").wait_for(state="detached")
+    await host.at("poll-close").click()
+    await host.at("unpin").click()
 
 
 async def assessed_before_buying(xin: Screen) -> None:

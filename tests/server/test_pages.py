@@ -5,11 +5,13 @@ import hashlib
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from commerce.product import CardContent
 from server.http.pages import STATIC, content_security_policy, load_site, module_closure, routes
 
 GATEWAY = "ws://bank.example:8081/ws"
@@ -152,6 +154,16 @@ def test_every_key_that_a_page_uses_exists_and_none_is_left_over() -> None:
     quoted = set(re.findall(r'"([a-z]+\.[a-z_.]+)"', text))
     unused = {key for key in known - literal - quoted if not any(key.startswith(family) for family in families)}
     assert unused == set()
+
+
+def test_what_a_card_says_by_a_code_has_words_in_both_languages() -> None:
+    types = get_type_hints(CardContent)
+    keys = {f"card.type_{kind}" for kind in get_args(types["product_type"])}
+    keys |= {f"card.seller_{role}" for role in get_args(types["seller_role"])}
+    keys |= {f"card.{rating}" for rating in get_args(types["issuer_rating"])}
+    for language in ("zh", "en"):
+        assert keys - set(_strings(language)) == set()
+        assert {key for key in _strings(language) if key.startswith("card.type_")} <= keys
 
 
 def test_every_refusal_of_the_protocol_has_words_in_both_languages() -> None:

@@ -66,7 +66,7 @@ export function DraftForm({ broadcast, monitors, onSaved, onClose }) {
 function ShelfChoice({ chosen }) {
   const products = useLoaded(() => get("/api/v1/products?limit=200"), "choice");
   const choices = (products.value?.products ?? []).filter((one) => one.approved_version !== null || chosen.includes(one.product_id));
-  return html`<fieldset class="choices" data-testid="draft-shelf">
+  return html`<fieldset class="shelf-choice" data-testid="draft-shelf">
     <legend>${t("draft.shelf")}</legend>
     <p class="small">${t("draft.shelf_note")}</p>
     ${products.error && html`<p class="form-error" role="alert">${errorText(products.error)}</p>`}

@@ -119,7 +119,7 @@ export const en = {
   "card.type_equity": "Equity",
   "card.type_mixed": "Mixed",
   "card.type_derivative": "Commodities and derivatives",
-  "card.type_money_market": "Cash management",
+  "card.type_cash": "Cash management",
   "card.term": "Term",
   "card.days": "{days} days",
   "card.open_ended": "Open-ended",

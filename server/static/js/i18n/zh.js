@@ -119,7 +119,7 @@ export const zh = {
   "card.type_equity": "权益类",
   "card.type_mixed": "混合类",
   "card.type_derivative": "商品及衍生品类",
-  "card.type_money_market": "现金管理类",
+  "card.type_cash": "现金管理类",
   "card.term": "期限",
   "card.days": "{days} 天",
   "card.open_ended": "无固定期限",

@@ -16,6 +16,7 @@ const PATHS = {
   document: html`<path d="M7 3.5h7l4 4v13H7z" /><path d="M14 3.5v4h4M9.8 12h5.4M9.8 15.5h5.4" />`,
   check: html`<path d="m5 12.5 4.5 4.5L19 7.5" />`,
   warning: html`<path d="M12 4.5 21 19.5H3z" /><path d="M12 10v4.5M12 17v.1" />`,
+  flag: html`<path d="M6 20.5V4.5h12l-2.5 4 2.5 4H6" />`,
   shield: html`<path d="M12 3.5 19 6v6c0 4.4-3 7.2-7 8.5-4-1.3-7-4.1-7-8.5V6z" /><path d="m9 12 2.2 2.2L15.2 10" />`,
   pause: html`<path d="M8.5 6v12M15.5 6v12" />`,
   play: html`<path d="M8 5.5v13l10.5-6.5z" />`,

@@ -51,7 +51,7 @@ function Viewer({ config, session }) {
   const resume = (order) => setSheet({ name: "buy", card: null, order });
   const report = (one, tabIndex) =>
     one.author.account_id !== account.account_id &&
-    html`<button type="button" class="line__action line__action--quiet" tabindex=${tabIndex} onClick=${() => setSheet({ name: "report", comment: one })} aria-label=${t("report.one", { text: one.text })} title=${t("report.title")} data-testid="report"><${Icon} name="warning" /></button>`;
+    html`<button type="button" class="line__action line__action--quiet" tabindex=${tabIndex} onClick=${() => setSheet({ name: "report", comment: one })} aria-label=${t("report.one", { text: one.text })} title=${t("report.title")} data-testid="report"><${Icon} name="flag" /></button>`;
   const sendReport = (reason) => {
     close();
     const frame = { type: "report", comment_id: sheet.comment.comment_id, reason };
@@ -64,9 +64,11 @@ function Viewer({ config, session }) {
     <${TopBar} room=${room} role=${account.role} live=${room.state === "live" && room.publisher !== "none"} openOrders=${() => setSheet({ name: "orders" })} />
     <section class="side" aria-label=${t("room.label")}>
       <h2 class="side__title">${room.broadcast?.title}</h2>
-      <${Pinned} comment=${room.pinned} />
-      <${Notices} room=${room} />
-      <${PollBox} poll=${room.poll} client=${client} say=${say} votes=${isViewer} />
+      <div class="side__news">
+        <${Pinned} comment=${room.pinned} />
+        <${Notices} room=${room} />
+        <${PollBox} poll=${room.poll} client=${client} say=${say} votes=${isViewer} />
+      </div>
       <${CommentFlow} comments=${room.comments} you=${room.you} actions=${isViewer && report} />
       <${OpenOrder} orders=${openOrders} clock=${clock} resume=${resume} />
       <${CardStrip} card=${room.card} open=${() => setSheet({ name: "buy", card: room.card })} />

@@ -33,9 +33,8 @@ export function AmountStep({ card, state, reserve, restart }) {
       ${t("amount.rule", { minimum: formatMoney(minimum, currency, { short: true }), increment: formatMoney(increment, currency, { short: true }) })}
     </p>
     ${gate && Number.isInteger(gate.customer.available_minor) && html`<p class="small">${t("gate.available", { money: formatMoney(gate.customer.available_minor, gate.customer.currency) })}</p>`}
-    <${Failure} error=${error} restart=${restart} />
     <div class="sheet-foot">
-      <p class="small">${t("amount.hold")}</p>
+      ${error ? html`<${Failure} error=${error} restart=${restart} />` : html`<p class="small">${t("amount.hold")}</p>`}
       <button class="button button--primary button--wide" disabled=${busy || !amount} data-testid="reserve">
         ${amount ? t("amount.reserve", { money: formatMoney(amount, currency) }) : t("amount.reserve_none")}
       </button>
