@@ -67,7 +67,7 @@ function Viewer({ config, session }) {
       <div class="side__news">
         <${Pinned} comment=${room.pinned} />
         <${Notices} room=${room} />
-        <${PollBox} poll=${room.poll} client=${client} say=${say} votes=${isViewer} />
+        <${PollBox} poll=${room.poll} client=${client} say=${say} votes=${isViewer && !silent} />
       </div>
       <${CommentFlow} comments=${room.comments} you=${room.you} actions=${isViewer && report} />
       <${OpenOrder} orders=${openOrders} clock=${clock} resume=${resume} />
