@@ -7,8 +7,6 @@ China's calendar is the State Council's yearly order, with days off and weekends
 from datetime import date, timedelta
 from typing import Protocol
 
-import chinese_calendar
-
 _LONGEST_BREAK_DAYS = 30
 
 
@@ -27,6 +25,8 @@ class ChinaWorkingDays:
 
     def is_working(self, day: date) -> bool:
         """As the port says."""
+        import chinese_calendar  # only a process that confirms orders pays for its tables
+
         try:
             return bool(chinese_calendar.is_workday(day))
         except NotImplementedError as error:

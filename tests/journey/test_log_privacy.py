@@ -15,6 +15,7 @@ from websockets.typing import Subprotocol
 from server.demo.bank import OWN_ID, PASSWORD
 from server.demo.seed import seed
 from tests.commerce.bank import DATA_KEYS
+from tests.journey.demo import free_port
 from tests.journey.serving import Server, serving
 
 NAME, PHONE, SAID = "欧阳planted", "13800138000", "钱planted词"
@@ -69,16 +70,30 @@ async def test_nothing_personal_and_no_secret_is_in_the_log_of_a_server_whose_st
     broken_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     written = tmp_path / "server.log"
+    admin = free_port()
     with written.open("wb") as log:
-        async with serving(broken_url, redis_url, stderr=log.fileno(), log_level="debug") as server:
+        async with serving(
+            broken_url, redis_url, stderr=log.fileno(), log_level="debug", admin_port=str(admin)
+        ) as server:
             await live_badly(server)
+            told = await metrics(admin)
     text = written.read_text()
     assert '"exception"' in text
     assert "UniqueViolationError (23505, broadcasts, one_title)" in text
     assert "request_failed" in text
     assert "a group of 1 comments was not stored" in text
+    assert all('"request_id"' in line for line in text.splitlines() if '"request_failed"' in line)
+    assert 'wealthcast_http_requests_total{method="POST",route="/whep/{broadcast_id}"' in told
+    for secret in (*SECRETS, OWN_ID, "ac_"):
+        assert secret not in told, [line for line in told.splitlines() if secret in line][:3]
     for secret in (*SECRETS, PASSWORD):
         assert secret not in text, [line[:300] for line in text.splitlines() if secret in line][:3]
+
+
+async def metrics(port: int) -> str:
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as response:
+        assert response.status == 200
+        return await response.text()
 
 
 async def live_badly(server: Server) -> None:
@@ -102,6 +117,10 @@ async def live_badly(server: Server) -> None:
             "/whip/bc_planted", data="x", headers={"Authorization": "Bearer wce_planted"}
         ) as response:
             assert response.status in (401, 404)
+        async with session.post(
+            f"/whep/{OWN_ID}", data=f"v=0\r\ns={NAME}", headers={**headers, "Content-Type": "application/sdp"}
+        ) as response:
+            assert response.status == 400
         for port in (server.port, server.port + 1):
             await raw(port, f"GET /planted?token=wce_planted HTTP/9.9\r\nX: {PHONE}\r\n\r\n".encode())
             await raw(port, b"\x16\x03planted hunter2\r\n\r\n")
