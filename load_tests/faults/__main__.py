@@ -16,7 +16,7 @@ import uvloop
 from load_tests.faults.catalogue import FAULTS, OPTIONS, Fault, Needs
 from load_tests.faults.scene import CannotTry, Load, staged
 from load_tests.faults.trial import Say, tried
-from load_tests.faults.verdict import Verdict, table
+from load_tests.faults.verdict import Verdict, row, table
 
 _ALL_IN_S: Final = 180.0
 
@@ -33,11 +33,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--viewers", type=int, default=20, help="WHEP viewers")
     parser.add_argument("--after", type=float, default=60, help="seconds of load between recovery and the last look")
     parser.add_argument("--warm", type=float, default=20, help="seconds of load before the first fault")
+    parser.add_argument("--away", type=float, default=20, help="seconds that what is stopped or cut stays away")
     given = parser.parse_args(arguments)
     if unknown := set(given.names) - set(names):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}")
     chosen = [fault for fault in FAULTS if fault.name in given.names or not given.names]
-    load = Load(given.sockets, given.events, given.buyers, given.viewers)
+    load = Load(given.sockets, given.events, given.buyers, given.viewers, given.away)
     verdicts = uvloop.run(_try_all(chosen, load, given))
     if not given.json:
         print(table(verdicts))
@@ -76,6 +77,7 @@ async def _try_in_one(
             for fault in faults:
                 verdicts.append(await tried(fault, scene, load, given.after, say))
                 last = verdicts[-1]
+                say(row(last))
                 say(f"{fault.name}: {'ok' if last.ok else 'NOT OK: ' + '; '.join(last.reasons)}")
     except* CannotTry as group:
         why = str(group.exceptions[0])

@@ -13,7 +13,6 @@ Needs = Literal["", "clock", "disk"]
 Inject = Callable[[Scene], Awaitable[list[str]]]
 """Breaks something and mends it again; returns what did not go on as promised meanwhile."""
 
-_AWAY_S: Final = 20.0
 _DISK_FULL_S: Final = 10.0
 _DEAD_GONE_S: Final = 60.0
 _CLOCK_JUMP_S: Final = 300
@@ -54,7 +53,7 @@ def _stopped(store: str) -> Inject:
         loop = asyncio.get_running_loop()
         await scene.ask("stop", store=store)
         began_s = loop.time()
-        await asyncio.sleep(_AWAY_S)
+        await asyncio.sleep(scene.away_s)
         failed = await _goes_on(scene, store, began_s)
         await scene.ask("start", store=store)
         return failed
@@ -87,7 +86,7 @@ async def _goes_on(scene: Scene, store: str, began_s: float) -> list[str]:
 def _network(**conditions: float | bool) -> Inject:
     async def inject(scene: Scene) -> list[str]:
         scene.road.set(**conditions)  # type: ignore[arg-type]
-        await asyncio.sleep(_AWAY_S)
+        await asyncio.sleep(scene.away_s)
         scene.road.set()
         return []
 
@@ -147,7 +146,7 @@ async def _slow_readers(scene: Scene) -> list[str]:
     slow = scene.sale.people[: int(len(scene.sale.people) * _SLOW_SHARE)]
     for person in slow:
         person.read(False)
-    await asyncio.sleep(_AWAY_S)
+    await asyncio.sleep(scene.away_s)
     others = [one for one in scene.sale.people if one not in slow]
     failed = [f"{gone} others are out"] if (gone := sum(not one.welcomed for one in others)) else []
     for person in slow:
@@ -171,7 +170,7 @@ async def _publisher_flaps(scene: Scene) -> list[str]:
 
 async def _monitor_gone(scene: Scene) -> list[str]:
     scene.staff.send_monitor_away(True)
-    await asyncio.sleep(_AWAY_S)
+    await asyncio.sleep(scene.away_s)
     refused = scene.market.sales.refused
     failed = [] if refused["monitor_absent"] or refused["card_pulled"] else ["buying went on without a monitor"]
     scene.staff.send_monitor_away(False)

@@ -40,14 +40,17 @@ class Load:
     events_per_s: float
     buyers_per_s: float
     viewers: int
+    away_s: float = 20.0
+    """How long what is stopped, cut or slowed stays so."""
 
 
 class Scene:
     """Everything that a fault is put upon and watched through."""
 
     def __init__(
-        self, site: LineProcess, ready: dict[str, Any], road: Road, ports: tuple[int, int], door: Door
+        self, site: LineProcess, ready: dict[str, Any], road: Road, ports: tuple[int, int], door: Door, away_s: float
     ) -> None:
+        self.away_s = away_s
         self.site = site
         self.ready = ready
         self.road = road
@@ -179,7 +182,7 @@ async def staged(load: Load, *options: str) -> AsyncIterator[Scene]:
         connector = aiohttp.TCPConnector(limit=200)
         try:
             async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as group:
-                scene = Scene(site, ready, road, ports, Door(f"http://127.0.0.1:{ports[0]}", session))
+                scene = Scene(site, ready, road, ports, Door(f"http://127.0.0.1:{ports[0]}", session), load.away_s)
                 living = group.create_task(scene.live(load))
                 try:
                     yield scene

@@ -54,19 +54,23 @@ async def _judged(
     sales = scene.market.sales
     comments = {**scene.sale.answers.comments}
     held = scene.sale.answers.held
-    tips = {one.account_id: (one.acked, one.asked) for one in scene.show.people}
+    tips = {one.account_id: one.acked for one in scene.show.people}
     promised: dict[str, Any] = {
         "comments": [*comments, *held],
         "tips": tips,
         "orders": dict(sales.orders),
-        "asked": {one.account_id: one.asked for one in scene.market.buyers},
     }
     found = await scene.ask("compare", promised=promised)
+    # Read after the database was: what is asked meanwhile must not look like too much.
+    doubled = [
+        *_beyond("tips", found["tipped"], {one.account_id: one.asked for one in scene.show.people}),
+        *_beyond("orders", found["bought"], {one.account_id: one.asked for one in scene.market.buyers}),
+    ]
     audit = await scene.ask("audit")
     gaps = [*_gaps(scene.sale), *_gaps(scene.show)]
-    for line in sales.after_retries[:20] if found["doubled"] else []:
+    for line in sales.after_retries[:20] if doubled else []:
         say(f"{name}: {line}")
-    for excess in found["doubled"][:5]:
+    for excess in doubled[:5]:
         say(f"{name}: {excess}")
     for gap in gaps[:5]:
         say(f"{name}: undeclared gap: {gap}")
@@ -78,11 +82,11 @@ async def _judged(
         say(f"{name}: {audit['said']}")
     return Verdict(
         name,
-        acked=len(comments) + len(held) + len(sales.orders) + sum(least for least, _ in tips.values()),
+        acked=len(comments) + len(held) + len(sales.orders) + sum(tips.values()),
         acked_lost=len(found["lost_comments"]) + len(found["lost_orders"]) + found["lost_tips"],
         orders=len(sales.orders),
         oversold=max(0, found["sold_minor"] - found["quota_minor"]),
-        doubled=len(found["doubled"]),
+        doubled=len(doubled),
         undeclared_gaps=len(gaps),
         repeats=scene.sale.ledger.repeats() + scene.show.ledger.repeats(),
         recovery_s=None if recovery_s is None else round(recovery_s, 1),
@@ -93,6 +97,15 @@ async def _judged(
         quota_minor=found["quota_minor"],
         rss_before_mb=rss[0],
     )
+
+
+def _beyond(what: str, there: dict[str, int], asked: dict[str, int]) -> list[str]:
+    """One line for each row more than a customer has asked for, from the beginning of the run."""
+    return [
+        f"{who} has {there[who]} {what} and asked for {most}"
+        for who, most in asked.items()
+        for _ in range(there.get(who, 0) - most)
+    ]
 
 
 def _gaps(room: Room) -> list[str]:

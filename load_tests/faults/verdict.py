@@ -82,12 +82,13 @@ def table(verdicts: Sequence[Verdict]) -> str:
         f"{'fault':20} {'acked':>6} {'lost':>4} {'orders':>6} {'sold/quota':>13} {'over':>4} {'twice':>5} {'gaps':>4} "
     )
     lines = [head + f"{'rep':>3} {'back s':>6} {'RSS MB':>13} ok"]
-    lines += [_line(verdict) for verdict in verdicts]
+    lines += [row(verdict) for verdict in verdicts]
     lines += [f"{one.name}: {'; '.join(one.reasons)}" for one in verdicts if not one.ok]
     return "\n".join(lines)
 
 
-def _line(one: Verdict) -> str:
+def row(one: Verdict) -> str:
+    """One line of the table."""
     if one.untried:
         return f"{one.name:20} not tried"
     back = "never" if one.recovery_s is None else f"{one.recovery_s:.1f}"

@@ -14,10 +14,10 @@ _KEPT_AFTER_ACCEPTANCE = ("accepted", "confirmed", "partially_confirmed", "holdi
 
 
 def compare(database_url: str, promised: dict[str, Any]) -> dict[str, Any]:
-    """Count what is missing, and what there is too much of.
+    """Name what is missing, and count what each customer has.
 
-    `promised`: `comments` (ids), `tips` (how many each account was acknowledged, at least, and asked for, at most),
-    `orders` (id → last state told), `asked` (orders each customer may have, at most, from the beginning).
+    `promised`: `comments` (ids), `tips` (how many each account was acknowledged, from the beginning), `orders` (id →
+    last state told).
     """
     return asyncio.run(_compare(database_url, promised))
 
@@ -44,21 +44,10 @@ async def _compare(url: str, promised: dict[str, Any]) -> dict[str, Any]:
     ]
     return {
         "lost_comments": [one for one in promised["comments"] if one not in kept],
-        "lost_tips": sum(max(0, least - tipped.get(who, 0)) for who, (least, _) in promised["tips"].items()),
+        "lost_tips": sum(max(0, least - tipped.get(who, 0)) for who, least in promised["tips"].items()),
         "lost_orders": lost_orders,
-        "doubled": [
-            *_beyond("tips", tipped, {who: most for who, (_, most) in promised["tips"].items()}),
-            *_beyond("orders", bought, promised["asked"]),
-        ],
+        "tipped": tipped,
+        "bought": bought,
         "sold_minor": sold,
         "quota_minor": total,
     }
-
-
-def _beyond(what: str, there: dict[str, int], asked: dict[str, int]) -> list[str]:
-    """One line for each row more than a customer has asked for."""
-    return [
-        f"{who} has {there[who]} {what} and asked for {most}"
-        for who, most in asked.items()
-        for _ in range(there.get(who, 0) - most)
-    ]

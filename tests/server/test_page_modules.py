@@ -338,6 +338,22 @@ async def test_a_recovered_return_keeps_what_is_shown(page: Page, origin: str) -
     assert (state["state"], state["likes"], state["points"]) == ("live", 5, 4)
 
 
+async def test_a_page_says_that_talk_rests_until_something_is_told_again(page: Page, origin: str) -> None:
+    await page.goto(origin + "/")
+    reduced = (
+        "async ([modules, events]) => { const { reduce, EMPTY } = await import(modules + '/room_state.js');"
+        " return events.reduce((state, event) => reduce(state, event, 0), EMPTY).talkAway; }"
+    )
+    away = [WELCOME, {"type": "error", "id": "m", "code": "unavailable", "retry_after_ms": 1000}]
+    comment = {"type": "comment", "comment_id": "cm_1", "author": {}, "text": "x", "at_ms": 1}
+    assert await page.evaluate(reduced, [MODULES, away])
+    assert await page.evaluate(reduced, [MODULES, [*away, {"type": "presence", "online": 3}]])
+    for back in (comment, {"type": "ack", "id": "m", "verdict": "done"}, WELCOME):
+        assert not await page.evaluate(reduced, [MODULES, [*away, back]])
+    refused = [WELCOME, {"type": "error", "id": "m", "code": "rate_limited", "retry_after_ms": 1000}]
+    assert not await page.evaluate(reduced, [MODULES, refused])
+
+
 async def test_a_page_says_why_the_sale_stopped_and_believes_no_old_news_after_the_end(page: Page, origin: str) -> None:
     await page.goto(origin + "/")
     card = {"product_id": "pr_a"}

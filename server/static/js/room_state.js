@@ -27,18 +27,25 @@ export const EMPTY = {
   tipped: 0, // points given since this page came; the snapshot carries no total
   tipsEnabled: false,
   lastOrder: null,
+  talkAway: false, // what is said cannot be kept or passed on just now; the picture and the sale are others' business
   pictureWithheld: false,
   publisherLimitBps: null, // set while the publisher sends more than it may
   ...QUIET,
 };
 
-const REDUCERS = { welcome, ack, comment, comment_removed, likes, tip, card_shown, card_pulled };
+const TALK_IS_BACK = new Set(["welcome", "ack", "comment"]);
+const REDUCERS = { welcome, ack, error, comment, comment_removed, likes, tip, card_shown, card_pulled };
 Object.assign(REDUCERS, TALK_REDUCERS, { quota, pinned, presence, state, order, picture, publisher_limit });
 
 /** The state after `event`; unknown events change nothing. `atMs` is the server's time of arrival. */
 export function reduce(current, event, atMs) {
   const reducer = REDUCERS[event.type];
-  return reducer ? reducer(current, event, atMs) : current;
+  const next = reducer ? reducer(current, event, atMs) : current;
+  return next.talkAway && TALK_IS_BACK.has(event.type) ? { ...next, talkAway: false } : next;
+}
+
+function error(current, event) {
+  return event.code === "unavailable" ? { ...current, talkAway: true } : current;
 }
 
 function welcome(current, event, atMs) {

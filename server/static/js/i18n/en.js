@@ -365,6 +365,7 @@ export const en = {
   "notice.announcement": "Announcement",
   "notice.question": "Being answered",
   "notice.answer": "Official answer",
+  "notice.talk_away": "Comments and tips rest for a moment; the picture goes on. We try again by ourselves.",
   "notice.muted_all": "Only staff may talk now",
   "notice.muted": "You are muted: {reason}",
   "poll.title": "Poll",

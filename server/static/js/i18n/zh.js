@@ -365,6 +365,7 @@ export const zh = {
   "notice.announcement": "公告",
   "notice.question": "正在回答",
   "notice.answer": "官方回复",
+  "notice.talk_away": "互动暂时休息，直播画面不受影响，系统会自动恢复。",
   "notice.muted_all": "当前仅工作人员可以发言",
   "notice.muted": "您已被禁言：{reason}",
   "poll.title": "投票",

@@ -9,6 +9,7 @@ export const SaleStopped = ({ room }) =>
 export const Notices = ({ room }) =>
   html`<div class="notices" role="status">
     <${SaleStopped} room=${room} />
+    ${room.talkAway && html`<p class="notice-line" data-testid="talk-away">${t("notice.talk_away")}</p>`}
     ${room.announcement && html`<p class="notice-line" data-testid="announcement"><span class="tag tag--pin">${t("notice.announcement")}</span>${room.announcement.text}</p>`}
     ${room.question && html`<p class="notice-line" data-testid="picked-question"><span class="tag tag--question">${t("notice.question")}</span><span class="line__author">${room.question.author.nickname}</span>${room.question.text}</p>`}
     ${room.answer &&
