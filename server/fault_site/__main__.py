@@ -69,7 +69,7 @@ class Site:
             "port": self.program.port,
             "sale_id": bank.OWN_ID,
             "show_id": bank.SHOW_ID,
-            "product_id": crowd.PRODUCT_ID,
+            "product_id": bank.PRODUCT_ID,
             "password": bank.PASSWORD,
             "staff": [one.login for one in staff],
             "viewers": crowd.tokens(secret, "v", given.viewers),

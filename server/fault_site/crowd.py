@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import asyncpg
-from msgspec.structs import replace
 
 from commerce.envelopes import Envelopes
 from commerce.money import Money
@@ -18,18 +17,16 @@ from commerce.suitability import Customer
 from server.auth.accounts_postgres import Account, AccountStore
 from server.auth.tokens import Tokens
 from server.demo import bank
-from server.demo.product import featured_product
 from server.demo.seed import seed
 from server.ids import new_id
 
-PRODUCT_ID = "pr_faults"
 _TOKEN_TTL_S = 24 * 3_600
 _MONEY_MINOR = 10**13
 _POINTS = 1_000_000
 
 
 def settle(database_url: str, data_keys: dict[str, str], viewers: int, buyers: int, tippers: int) -> None:
-    """Seed the demo's bank and beside it `ac_fv…`, `ac_fb…` and `ac_ft…`, and a product without small limits."""
+    """Seed the demo's bank, whose product is on the show's shelf, and beside it `ac_fv…`, `ac_fb…` and `ac_ft…`."""
     seed(database_url, data_keys)
     asyncio.run(_settle(database_url, Envelopes.of_base64(data_keys), viewers, buyers, tippers))
 
@@ -61,7 +58,6 @@ async def _settle(url: str, envelopes: Envelopes, viewers: int, buyers: int, tip
             await store.put(Account(name, name[3:], "viewer", name[3:], name[3:]), "no password opens this")
         for name in customers:
             await _endow(commerce, name)
-        await _product(commerce)
     finally:
         await pool.close()
 
@@ -86,14 +82,6 @@ async def _endow(commerce: CommerceService, name: str) -> None:
     )
 
 
-async def _product(commerce: CommerceService) -> None:
-    content = replace(featured_product(datetime.now(UTC)), customer_maximum_minor=10**12, quota_total_minor=10**12)
-    maker, checker = bank.HOST.account_id, bank.CHECKER.account_id
-    await commerce.products.create(content, maker, product_id=PRODUCT_ID)
-    await commerce.products.move(PRODUCT_ID, "submit", maker)
-    await commerce.products.move(PRODUCT_ID, "approve", checker)
-
-
 class _NoBroadcasts:
     """Settling sells nothing, so nobody asks."""
 
@@ -108,7 +96,7 @@ def leave_quota(database_url: str, amount_minor: int) -> None:
         connection = await asyncpg.connect(database_url, timeout=10)
         try:
             return await connection.execute(
-                "UPDATE quotas SET total_minor = taken_minor + $2 WHERE product_id = $1", PRODUCT_ID, amount_minor
+                "UPDATE quotas SET total_minor = taken_minor + $2 WHERE product_id = $1", bank.PRODUCT_ID, amount_minor
             )
         finally:
             await connection.close(timeout=5)

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from commerce.order import HOLDS_QUOTA
-from server.fault_site.crowd import PRODUCT_ID
+from server.demo.bank import PRODUCT_ID
 
 _KEPT_AFTER_ACCEPTANCE = ("accepted", "confirmed", "partially_confirmed", "holding")
 
