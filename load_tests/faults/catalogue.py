@@ -37,6 +37,17 @@ def _killed(worker: str) -> Inject:
     return inject
 
 
+async def _media_killed(scene: Scene) -> list[str]:
+    """The process that has the publisher: all viewers lose the picture with it."""
+    for worker in (await scene.ask("workers"))["workers"]:
+        if "media" in worker["roles"]:
+            text = (await scene.ask("metrics", port=worker["admin_port"]))["text"]
+            if "\nwealthcast_media_publishers 1.0\n" in text:
+                await scene.ask("kill", worker=worker["name"])
+                return []
+    raise CannotTry("no media process has a publisher")
+
+
 def _restarted(store: str, *, lose: bool = False) -> Inject:
     async def inject(scene: Scene) -> list[str]:
         await scene.ask("kill_store", store=store)
@@ -181,7 +192,7 @@ FAULTS: Final = (
     Fault("api_killed", _killed("api")),
     Fault("commerce_killed", _killed("commerce")),
     Fault("gateway_killed", _killed("gateway-1")),
-    Fault("media_killed", _killed("media-1")),
+    Fault("media_killed", _media_killed),
     Fault("redis_restarted", _restarted("redis")),
     Fault("redis_stopped_20s", _stopped("redis")),
     Fault("redis_data_lost", _restarted("redis", lose=True)),
