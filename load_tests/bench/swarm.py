@@ -1,14 +1,14 @@
 """A process of viewers that count: `python -m load_tests.bench.swarm`, told what to do by JSON lines. I/O: HTTP, UDP.
 
-Each viewer is a real DTLS-SRTP session with its own socket. It checks order by sequence number on every packet,
-decrypts one in 64, and sends receiver reports with REMB twice a second, as browsers do.
+Each viewer is a real DTLS-SRTP session with its own socket. Every packet is counted and checked for order in C
+(`reader.c`), one in 64 is decrypted and its delay taken at the kernel's own time of arrival. Each viewer sends receiver
+reports with REMB twice a second, as browsers do.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import fcntl
 import json
 import os
 import socket
@@ -21,62 +21,50 @@ import uvloop
 
 from load_tests.bench import pattern
 from load_tests.bench.offers import VIDEO_PAYLOAD_TYPE
+from load_tests.bench.reader import Reader
 from load_tests.bench.signalling import JANUS_PREFIX, Signaller, signaller
 from load_tests.bench.webrtc_client import Identity, WebRtcClient
 
-_SAMPLE_EVERY: Final = 64
+SAMPLE_EVERY: Final = 64
 _REPORT_EVERY_S: Final = 0.5
 _CHECK_EVERY_S: Final = 5.0
 _CONNECT_TIMEOUT_S: Final = 60.0
 _AT_ONCE: Final = 16
 _NICENESS: Final = 5
 """Many viewers may want a whole core: the publisher beside them goes first, or it would send in fits."""
-_SIOCGSTAMPNS: Final = 0x8907
 _SO_MEMINFO: Final = 55
-_TIMESPEC: Final = struct.Struct("@qq")
 
 
 class CountingViewer:
-    """One viewer; counters are since `reset`."""
+    """One viewer; what it received is counted in `counted`, what was looked into here, both since the last reset."""
 
-    def __init__(self, identity: Identity, host: str) -> None:
-        self.client = WebRtcClient(identity, self._received, host)
-        self.received = self.missing = self.late = self.decrypted = self.undecryptable = 0
-        self.octets = 0
+    def __init__(self, identity: Identity, host: str, reader: Reader) -> None:
+        self.client = WebRtcClient(identity, lambda _: None, host, watched=False)
+        self.counted = reader.add(self.client.socket.fileno(), self._taken)
+        self.decrypted = self.undecryptable = 0
         self.delays_ns: list[int] = []
-        self.asked_s = time.monotonic()
-        self.first_frame_s: float | None = None
-        """From the offer to the end of the first frame of video."""
-        self._last: dict[int, int] = {}
+        self._asked_ns = time.time_ns()
+
+    @property
+    def first_frame_s(self) -> float | None:
+        """From the offer until the end of the first frame of video stood in the socket."""
+        at_ns = self.counted.first_frame_ns
+        return (at_ns - self._asked_ns) / 1e9 if at_ns else None
 
     def reset(self) -> None:
-        """Begin to count anew; sequence numbers go on."""
-        self.received = self.missing = self.late = self.decrypted = self.undecryptable = 0
-        self.octets = 0
+        """Begin to count anew."""
+        self.decrypted = self.undecryptable = 0
         self.delays_ns = []
 
-    def _received(self, datagram: memoryview) -> None:
-        if 192 <= datagram[1] <= 223:
-            return
-        self.received += 1
-        self.octets += len(datagram)
-        if self.first_frame_s is None and datagram[1] == 0x80 | VIDEO_PAYLOAD_TYPE:
-            self.first_frame_s = time.monotonic() - self.asked_s
-        sequence = datagram[2] << 8 | datagram[3]
-        ssrc = int.from_bytes(datagram[8:12], "big")
-        step = (sequence - self._last.get(ssrc, sequence - 1)) & 0xFFFF
-        if step == 1:
-            self._last[ssrc] = sequence
-        elif step < 0x8000 and step:
-            self.missing += step - 1
-            self._last[ssrc] = sequence
+    def _taken(self, datagram: memoryview, arrived_ns: int) -> None:
+        if 128 <= datagram[0] < 192 and not 192 <= datagram[1] <= 223:
+            self._sample(bytes(datagram), arrived_ns)
         else:
-            self.late += 1
-        if self.received % _SAMPLE_EVERY == 0:
-            self._sample(bytes(datagram))
+            self.client.take(datagram)
 
-    def _sample(self, datagram: bytes) -> None:
-        arrived_ns = _arrived_ns(self.client.socket)
+    def _sample(self, datagram: bytes, arrived_ns: int) -> None:
+        if self.client.inbound is None:
+            return  # what overtook the last flight of the handshake
         try:
             plain = self.client.inbound.unprotect(datagram)
         except Exception:
@@ -90,8 +78,10 @@ class CountingViewer:
 
     def report(self) -> None:
         """Send a receiver report on every stream, with REMB."""
-        ssrcs = list(self._last)
-        blocks = b"".join(struct.pack("!LLLLLL", ssrc, 0, self._last[ssrc], 0, 0, 0) for ssrc in ssrcs)
+        counted = self.counted
+        last = {counted.ssrc[number]: counted.last[number] for number in range(counted.streams)}
+        ssrcs = list(last)
+        blocks = b"".join(struct.pack("!LLLLLL", ssrc, 0, last[ssrc], 0, 0, 0) for ssrc in ssrcs)
         report = struct.pack("!BBHL", 0x80 | len(ssrcs), 201, 1 + 6 * len(ssrcs), 1) + blocks
         remb = struct.pack("!BBHLL", 0x8F, 206, 4 + len(ssrcs), 1, 0) + b"REMB"
         remb += struct.pack("!BBH", len(ssrcs), 4 << 2 | 3, 0xD090)
@@ -99,14 +89,9 @@ class CountingViewer:
         self.client.send(self.client.outbound.protect_rtcp(report + remb))
 
 
-def _arrived_ns(udp_socket: socket.socket) -> int:
-    """When the kernel got the datagram read last, 0 before it began to note that: a busy swarm reads late."""
-    try:
-        stamp = fcntl.ioctl(udp_socket, _SIOCGSTAMPNS, bytes(_TIMESPEC.size))
-    except OSError:
-        return 0
-    seconds, nanoseconds = _TIMESPEC.unpack(stamp)
-    return int(seconds * 1_000_000_000 + nanoseconds)
+def make_reader() -> Reader:
+    """Make what reads the viewers' sockets; one for as many as there are in a process."""
+    return Reader(SAMPLE_EVERY, 0x80 | VIDEO_PAYLOAD_TYPE)
 
 
 def _dropped(udp_socket: socket.socket) -> int:
@@ -123,6 +108,7 @@ class Swarm:
         # Janus gathers no loopback candidates: its viewers must be able to send to this machine's other addresses.
         self._host = "0.0.0.0" if url.startswith(JANUS_PREFIX) else "127.0.0.1"
         self._identity = Identity()
+        self._reader = make_reader()
         self.viewers: list[CountingViewer] = []
 
     async def join(self, count: int, per_s: float | None) -> None:
@@ -136,7 +122,7 @@ class Swarm:
 
     async def _one(self, gate: asyncio.Semaphore, answer: Signaller) -> None:
         async with gate:
-            viewer = CountingViewer(self._identity, self._host)
+            viewer = CountingViewer(self._identity, self._host, self._reader)
             await viewer.client.connect(await answer(viewer.client), _CONNECT_TIMEOUT_S)
             self.viewers.append(viewer)
 
@@ -153,20 +139,32 @@ class Swarm:
             turn += 1
             await asyncio.sleep(_REPORT_EVERY_S / 10)
 
+    def reset(self) -> None:
+        """Begin to count anew."""
+        self._reader.reset()
+        for viewer in self.viewers:
+            viewer.reset()
+
+    def close(self) -> None:
+        """End every session."""
+        self._reader.close()
+        for viewer in self.viewers:
+            viewer.client.close()
+
     def totals(self) -> dict[str, Any]:
         """Everything counted since the reset, over all viewers."""
         firsts = sorted(viewer.first_frame_s for viewer in self.viewers if viewer.first_frame_s is not None)
         delays = sorted(delay for viewer in self.viewers for delay in viewer.delays_ns)
         return {
             "viewers": len(self.viewers),
-            "received": sum(viewer.received for viewer in self.viewers),
-            "octets": sum(viewer.octets for viewer in self.viewers),
-            "missing": sum(viewer.missing for viewer in self.viewers),
-            "late": sum(viewer.late for viewer in self.viewers),
+            "received": sum(viewer.counted.received for viewer in self.viewers),
+            "octets": sum(viewer.counted.octets for viewer in self.viewers),
+            "missing": sum(viewer.counted.missing for viewer in self.viewers),
+            "late": sum(viewer.counted.late for viewer in self.viewers),
             "dropped_here": sum(_dropped(viewer.client.socket) for viewer in self.viewers),
             "decrypted": sum(viewer.decrypted for viewer in self.viewers),
             "undecryptable": sum(viewer.undecryptable for viewer in self.viewers),
-            "silent": sum(viewer.received == 0 for viewer in self.viewers),
+            "silent": sum(viewer.counted.received == 0 for viewer in self.viewers),
             "first_frames": len(firsts),
             "first_frame_p95_ms": firsts[len(firsts) * 95 // 100] * 1e3 if firsts else None,
             "delay_p50_ms": delays[len(delays) // 2] / 1e6 if delays else None,
@@ -187,8 +185,7 @@ async def serve(url: str) -> None:
         if order["do"] == "join":
             await swarm.join(order["viewers"], order.get("per_s"))
         elif order["do"] == "reset":
-            for viewer in swarm.viewers:
-                viewer.reset()
+            swarm.reset()
         elif order["do"] == "addresses":
             answer["addresses"] = [viewer.client.address for viewer in swarm.viewers]
         elif order["do"] == "totals":
@@ -196,8 +193,7 @@ async def serve(url: str) -> None:
         print(json.dumps(answer), flush=True)
     reporting.cancel()
     await asyncio.gather(reporting, return_exceptions=True)
-    for viewer in swarm.viewers:
-        viewer.client.close()
+    swarm.close()
 
 
 if __name__ == "__main__":

@@ -80,9 +80,14 @@ class Remote:
 
 
 class WebRtcClient:
-    """One connection. `media` is called with each RTP or RTCP datagram as it came, still protected."""
+    """One connection. `media` is called with each RTP or RTCP datagram as it came, still protected.
 
-    def __init__(self, identity: Identity, media: Callable[[memoryview], None], host: str = "127.0.0.1") -> None:
+    With `watched` False somebody else reads the socket, and hands over by `take` what is not media.
+    """
+
+    def __init__(
+        self, identity: Identity, media: Callable[[memoryview], None], host: str = "127.0.0.1", *, watched: bool = True
+    ) -> None:
         self.ufrag, self.password = secrets.token_hex(4), secrets.token_hex(12)
         self._ipv6 = ":" in host
         self.socket = socket.socket(socket.AF_INET6 if self._ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
@@ -102,7 +107,8 @@ class WebRtcClient:
         self._tls: SSL.Connection | None = None
         self._buffer = bytearray(_MAX_DATAGRAM)
         self._view = memoryview(self._buffer)
-        self._loop.add_reader(self.socket, self._readable)
+        if watched:
+            self._loop.add_reader(self.socket, self._readable)
 
     async def connect(self, answer: str, timeout_s: float) -> None:
         """Check the pair, nominate it, agree on keys; raises ConnectFailed or TimeoutError."""
@@ -154,32 +160,36 @@ class WebRtcClient:
     def _readable(self) -> None:
         for _ in range(_BATCH):
             try:
-                size, source = self.socket.recvfrom_into(self._buffer)
+                size = self.socket.recv_into(self._buffer)
             except (BlockingIOError, ConnectionError):
                 return
-            self.heard_s = self._loop.time()
-            first = self._buffer[0]
-            if 128 <= first < 192:
-                self._media(self._view[:size])
-            elif first < 4:
-                self._stun(bytes(self._view[:size]), source)
-            elif self._tls is not None:
-                self._tls.bio_write(bytes(self._view[:size]))
-                self._handshake()
+            self.take(self._view[:size])
 
-    def _stun(self, datagram: bytes, source: tuple[str, int]) -> None:
+    def take(self, datagram: memoryview) -> None:
+        """Deal with one datagram that came (RFC 7983)."""
+        self.heard_s = self._loop.time()
+        first = datagram[0] if datagram else 255
+        if 128 <= first < 192:
+            self._media(datagram)
+        elif first < 4:
+            self._stun(bytes(datagram))
+        elif self._tls is not None:
+            self._tls.bio_write(bytes(datagram))
+            self._handshake()
+
+    def _stun(self, datagram: bytes) -> None:
         message = stun.parse_message(datagram)
         if message.message_class == stun.Class.RESPONSE:
             self._reachable.set()
-        elif message.message_class == stun.Class.REQUEST:
+        elif message.message_class == stun.Class.REQUEST and self._remote is not None:
             response = stun.Message(
                 message_method=stun.Method.BINDING,
                 message_class=stun.Class.RESPONSE,
                 transaction_id=message.transaction_id,
             )
-            response.attributes["XOR-MAPPED-ADDRESS"] = source
+            response.attributes["XOR-MAPPED-ADDRESS"] = self._remote.address
             response.add_message_integrity(self.password.encode())
-            self.socket.sendto(bytes(response), source)
+            self.send(bytes(response))
 
     def _handshake(self) -> None:
         assert self._tls is not None

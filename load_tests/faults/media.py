@@ -11,7 +11,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from load_tests.bench.signalling import post_offer
 from load_tests.bench.source import Source
-from load_tests.bench.swarm import CountingViewer
+from load_tests.bench.swarm import CountingViewer, make_reader
 from load_tests.bench.webrtc_client import ConnectFailed, Identity
 from load_tests.faults.road import Road
 
@@ -38,7 +38,7 @@ class Watcher:
         headers = {"Authorization": f"Bearer {self._token}"}
         async with ClientSession(headers=headers, timeout=_TIMEOUT) as http:
             while True:
-                viewer = CountingViewer(self._stand.identity, "127.0.0.1")
+                viewer = CountingViewer(self._stand.identity, "127.0.0.1", self._stand.reader)
                 try:
                     answer = await post_offer(http, self._stand.whep, viewer.client, "recvonly")
                     await viewer.client.connect(await self._stand.road.through(answer), _CONNECT_S)
@@ -56,8 +56,8 @@ class Watcher:
         while loop.time() - last_s < _SILENT_S:
             await asyncio.sleep(_LOOK_S)
             turn += 1
-            if viewer.received > last:
-                last, last_s = viewer.received, loop.time()
+            if viewer.counted.received > last:
+                last, last_s = int(viewer.counted.received), loop.time()
                 self.heard_s = last_s
             if turn % _REPORT_EVERY == 0:
                 viewer.report()
@@ -112,4 +112,5 @@ class Stand:
         self.whep = f"{base}/whep/{broadcast_id}"
         self.road = road
         self.identity = Identity()
+        self.reader = make_reader()
         self.said: Counter[str] = Counter()
