@@ -13,7 +13,9 @@ from load_tests.http_client import ApiError, Door, Unreachable
 _AMOUNTS_MINOR: Final = (100_000, 200_000, 300_000)
 _AGAIN_S: Final = 0.5
 _STALE: Final = ("disclosure_missing", "card_version_stale", "acknowledgement_expired")
-_NOT_FINAL: Final = ("busy", "in_progress", "monitor_absent", "recording_unavailable", "card_pulled")
+_NOT_FINAL: Final = ("busy", "in_progress", "monitor_absent", "recording_unavailable")
+_NO_SALE: Final = "card_pulled"
+"""Final for its key, but no sign that the sale goes on."""
 
 
 @dataclass
@@ -84,11 +86,10 @@ class Buyer:
                 tries.append(error.code)
                 if error.status == 503 or error.code in _NOT_FINAL:
                     sales.without_hint += error.status == 503 and error.retry_after_s is None
-                    if error.code == "card_pulled" and body is None:
-                        return None
                     await asyncio.sleep(min(error.retry_after_s or _AGAIN_S, 2.0))
                     continue
-                sales.last_decided_s = loop.time()
+                if error.code != _NO_SALE:
+                    sales.last_decided_s = loop.time()
                 if error.code in _STALE:
                     self._acknowledgement = ""
                 return None
