@@ -25,6 +25,7 @@ _LIVE_S: Final = 120.0
 _TIPPERS: Final = 10
 _TIPS_PER_S: Final = 2.0
 _RECENT_S: Final = 2.0
+_HOLDS_S: Final = 3.0
 _WATCHERS_AT_ONCE: Final = 5.0
 
 
@@ -136,13 +137,23 @@ class Scene:
         return sum(watcher.heard_s < recent_s for watcher in self.watchers)
 
     async def until_well(self, since_s: float, within_s: float) -> float | None:
-        """Wait for everything to work; the seconds since then, or None."""
+        """Wait for everything to work and to go on working; the seconds until it began to, or None.
+
+        What came just before a fault would pass for a sign of life just after it: hence the wait.
+        """
         loop = asyncio.get_running_loop()
-        while self.unwell(since_s):
-            if loop.time() - since_s > within_s:
+        well_since_s: float | None = None
+        while True:
+            now_s = loop.time()
+            if not self.unwell(since_s):
+                well_since_s = now_s if well_since_s is None else well_since_s
+                if now_s - well_since_s >= _HOLDS_S:
+                    return well_since_s - since_s
+            elif now_s - since_s > within_s:
                 return None
+            else:
+                well_since_s = None
             await asyncio.sleep(0.1)
-        return loop.time() - since_s
 
     async def live(self, load: Load) -> None:
         """Put the load on and keep it on, until cancelled; `on` is set once everybody is in."""
