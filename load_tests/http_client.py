@@ -1,6 +1,7 @@
 """A person at the HTTP door: signs in, keeps a fresh token, asks, and reads refusals. I/O: HTTP only."""
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,12 +97,13 @@ class Door:
 class Person:
     """One account: signs in when first needed, refreshes its token in time, calls in its own name."""
 
-    def __init__(self, door: Door, who: SignIn) -> None:
+    def __init__(self, door: Door, who: SignIn, *, token: str = "") -> None:
+        """With a `token` that is good for the whole of its use nobody signs in."""
         self._door = door
         self._who = who
         self._lock = asyncio.Lock()
-        self._token = ""
-        self._fresh_until = 0.0
+        self._token = token
+        self._fresh_until = math.inf if token else 0.0
 
     @property
     def login(self) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,19 +75,27 @@ class LineProcess:
 
 
 @asynccontextmanager
-async def started(*command: str, core: int | None = None, end_s: float = _END_TIMEOUT_S) -> AsyncIterator[LineProcess]:
-    """Run `python -m …` for the length of the block, pinned to one core where `core` says so."""
-    async with running(sys.executable, "-m", *command, core=core, end_s=end_s) as child:
+async def started(
+    *command: str, core: int | None = None, environment: Mapping[str, str] | None = None, end_s: float = _END_TIMEOUT_S
+) -> AsyncIterator[LineProcess]:
+    """Run `python -m …` for the length of the block, pinned to one core where `core` says so.
+
+    `environment` is added to our own.
+    """
+    async with running(sys.executable, "-m", *command, core=core, environment=environment, end_s=end_s) as child:
         yield child
 
 
 @asynccontextmanager
-async def running(*command: str, core: int | None = None, end_s: float = _END_TIMEOUT_S) -> AsyncIterator[LineProcess]:
+async def running(
+    *command: str, core: int | None = None, environment: Mapping[str, str] | None = None, end_s: float = _END_TIMEOUT_S
+) -> AsyncIterator[LineProcess]:
     """Run any program that speaks by lines of JSON for the length of the block."""
     pin = ("taskset", "-c", str(core)) if core is not None else ()
     process = await asyncio.create_subprocess_exec(
         *pin, *command,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LINE_LIMIT,
+        env={**os.environ, **(environment or {})},
     )  # fmt: skip
     child = LineProcess(process)
     try:

@@ -10,7 +10,7 @@ import base64
 import os
 import zlib
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -55,15 +55,22 @@ _events: Final = msgspec.json.Decoder(list[Told])
 
 
 class RoomSocket(asyncio.Protocol):
-    """Says hello once connected; `take` gets the events of each frame, and `ended` is called once."""
+    """Says hello once connected; `take` gets each frame's events as `decode` makes them; `ended` is called once."""
 
     def __init__(
-        self, hello: dict[str, object], take: Callable[[list[Told]], None], ended: Callable[[], None], *, deflate: bool
+        self,
+        hello: dict[str, object],
+        take: Callable[[list[Any]], None],
+        ended: Callable[[], None],
+        *,
+        deflate: bool,
+        decode: Callable[[bytes], list[Any]] = _events.decode,
     ) -> None:
         self._hello = hello
         self._take = take
         self._ended = ended
         self._deflate = deflate
+        self._decode = decode
         self._buffer = bytearray()
         self._open = False
         self.transport: asyncio.Transport | None = None
@@ -75,6 +82,11 @@ class RoomSocket(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # uvloop registers its own as none of asyncio's
         key = base64.b64encode(os.urandom(16)).decode()
         self.transport.write(_OPENING.format(key=key, extra=_DEFLATE if self._deflate else "").encode())
+
+    def say(self, message: dict[str, object]) -> None:
+        """Send one message; nothing happens when the connection is gone."""
+        if self._open and self.transport is not None and not self.transport.is_closing():
+            self._send(0x1, msgspec.json.encode(message))
 
     def data_received(self, data: bytes) -> None:
         """Cut frames out of the stream."""
@@ -127,7 +139,7 @@ class RoomSocket(asyncio.Protocol):
             if first & 0x40:
                 # No context is taken over, so each message stands alone (RFC 7692 section 7.2.2).
                 payload = zlib.decompressobj(wbits=-15).decompress(payload + _TAIL)
-            self._take(_events.decode(payload))
+            self._take(self._decode(payload))
 
     def _send(self, opcode: int, payload: bytes) -> None:
         assert self.transport is not None

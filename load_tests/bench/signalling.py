@@ -26,8 +26,11 @@ Signaller = Callable[[WebRtcClient], Awaitable[str]]
 
 
 @asynccontextmanager
-async def signaller(place: str) -> AsyncIterator[Signaller]:
-    """Open the way to `place`: a WHEP address, the path of a unix socket, or Janus's API behind `janus+`."""
+async def signaller(place: str, token: str = "bench") -> AsyncIterator[Signaller]:
+    """Open the way to `place`: a WHEP address, the path of a unix socket, or Janus's API behind `janus+`.
+
+    `token` is the bearer of WHEP; a bench's server lets everybody in.
+    """
     if place.startswith(JANUS_PREFIX):
         async with _janus(place.removeprefix(JANUS_PREFIX)) as by_janus:
             yield by_janus
@@ -37,7 +40,8 @@ async def signaller(place: str) -> AsyncIterator[Signaller]:
             yield by_lines
         return
     connector = TCPConnector(limit=_AT_ONCE)
-    async with ClientSession(timeout=ClientTimeout(total=_TIMEOUT_S), connector=connector, headers=HEADERS) as http:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with ClientSession(timeout=ClientTimeout(total=_TIMEOUT_S), connector=connector, headers=headers) as http:
 
         async def by_http(client: WebRtcClient) -> str:
             return await post_offer(http, place, client, "recvonly")

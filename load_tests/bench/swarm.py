@@ -25,6 +25,8 @@ from load_tests.bench.reader import Reader
 from load_tests.bench.signalling import JANUS_PREFIX, Signaller, signaller
 from load_tests.bench.webrtc_client import Identity, WebRtcClient
 
+TOKEN_VARIABLE: Final = "WEALTHCAST_LOAD_TOKEN"
+"""The bearer of the viewers; not an argument, which everybody on the machine could read."""
 SAMPLE_EVERY: Final = 64
 _REPORT_EVERY_S: Final = 0.5
 _CHECK_EVERY_S: Final = 5.0
@@ -115,7 +117,10 @@ class Swarm:
         """Connect so many more viewers, a few at a time or, with `per_s`, at that rate whatever happens."""
         gate = asyncio.Semaphore(_AT_ONCE if per_s is None else count)
         start_s = time.monotonic()
-        async with signaller(self._url) as answer, asyncio.TaskGroup() as group:
+        async with (
+            signaller(self._url, os.environ.get(TOKEN_VARIABLE, "bench")) as answer,
+            asyncio.TaskGroup() as group,
+        ):
             for index in range(count):
                 await asyncio.sleep(start_s + index / per_s - time.monotonic() if per_s is not None else 0)
                 group.create_task(self._one(gate, answer))
