@@ -1,0 +1,118 @@
+"""What every process of an installation holds, read from outside. I/O: /proc by psutil, HTTP to the admin ports.
+
+Postgres's processes count as one; its memory is what its processes hold apart from the buffers that they share, and
+its descriptors, a cache of its own, are not looked at. People move between processes of one kind when they come back,
+so descriptors and tasks of these are added up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+import psutil
+
+_MIB: Final = 1 << 20
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+_TASKS: Final = re.compile(r"^wealthcast_event_loop_tasks ([0-9.e+]+)$", re.MULTILINE)
+_NUMBER: Final = re.compile(r"-\d+$")
+_STORES: Final = {"postgres": "postgres", "valkey-server": "valkey"}
+
+RSS, FILES, TASKS, ANSWER = "rss_mib", "files", "tasks", "answer_ms"
+MEASURES: Final = (RSS, FILES, TASKS, ANSWER)
+"""Resident memory; open descriptors; asyncio tasks; how long a process took to answer its admin port, which is its
+event loop's lag, the scrape and the network in one."""
+
+
+@dataclass(slots=True)
+class Log:
+    """Every figure of every process over time: `values[process][measure]` goes with `times_s[process]`."""
+
+    times_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    values: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+
+    def note(self, process: str, at_s: float, figures: dict[str, float]) -> None:
+        """Keep one sample; a figure that could not be read keeps its last value."""
+        self.times_s[process].append(at_s)
+        for measure in MEASURES:
+            kept = self.values[process][measure]
+            if measure in figures:
+                kept.append(figures[measure])
+            elif kept:
+                kept.append(kept[-1])
+
+
+class Sampler:
+    """Looks at the processes below `root_pid`, and at those that the supervisor's admin port names."""
+
+    def __init__(self, root_pid: int, admin: str) -> None:
+        self._root = psutil.Process(root_pid)
+        self._admin = admin
+        self._began_s = time.monotonic()
+        self.log = Log()
+        self.restarts = 0
+        self.cores = 0.0
+
+    async def look(self, session: aiohttp.ClientSession) -> None:
+        """Take one sample of everything."""
+        at_s = time.monotonic() - self._began_s
+        async with session.get(f"{self._admin}/healthz", timeout=_TIMEOUT) as answer:
+            health = await answer.json()
+        self.restarts = sum(worker["restarts"] for worker in health["workers"])
+        workers = [(w["name"], w["pid"], w["admin_port"]) for w in health["workers"] if w["serves"]]
+        self.log.note("supervisor", at_s, _held(psutil.Process(health["pid"])))
+        found = await asyncio.gather(*(self._worker(session, at_s, *worker) for worker in workers))
+        for kind, held in _together(found).items():
+            self.log.note(kind, at_s, held)
+        for store, held in self._stores().items():
+            self.log.note(store, at_s, held)
+
+    async def _worker(
+        self, session: aiohttp.ClientSession, at_s: float, name: str, pid: int, port: int
+    ) -> tuple[str, dict[str, float]]:
+        """Note what is one process's own; return its kind and what is its kind's."""
+        try:
+            figures = _held(psutil.Process(pid))
+        except psutil.NoSuchProcess:
+            return name, {}
+        began_s = time.monotonic()
+        async with session.get(f"http://127.0.0.1:{port}/metrics", timeout=_TIMEOUT) as answer:
+            text = await answer.text()
+        figures[ANSWER] = (time.monotonic() - began_s) * 1e3
+        if found := _TASKS.search(text):
+            figures[TASKS] = float(found.group(1))
+        kind = _NUMBER.sub("s", name)
+        shared = {measure: figures.pop(measure) for measure in (FILES, TASKS) if measure in figures}
+        self.log.note(name, at_s, figures if kind != name else figures | shared)
+        return kind, shared if kind != name else {}
+
+    def _stores(self) -> dict[str, dict[str, float]]:
+        found = []
+        for process in self._root.children(recursive=True):
+            try:
+                if store := _STORES.get(process.name()):
+                    found.append((store, _held(process, alone=store == "postgres")))
+            except psutil.NoSuchProcess:
+                continue
+        return _together(found)
+
+
+def _together(found: Iterable[tuple[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+    whole: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for kind, figures in found:
+        for measure, value in figures.items():
+            whole[kind][measure] += value
+    return {kind: dict(figures) for kind, figures in whole.items()}
+
+
+def _held(process: psutil.Process, *, alone: bool = False) -> dict[str, float]:
+    memory: Any = process.memory_info()  # `shared` is there on Linux only
+    if alone:
+        return {RSS: (memory.rss - getattr(memory, "shared", 0)) / _MIB}
+    return {RSS: memory.rss / _MIB, FILES: float(process.num_fds())}
