@@ -46,7 +46,8 @@ def troubles(judged: list[Row], room: dict[str, Any], life: dict[str, Any], medi
         "viewers not there at the end": room["absent"],
         "comments without an answer": room["unanswered"],
         "likes miscounted": abs(room["likes_said"] - room["likes_told"]),
-        "votes miscounted": abs(life["votes"] - life["votes_counted"]),
+        # More may be counted: the answer to a vote can be lost with its connection.
+        "votes acknowledged and not counted": max(0, life["votes"] - life["votes_counted"]),
         # What a starved generator did not read in time was sent, and is no loss of the relay's.
         "media packets lost by the relay": max(0, media["missing"] - media["dropped_here"]),
         "media viewers without a packet": media["silent"],
