@@ -49,6 +49,7 @@ _TOKEN_TTL_S: Final = 8 * 3600
 _PRODUCT_ID: Final = "pr_load"
 _MONEY_MINOR: Final = 10**11
 _POINTS: Final = 10_000
+_SHELVE: Final = "UPDATE broadcasts SET product_ids = $1 WHERE broadcast_id = $2"
 _AT_ONCE: Final = 8
 _LAG_EVERY_S: Final = 0.25
 _LAG_TIMEOUT_S: Final = 2.0
@@ -112,6 +113,8 @@ async def _seed(database_url: str, viewers: int, buyers: int, quota_minor: int) 
         await commerce.products.create(content, bank.HOST.account_id, product_id=_PRODUCT_ID)
         await commerce.products.move(_PRODUCT_ID, "submit", bank.HOST.account_id)
         await commerce.products.move(_PRODUCT_ID, "approve", bank.CHECKER.account_id)
+        # The seeded broadcast was approved with another shelf.
+        await pool.execute(_SHELVE, [_PRODUCT_ID], bank.OWN_ID)
         await pool.execute("ANALYZE")  # plans as a bank's database has them
     finally:
         await pool.close()
