@@ -3,7 +3,8 @@
 import secrets
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -103,6 +104,7 @@ from streaming.errors import MediaUnreachable
 from streaming.media_directory_redis import MediaDirectory
 from streaming.media_events import MediaEvent
 from streaming.media_settings import MediaSettings
+from streaming.native.extension import NativeUnavailable
 from streaming.recorder_disk import DiskRecorder
 from streaming.recorder_redis import RecorderDirectory
 from streaming.recordings_postgres import PostgresRecordings
@@ -190,7 +192,8 @@ class Parts:
         )
         local = Local(self.media_id, self.media) if self.media is not None else None
         self.fleet = MediaFleet(self.media_directory, self.remotes.to, local)
-        self.gateway = self._gateway(inherited.gateway) if "gateway" in settings.roles else None
+        with _built("ROOM_FRAME_WRITER"):
+            self.gateway = self._gateway(inherited.gateway) if "gateway" in settings.roles else None
         self.door = Door(_connection_limits(settings))
         self.relay = self.commerce.relay(Announcer(self.broker).take) if "commerce" in settings.roles else None
         self.echo = (
@@ -233,7 +236,8 @@ class Parts:
             joins_per_s=settings.media_joins_per_s,
         )
         recorder = self.recording.recorder if self.recording is not None else None
-        return MediaEngine(media, self._on_media_event, recorder=recorder)
+        with _built("MEDIA_PACKET_WRITER"):
+            return MediaEngine(media, self._on_media_event, recorder=recorder)
 
     def _on_media_event(self, event: MediaEvent) -> None:
         self.stream_state.on_event(event)
@@ -388,6 +392,15 @@ def _questionnaire(settings: Settings) -> Questionnaire:
         return load_questionnaire(settings.questionnaire)
     except (OSError, ValueError) as error:
         raise SettingsError(f"QUESTIONNAIRE: {error}") from None
+
+
+@contextmanager
+def _built(setting: str) -> Iterator[None]:
+    """Refuse by name a setting that asks for a native part which is not there."""
+    try:
+        yield
+    except NativeUnavailable as error:
+        raise SettingsError(f"{setting}: native is asked for, but {error}") from None
 
 
 def _moderator(settings: Settings) -> ReloadingModerator:

@@ -32,7 +32,7 @@ def _media_address(address: Address, settings: Settings) -> Finding:
     listens_on_ipv6 = ":" in settings.media_bind_host
     if address.version == 6 and not listens_on_ipv6:
         return Finding("MEDIA_ADVERTISED_IP", str(address), f"HOST {settings.host} does not listen on IPv6")
-    if not _is_ours(address):
+    if not is_ours(address):
         return Finding(
             "MEDIA_ADVERTISED_IP",
             f"{address}, on no interface here: right behind NAT that forwards UDP {settings.media_port}",
@@ -40,7 +40,8 @@ def _media_address(address: Address, settings: Settings) -> Finding:
     return Finding("MEDIA_ADVERTISED_IP", str(address))
 
 
-def _is_ours(address: Address) -> bool:
+def is_ours(address: Address) -> bool:
+    """Whether an interface of this machine has it."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:

@@ -1,8 +1,10 @@
 """The front door says in one line what to do, on machines where it cannot go on."""
 
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,28 @@ def test_a_python_without_venv_is_told_what_to_install(checkout: Path) -> None:
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert "apt install python3-venv" in line
+
+
+def test_a_checkout_that_cannot_be_written_is_told_so() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="wc-"))
+    try:
+        for name in ("run", "requirements.lock"):
+            shutil.copy(ROOT / name, folder / name)
+        folder.chmod(0o555)
+        done = subprocess.run(
+            ["./run", "demo"],
+            cwd=folder,
+            user="nobody" if os.geteuid() == 0 else None,  # root may write everywhere
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["run: this folder is not writable: copy the project to one that is"]
 
 
 def test_an_unknown_command_is_answered_with_the_known_ones(checkout: Path) -> None:

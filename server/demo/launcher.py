@@ -1,6 +1,7 @@
 """Starts everything of a demo in order, says where to look, and stops it all again. Does I/O."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -11,20 +12,34 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import segno
 from rich.console import Console
 from rich.table import Table
 
 from server.demo import bank
-from server.demo.places import CHECKOUT, Places, check_ports, demo_data_key, demo_secret, lan_address, open_places
+from server.demo.places import (
+    ABOUT,
+    CHECKOUT,
+    Places,
+    check_ports,
+    demo_data_key,
+    demo_secret,
+    lan_address,
+    open_places,
+)
 from server.demo.seed import seed
+from server.doctor_demo import About
+from server.doctor_program import named
 from server.embedded.postgres import start_postgres
 from server.embedded.process import spawn, stop
 from server.embedded.valkey import start_valkey
+from server.gateway.frame_writer import choose_frame_writer
 from server.logs import configure_logs
 from server.migrate import migrate
 from server.program import Running, run_until_stopped
 from server.settings import Settings, load_settings
+from streaming.egress_choice import choose_writer
 
 console = Console(stderr=True, highlight=False)
 
@@ -90,10 +105,24 @@ def run_demo(options: DemoOptions) -> None:
         def ready(ports: Running) -> None:
             show = start_show(options, places, settings)
             running.callback(stop, show, signal.SIGTERM, timeout_s=5)
+            say_what_runs(places, settings)
             say_where_to_look(options, address, time.monotonic() - started)
 
         run_until_stopped(settings, ready)
         console.print("Stopping …")
+
+
+def say_what_runs(places: Places, settings: Settings) -> None:
+    """Leave word for the doctor, whose own environment may ask for other writers than ours did."""
+    about = About(
+        str(os.getpid()),
+        settings.host,
+        settings.http_port,
+        str(settings.media_advertised_ip[0]),
+        named(choose_writer(settings.media_packet_writer)),
+        named(choose_frame_writer(settings.room_frame_writer)),
+    )
+    (places.data / ABOUT).write_bytes(msgspec.json.encode(about))
 
 
 def start_show(options: DemoOptions, places: Places, settings: Settings) -> subprocess.Popen[bytes]:
@@ -139,7 +168,7 @@ def say_where_to_look(options: DemoOptions, address: str, seconds: float) -> Non
         console.print(f"{what:<10}{path}   {note}", soft_wrap=True)  # a narrow terminal must not cut an address
     accounts = Table(title=f"Demo accounts (password: {bank.PASSWORD})", title_justify="left", box=None, padding=(0, 3))
     for column in ("sign in as", "role", "who"):
-        accounts.add_column(column, justify="left")
+        accounts.add_column(column, justify="left", overflow="fold")
     for account in bank.offered_accounts():
         accounts.add_row(
             account["login"], account["role"], f"{account['display_name']}  {bank.NOTES[account['login']]}"

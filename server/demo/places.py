@@ -19,6 +19,8 @@ from server.settings import DEMO_SECRET_PREFIX
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MARKER = ".wealthcast-demo"
+ABOUT = "running.json"
+"""What the demo that holds the lock says of itself, for `./run doctor`."""
 _ROOTS_PLACE = Path("/var/lib/wealthcast")
 _LONGEST_SOCKET_DIR = 80  # a socket's path holds 104 bytes at most
 
@@ -28,12 +30,13 @@ class DemoError(Exception):
 
 
 class InUse(DemoError):
-    """Another demo runs with this folder; `runtime` is where its PostgreSQL's socket lies."""
+    """Another demo, the process `owner`, runs with this folder; `runtime` is where its PostgreSQL's socket lies."""
 
     def __init__(self, data: Path, owner: str, runtime: str) -> None:
         super().__init__(
             f"a demo (process {owner}) already uses {data}: stop it, or give this one its own --data-dir and --port"
         )
+        self.owner = owner
         self.runtime = runtime
 
 
@@ -96,6 +99,26 @@ def _refuse_what_is_not_ours(data: Path, *, reset: bool) -> None:
         raise DemoError(f"{data} holds things of others: name a new or empty folder with --data-dir")
 
 
+def owner_of(data: Path) -> InUse | None:
+    """Say who runs with this folder, changing nothing; raises DemoError when it cannot be looked at."""
+    try:
+        with (data / "demo.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return InUse(data, *_written(data))
+    except OSError as error:
+        raise DemoError(f"cannot read {data} ({error.strerror}): ask as the user who runs the demo") from None
+    return None
+
+
+def _written(data: Path) -> tuple[str, str]:
+    """The process that holds the lock, and where its PostgreSQL's socket lies."""
+    owner, _, runtime = (data / "demo.lock").read_text().strip().partition("\n")
+    return owner or "unknown", runtime or str(data / "run" / "postgres")
+
+
 @contextmanager
 def demo_database(data_dir: Path | None) -> Iterator[str]:
     """Give the URL of a demo's database, running or not; one that is not running is started for the block alone.
@@ -123,10 +146,8 @@ def _lock(data: Path) -> IO[str]:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        lock.seek(0)
-        owner, _, runtime = lock.read().strip().partition("\n")
         lock.close()
-        raise InUse(data, owner or "unknown", runtime or str(data / "run" / "postgres")) from None
+        raise InUse(data, *_written(data)) from None
     lock.truncate(0)
     lock.write(str(os.getpid()))
     lock.flush()
@@ -145,6 +166,7 @@ def _empty(data: Path) -> None:
         "jwt-secret",
         "data-key",
         "credentials.json",
+        ABOUT,
     ):
         (data / name).unlink(missing_ok=True)
 

@@ -55,7 +55,12 @@ def start_valkey(data_dir: Path, runtime_dir: Path) -> EmbeddedValkey:
     log = directory / "valkey.log"
     child = spawn([_binary(), str(config)], death_signal=signal.SIGTERM, log=log)
     wait_ready(child, lambda: _answers(socket_path, password), what="valkey", log=log, timeout_s=20)
-    return EmbeddedValkey(child, f"unix://{socket_path}?db=0&password={password}")
+    return EmbeddedValkey(child, socket_url(runtime_dir, password))
+
+
+def socket_url(runtime_dir: Path, password: str) -> str:
+    """The URL of the server whose socket lies there."""
+    return f"unix://{runtime_dir / 'valkey.sock'}?db=0&password={password}"
 
 
 def _binary() -> str:

@@ -1,22 +1,25 @@
-"""A demo as a person starts it, without show and crowd, and its HTTP API for preparing a scene."""
+"""A demo as a person starts it, and its HTTP API for preparing a scene; processes that end with their test. I/O."""
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from server.demo.bank import PASSWORD
+from server.demo import bank
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
+_LOWEST_PORT, _BLOCKS = 12_000, 5_000
+_MARKS: list[socket.socket] = []
 
 
 @dataclass
@@ -25,10 +28,20 @@ class Demo:
 
     base: str
     process: asyncio.subprocess.Process
+    log: Path
+
+    async def printed(self) -> str:
+        """Everything that it says when it is ready: a moment after /readyz says so."""
+        last = bank.offered_accounts()[-1]["login"]
+        async with asyncio.timeout(PATIENCE_S):
+            while last not in self.log.read_text():  # noqa: ASYNC110  # another process: nothing notifies us
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)  # for what follows in the same breath
+        return self.log.read_text()
 
     async def sign_in(self, login: str) -> str:
         """Return a session's token."""
-        body = await self.call("POST", "/api/v1/sessions", None, {"login": login, "password": PASSWORD})
+        body = await self.call("POST", "/api/v1/sessions", None, {"login": login, "password": bank.PASSWORD})
         return str(body["token"])
 
     async def call(self, method: str, path: str, token: str | None, body: Any = None, **headers: str) -> Any:
@@ -45,17 +58,38 @@ class Demo:
 
 
 def free_port() -> int:
-    """A port whose next two are free as well, at this moment."""
+    """A port that is free with its next two, and that no other test takes for as long as this process lives.
+
+    Below the range from which systems give ports to whoever asks for any, so that nobody gets one of them by chance.
+    The fourth of each block is held as the mark of who took it.
+    """
     while True:
+        port = _LOWEST_PORT + 4 * random.randrange(_BLOCKS)
+        mark = socket.socket(type=socket.SOCK_DGRAM)
         with socket.socket() as first, socket.socket() as second, socket.socket(type=socket.SOCK_DGRAM) as third:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
             try:
-                second.bind(("127.0.0.1", port + 1))
-                third.bind(("127.0.0.1", port + 2))
-            except (OSError, OverflowError):
+                mark.bind(("127.0.0.1", port + 3))
+                for number, probe in enumerate((first, second, third)):
+                    probe.bind(("0.0.0.0", port + number))
+            except OSError:
+                mark.close()
                 continue
-            return port
+        _MARKS.append(mark)
+        return port
+
+
+async def end_process(process: asyncio.subprocess.Process, sig: signal.Signals) -> None:
+    """Ask the process to end and wait; one that stays is killed with its group, and the test fails."""
+    if process.returncode is not None:
+        return
+    process.send_signal(sig)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await process.wait()
+    except BaseException:  # too late, or the test's own time is over: nothing may stay behind
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        raise
 
 
 @asynccontextmanager
@@ -63,25 +97,23 @@ async def running_demo(data_dir: Path, *options: str) -> AsyncIterator[Demo]:
     """Start a demo, wait until it serves, and stop it as Ctrl-C does."""
     port = free_port()
     argv = [sys.executable, "-m", "server", "demo", "--port", str(port), "--data-dir", str(data_dir / "data"), *options]
-    with (data_dir / "demo-output.log").open("ab") as output:
+    log = data_dir / "demo-output.log"
+    with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            *argv, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "NO_COLOR": "1"}
+            *argv, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "NO_COLOR": "1"}, process_group=0
         )
-    demo = Demo(f"http://127.0.0.1:{port}", process)
+    demo = Demo(f"http://127.0.0.1:{port}", process, log)
     try:
-        await _until_ready(demo, data_dir)
+        await _until_ready(demo)
         yield demo
     finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGINT)
-            async with asyncio.timeout(PATIENCE_S):
-                await process.wait()
+        await end_process(process, signal.SIGINT)
 
 
-async def _until_ready(demo: Demo, data_dir: Path) -> None:
+async def _until_ready(demo: Demo) -> None:
     async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as session:
         while True:
-            assert demo.process.returncode is None, (data_dir / "demo-output.log").read_text()
+            assert demo.process.returncode is None, demo.log.read_text()
             try:
                 async with session.get(f"{demo.base}/readyz") as response:
                     if response.status == 200:

@@ -15,7 +15,7 @@ from load_tests.http_client import Door, Person, SignIn
 from load_tests.room_client import Event, RoomClient
 from server.demo.bank import OWN_ID, PASSWORD
 from tests.commerce.bank import DATA_KEYS
-from tests.journey.demo import PATIENCE_S, ROOT, free_port
+from tests.journey.demo import PATIENCE_S, ROOT, end_process, free_port
 
 SECRET = "a-test-secret-that-is-long-enough-for-hs256"
 
@@ -51,7 +51,7 @@ async def serving(
     port = port or free_port()
     environment = serve_environment(database_url, redis_url, port, **settings)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "server", "serve", cwd=ROOT, env=environment, stderr=stderr
+        sys.executable, "-m", "server", "serve", cwd=ROOT, env=environment, stderr=stderr, process_group=0
     )
     server = Server(port, process)
     try:
@@ -63,10 +63,7 @@ async def serving(
 
 async def end(server: Server) -> None:
     """SIGTERM, and wait."""
-    if server.process.returncode is None:
-        server.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(PATIENCE_S):
-            await server.process.wait()
+    await end_process(server.process, signal.SIGTERM)
 
 
 def serve_environment(database_url: str, redis_url: str, port: int, **settings: str) -> dict[str, str]:

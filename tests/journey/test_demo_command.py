@@ -8,15 +8,17 @@ import sys
 import time
 from pathlib import Path
 
+import aiohttp
 import psutil
 import pytest
 
-from server.demo.bank import SHOW_ID
+from server.demo.bank import OWN_ID, SHOW_ID
 from server.demo.places import MARKER
-from tests.journey.demo import PATIENCE_S, ROOT, running_demo
+from tests.journey.demo import PATIENCE_S, ROOT, Demo, running_demo
 
 pytestmark = pytest.mark.timeout(180)
 
+QUIET_S = 5.0  # with show and crowd on, nothing is printed after the addresses
 ENDS_WITHIN_S = 25.0  # five times what it may take on a machine of its own
 
 
@@ -49,14 +51,53 @@ def printed(text: str, what: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
+async def pages_answer(text: str) -> None:
+    """Every printed address is a page."""
+    addresses = re.findall(r"^(Viewer|Console|Monitor) +(http://\S+)", text, re.MULTILINE)
+    assert [what for what, _ in addresses] == ["Viewer", "Console", "Monitor"]
+    async with aiohttp.ClientSession() as session:
+        for _, address in addresses:
+            async with session.get(address) as answer:
+                assert (answer.status, answer.content_type) == (200, "text/html"), address
+
+
+async def doctor_knows(demo: Demo, data: Path) -> None:
+    """The doctor says what runs with the folder, and where."""
+    said = await asyncio.to_thread(command, "doctor", "--data-dir", str(data))
+    assert said.returncode == 0, said.stdout
+    lines = " ".join(said.stdout.split())
+    port = demo.base.rpartition(":")[2]
+    for fact in (
+        f"process {demo.process.pid} runs with this folder",
+        f"HTTP port {port} in use by the running program",
+        "PostgreSQL PostgreSQL 18.",
+        "Valkey valkey 9.",
+        "advertised media address 127.0.0.1",
+    ):
+        assert fact in lines, said.stdout
+    assert re.search(r"packet writer +(native|python) \(", said.stdout)
+
+
+async def tokens_work(demo: Demo, data: Path) -> None:
+    """A printed token is one of its role, and one for a broadcast reaches nothing else."""
+    for role in ("viewer", "host", "monitor", "checker"):
+        token = (await asyncio.to_thread(command, "token", "--role", role, "--data-dir", str(data))).stdout.strip()
+        assert (await demo.call("GET", "/api/v1/me", token))["role"] == role
+    words = ("token", "--role", "viewer", "--broadcast", OWN_ID, "--data-dir", str(data))
+    token = (await asyncio.to_thread(command, *words)).stdout.strip()
+    await demo.call("GET", f"/api/v1/broadcasts/{OWN_ID}", token)
+    headers = {"Authorization": f"Bearer {token}"}
+    other = f"{demo.base}/api/v1/broadcasts/{SHOW_ID}"
+    async with aiohttp.ClientSession() as session, session.get(other, headers=headers) as answer:
+        assert answer.status == 403
+
+
 async def test_what_is_printed_works_and_the_audit_knows_the_demo_running_and_stopped(demo_dir: Path) -> None:
     data = demo_dir / "data"
-    async with running_demo(demo_dir, "--no-crowd") as demo:
-        text = (demo_dir / "demo-output.log").read_text()
-        async with asyncio.timeout(PATIENCE_S):
-            while "Demo accounts" not in text:
-                await asyncio.sleep(0.1)  # printed once everything serves, a moment after /readyz says so
-                text = (demo_dir / "demo-output.log").read_text()
+    async with running_demo(demo_dir) as demo:
+        text = await demo.printed()
+        quiet_since = time.monotonic()
+        await pages_answer(text)
         for what in ("Viewer", "Monitor"):
             broadcast_id, login = printed(text, what)
             assert broadcast_id == SHOW_ID
@@ -67,8 +108,12 @@ async def test_what_is_printed_works_and_the_audit_knows_the_demo_running_and_st
                 assert shown["monitor"]["account_id"] == account
         audited = await asyncio.to_thread(command, "audit", "--data-dir", str(data))
         assert (audited.returncode, audited.stdout) == (0, "audit: clean\n"), audited
+        await doctor_knows(demo, data)
+        await tokens_work(demo, data)
         said = await asyncio.to_thread(refusal, "demo", "--data-dir", str(data), "--port", "1024")
         assert "already uses" in said
+        await asyncio.sleep(max(0.0, QUIET_S - (time.monotonic() - quiet_since)))
+        assert demo.log.read_text() == text
         stopping = time.monotonic()
     assert time.monotonic() - stopping < ENDS_WITHIN_S
     assert processes_on(data) == []
