@@ -312,6 +312,7 @@ class Snapshot(Struct, frozen=True):
     online: int
     tips_enabled: bool
     talk: TalkState | None = None
+    sale_stopped: str | None = None
 
 
 _snapshots: json.Decoder[Snapshot | None] = json.Decoder(Snapshot | None)

@@ -35,7 +35,7 @@ class BroadcastFacts:
 
     `broadcast` is the HTTP resource without `allowed_moves`; `card` as in docs/protocol.md or None;
     `tips_enabled` says whether tips are on now, the card considered; for the roles in `hidden_from` there is no such
-    broadcast.
+    broadcast. `sale_stopped` is the code of why the last card was taken down where nobody chose to, until one is shown.
     """
 
     broadcast: Mapping[str, Any]
@@ -45,6 +45,7 @@ class BroadcastFacts:
     card: Mapping[str, Any] | None
     tips_enabled: bool
     hidden_from: frozenset[str] = frozenset()
+    sale_stopped: str | None = None
 
     @property
     def host_id(self) -> str | None:

@@ -108,6 +108,7 @@ class SnapshotBuilder:
             max(online.result(), 1),
             facts.tips_enabled,
             None if talk is None else talk.result(),
+            facts.sale_stopped,
         )
         return SharedSnapshot(snapshot, Raw(encode(snapshot)), facts.host_id, facts.hidden_from, now_s, recording)
 

@@ -68,8 +68,11 @@ def stage_refusal(
     return None
 
 
+STOPS_THE_SALE = frozenset({"monitor_absent", "recording_unavailable"})
+
+
 def supervision_refusal(facts: BroadcastFacts) -> Unavailable | None:
-    """Say whether the sale stands still because nobody watches or nothing records."""
+    """Say whether the sale stands still because nobody watches or nothing records (`STOPS_THE_SALE`)."""
     if facts.monitor_absent:
         return Unavailable("monitor_absent", "buying waits for the compliance monitor", retry_after_s=5)
     if facts.recording_unavailable:

@@ -10,6 +10,7 @@ from commerce.order import SYSTEM
 from commerce.ports import Actor, BroadcastFacts
 from commerce.purchase import (
     ON_AIR,
+    STOPS_THE_SALE,
     OnStage,
     raise_first,
     require_broadcast,
@@ -112,6 +113,12 @@ class Stage:
             "shown_at_ms": epoch_ms(on_stage.shown_at),
             "stream_time_ms": on_stage.stream_time_ms,
         }
+
+    async def stopped(self, broadcast_id: str) -> str | None:
+        """The code of why the last card was taken down by nobody's choice; None on any other stage, empty or not."""
+        async with self._given.units.glance() as unit:
+            reason = await unit.showings.last_pull_reason(broadcast_id)
+        return reason if reason in STOPS_THE_SALE else None
 
 
 def _unsupervised(facts: BroadcastFacts) -> str | None:

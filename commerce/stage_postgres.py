@@ -46,6 +46,14 @@ class Showings:
             return None
         return OnStage(row["showing_id"], card_of(row), row["shown_at"], row["stream_time_ms"])
 
+    async def last_pull_reason(self, broadcast_id: str) -> str | None:
+        """Why the last showing ended; None while it is open, and where nothing was ever shown."""
+        reason: str | None = await self._connection.fetchval(
+            "SELECT pull_reason FROM showings WHERE broadcast_id = $1 ORDER BY pulled_at DESC NULLS FIRST LIMIT 1",
+            broadcast_id,
+        )
+        return reason
+
     async def broadcasts_showing(self, product_id: str) -> list[str]:
         rows = await self._connection.fetch(
             "SELECT broadcast_id FROM showings WHERE product_id = $1 AND pulled_at IS NULL ORDER BY 1", product_id

@@ -80,11 +80,14 @@ class RoomReader:
         )
         if broadcast is None:
             return None
-        return room_facts(broadcast, shown and shown["card"], publisher)
+        # Only an empty stage has to say why it is empty, and only while there is something to sell.
+        silent = shown is not None or broadcast.state not in ON_AIR
+        stopped = None if silent else await self._stage.stopped(broadcast_id)
+        return room_facts(broadcast, shown and shown["card"], publisher, stopped)
 
 
 def room_facts(
-    broadcast: Broadcast, card: Mapping[str, Any] | None, publisher: PublisherStatus
+    broadcast: Broadcast, card: Mapping[str, Any] | None, publisher: PublisherStatus, sale_stopped: str | None
 ) -> chat.ports.BroadcastFacts:
     """Put together what a joiner is told; tips are off while a card is shown."""
     now = datetime.now(UTC)
@@ -96,6 +99,7 @@ def room_facts(
         card=card,
         tips_enabled=card is None and broadcast.state in ON_AIR,
         hidden_from=hidden_from(broadcast.state, announced=broadcast.announced),
+        sale_stopped=sale_stopped,
     )
 
 

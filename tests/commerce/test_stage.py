@@ -183,13 +183,19 @@ async def test_a_card_that_nobody_watches_or_records_comes_down_once_and_no_othe
 async def test_the_host_shows_the_card_again_when_the_monitor_is_back(bank: Bank) -> None:
     await bank.open_shop()
     bank.broadcasts.change("bc_a", monitor_absent=True)
+    assert await bank.service.stage.stopped("bc_a") is None
     await bank.service.stage.pull_unsupervised()
+    assert await bank.service.stage.stopped("bc_a") == "monitor_absent"
     with pytest.raises(CommerceError, match="monitor_absent"):
         await bank.service.stage.feature("bc_a", "pr_a", HOST)
     bank.broadcasts.change("bc_a", monitor_absent=False)
     await bank.service.stage.feature("bc_a", "pr_a", HOST)
     await bank.service.stage.pull_unsupervised()
     assert await pulled(bank) == [("pr_a", "monitor_absent"), ("pr_a", None)]
+    assert await bank.service.stage.stopped("bc_a") is None
+    bank.clock.advance(seconds=1)
+    await bank.service.stage.pull("bc_a", HOST, "enough said")
+    assert await bank.service.stage.stopped("bc_a") is None
 
 
 async def test_a_card_left_on_the_stage_of_no_broadcast_comes_down(bank: Bank) -> None:

@@ -54,6 +54,8 @@ async def test_a_monitor_who_leaves_takes_the_card_and_the_sale_along_until_they
             assert "monitor_absent" not in await refused_codes(viewer)
         assert (await viewer.told.of("card_pulled"))["reason"] == "monitor_absent"
         assert "monitor_absent" in await refused_codes(viewer)
+        async with in_the_room(other, "bo") as (late,):
+            assert late.told.welcome()["snapshot"]["sale_stopped"] == "monitor_absent"
         async with in_the_room(other, "zhoumin"):
 
             async def buying_is_open() -> bool:
@@ -62,6 +64,8 @@ async def test_a_monitor_who_leaves_takes_the_card_and_the_sale_along_until_they
             await eventually("buying again", buying_is_open)
             await feature(host)
             await eventually("the card again", lambda: shown_twice(viewer))
+            async with in_the_room(other, "an") as (later,):
+                assert later.told.welcome()["snapshot"]["sale_stopped"] is None
 
 
 async def recorded(redis_url: str) -> bool:

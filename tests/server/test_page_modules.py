@@ -367,5 +367,7 @@ async def test_a_page_says_why_the_sale_stopped_and_believes_no_old_news_after_t
         assert (await page.evaluate(reduced, [MODULES, pulled]))["saleStopped"] == stopped
         again = await page.evaluate(reduced, [MODULES, [*pulled, {"type": "card_shown", "card": card}]])
         assert again["saleStopped"] is None
+        joined = [{**WELCOME, "snapshot": {"comments": [], "sale_stopped": reason}}]
+        assert (await page.evaluate(reduced, [MODULES, joined]))["saleStopped"] == stopped
     late = [*shown, {"type": "state", "state": "terminated"}, {"type": "state", "state": "live"}]
     assert (await page.evaluate(reduced, [MODULES, late]))["state"] == "terminated"

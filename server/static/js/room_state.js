@@ -62,7 +62,7 @@ function welcome(current, event, atMs) {
     publisher: snapshot.publisher,
     streamTime: streamTime(snapshot.stream_time_ms, atMs),
     card: snapshot.card ?? null,
-    saleStopped: null,
+    saleStopped: stopOf(snapshot.sale_stopped),
     pinned: snapshot.pinned ?? null,
     comments: merged(current.comments, snapshot.comments ?? []),
     likes: snapshot.likes ?? 0,
@@ -72,6 +72,7 @@ function welcome(current, event, atMs) {
   };
 }
 
+const stopOf = (reason) => (STOPS_THE_SALE.has(reason) ? reason : null);
 const streamTime = (ms, atMs) => (ms === null || ms === undefined ? null : { ms, atMs });
 
 /** Own held comments and tips stay on screen over a reconnection; what the server sends replaces the rest. */
@@ -127,8 +128,7 @@ function card_shown(current, event) {
 
 function card_pulled(current, event) {
   if (current.card && event.product_id && current.card.product_id !== event.product_id) return current;
-  const saleStopped = STOPS_THE_SALE.has(event.reason) ? event.reason : null;
-  return { ...current, card: null, saleStopped, tipsEnabled: true };
+  return { ...current, card: null, saleStopped: stopOf(event.reason), tipsEnabled: true };
 }
 
 function quota(current, event) {
