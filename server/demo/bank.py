@@ -63,8 +63,8 @@ NOTES = {
     "an": "C1: too cautious for it, and told so",
     "xin": "never assessed",
     "linxiao": f"host of {OWN_ID}, approved and waiting in the console",
-    "zhoumin": f"monitor of {OWN_ID}; a robot signs in as them too",
-    "wulan": f"monitor of {SHOW_ID}, the sample show; a robot signs in as them too",
+    "zhoumin": f"monitor of {OWN_ID}; a robot stands in",
+    "wulan": f"monitor of {SHOW_ID}, the sample show; a robot stands in",
     "hejun": "approves broadcasts",
 }
 

@@ -33,7 +33,7 @@ _SHOWS = (
 
 
 def seed(database_url: str, data_keys: Mapping[str, str]) -> None:
-    """Create what is missing; broadcasts that are over become approved again."""
+    """Create what is missing; broadcasts that are over become approved and announced again."""
     asyncio.run(_seed(database_url, Envelopes.of_base64(data_keys)))
 
 
@@ -70,11 +70,13 @@ async def _broadcasts(pool: asyncpg.Pool, now: datetime) -> None:
     store = PostgresBroadcasts(pool)
     for broadcast_id, host, monitor, title, summary in _SHOWS:
         broadcast = await store.get(broadcast_id)
+        # Viewers may open the printed address before the show is on the air, and wait there.
+        announce = ("schedule", State.SCHEDULED, host)
         if broadcast is None:
             shelf = (bank.PRODUCT_ID,)
             draft = Draft(title, summary, host.account_id, monitor.account_id, None, shelf)
             await store.create(broadcast_id, host.account_id, draft, now)
-            steps = [("submit", State.IN_REVIEW, host), ("approve", State.APPROVED, bank.CHECKER)]
+            steps = [("submit", State.IN_REVIEW, host), ("approve", State.APPROVED, bank.CHECKER), announce]
         elif broadcast.state in OVER or broadcast.state in (State.DRAFT, State.REJECTED, State.IN_REVIEW):
             # Another run, another show: its clock starts anew; what was said and bought stays.
             await pool.execute(
@@ -83,9 +85,9 @@ async def _broadcasts(pool: asyncpg.Pool, now: datetime) -> None:
                 broadcast_id,
                 bank.PRODUCT_ID,
             )
-            steps = [("approve", State.APPROVED, bank.CHECKER)]
+            steps = [("approve", State.APPROVED, bank.CHECKER), announce]
         else:
-            steps = []
+            steps = [announce] if broadcast.state is State.APPROVED else []
         for move, target, actor in steps:
             current = await store.get(broadcast_id)
             assert current is not None

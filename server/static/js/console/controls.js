@@ -7,19 +7,20 @@ import { Icon } from "../ui/icons.js";
 
 const ON_AIR = new Set(["live", "paused"]);
 
-/** @param {{broadcast:object, link:object, wanted:boolean, ready:boolean, busy:boolean, move:function, send:function}} props */
-export function Controls({ broadcast, link, wanted, ready, hasStream, busy, move, send }) {
+/** @param {{broadcast:object, link:object, wanted:boolean, ready:boolean, source:?("camera"|"encoder"), busy:boolean, move:function, send:function}} props */
+export function Controls({ broadcast, link, wanted, ready, source, busy, move, send }) {
   const [ending, setEnding] = useState(false);
   const { allowed_moves: moves, state } = broadcast;
   const can = (name) => moves.includes(name);
   const onAir = ON_AIR.has(state);
+  const thenSend = source === "camera";
   return html`<section class="controls" aria-label=${t("controls.label")}>
     ${can("go_live") &&
-    html`<button type="button" class="button button--live" disabled=${busy || !ready || !hasStream} onClick=${() => move("go_live", { thenSend: true })} data-testid="go-live"><${Icon} name="camera" />${t("controls.go_live")}</button>`}
+    html`<button type="button" class="button button--live" disabled=${busy || !ready || !source} onClick=${() => move("go_live", { thenSend })} data-testid="go-live"><${Icon} name="camera" />${t(source === "encoder" ? "controls.go_live_by_encoder" : "controls.go_live")}</button>`}
     ${can("rehearse") &&
-    html`<button type="button" class="button" disabled=${busy || !hasStream} onClick=${() => move("rehearse", { thenSend: true })} data-testid="rehearse">${t("controls.rehearse")}</button>`}
+    html`<button type="button" class="button" disabled=${busy || !source} onClick=${() => move("rehearse", { thenSend })} data-testid="rehearse">${t("controls.rehearse")}</button>`}
     ${(onAir || state === "rehearsal") && !wanted &&
-    html`<button type="button" class="button button--live" disabled=${!hasStream} onClick=${send} data-testid=${onAir ? "go-live" : "send"}><${Icon} name="camera" />${t("controls.send")}</button>`}
+    html`<button type="button" class="button button--live" disabled=${!thenSend} onClick=${send} data-testid=${onAir ? "go-live" : "send"}><${Icon} name="camera" />${t("controls.send")}</button>`}
     ${can("pause") && html`<button type="button" class="button" disabled=${busy} onClick=${() => move("pause")} data-testid="pause"><${Icon} name="pause" />${t("controls.pause")}</button>`}
     ${can("resume") && html`<button type="button" class="button button--primary" disabled=${busy} onClick=${() => move("resume")} data-testid="resume"><${Icon} name="play" />${t("controls.resume")}</button>`}
     ${can("end") && html`<button type="button" class="button button--danger" disabled=${busy} onClick=${() => setEnding(true)} data-testid="end"><${Icon} name="stop" />${t("controls.end")}</button>`}

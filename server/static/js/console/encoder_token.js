@@ -2,7 +2,7 @@
 import { call, post } from "../api.js";
 import { formatMoment, t } from "../i18n/index.js";
 import { errorText } from "../ui/errors.js";
-import { html, useState } from "../ui/html.js";
+import { html, useRef, useState } from "../ui/html.js";
 import { Sheet } from "../ui/sheet.js";
 
 export function EncoderToken({ broadcastId, say, onClose }) {
@@ -16,7 +16,7 @@ export function EncoderToken({ broadcastId, say, onClose }) {
     <div class="stack">
       <p>${t("encoder.intro")}</p>
       ${issued
-        ? html`<${Copyable} label=${t("encoder.url")} value=${`${location.origin}/whip/${broadcastId}`} say=${say} />
+        ? html`<${Copyable} label=${t("encoder.url")} value=${`${location.origin}/whip/${broadcastId}`} say=${say} testid="encoder-url" />
             <${Copyable} label=${t("encoder.token")} value=${issued.token} say=${say} testid="encoder-token" />
             <p class="small">${t("encoder.until", { at: formatMoment(issued.expires_at) })}</p>
             <p class="notice">${t("encoder.once")}</p>
@@ -26,10 +26,18 @@ export function EncoderToken({ broadcastId, say, onClose }) {
   </${Sheet}>`;
 }
 
+/** Browsers keep the clipboard's own interface from plain http, as phones use it with `--lan`; the old command works there. */
+async function copied(field) {
+  field.select();
+  if (!navigator.clipboard) return document.execCommand("copy");
+  return navigator.clipboard.writeText(field.value).then(() => true, () => false);
+}
+
 function Copyable({ label, value, say, testid }) {
-  const copy = () => navigator.clipboard.writeText(value).then(() => say(t("encoder.copied"), "good"), () => say(t("encoder.copy_by_hand")));
+  const field = useRef(null);
+  const copy = () => copied(field.current).then((done) => (done ? say(t("encoder.copied"), "good") : say(t("encoder.copy_by_hand"))));
   return html`<div class="copyable">
-    <label class="field"><span>${label}</span><input class="mono" readonly value=${value} onFocus=${(event) => event.target.select()} data-testid=${testid} /></label>
-    <button type="button" class="button" onClick=${copy}>${t("encoder.copy")}</button>
+    <label class="field"><span>${label}</span><input ref=${field} class="mono" readonly value=${value} onFocus=${(event) => event.target.select()} data-testid=${testid} /></label>
+    <button type="button" class="button" onClick=${copy} data-testid=${`${testid}-copy`}>${t("encoder.copy")}</button>
   </div>`;
 }

@@ -5,20 +5,22 @@ import { html, useEffect, useRef } from "../ui/html.js";
 
 const METER_MS = 80;
 const QUIETEST_DB = -60;
+const CONSOLE_HERE = `http://localhost${location.port && `:${location.port}`}/console`;
 
 export function Preview({ camera, sending }) {
   const video = useRef(null);
   useEffect(() => {
     if (video.current) video.current.srcObject = camera.stream;
   }, [camera.stream]);
+  const insecure = camera.error?.code === "insecure_page";
   return html`<section class="panel preview" aria-label=${t("preview.label")}>
     <div class="preview__frame">
       <video ref=${video} autoplay playsinline muted aria-label=${t("preview.label")} data-testid="preview"></video>
       ${sending && html`<span class="live"><span class="live__dot" aria-hidden="true"></span>${t("preview.sending")}</span>`}
       ${camera.error &&
       html`<div class="preview__error" role="alert">
-        <p>${errorText(camera.error)}</p>
-        <button type="button" class="button" onClick=${camera.retry}>${t("action.retry")}</button>
+        <p>${insecure ? t("preview.insecure", { here: CONSOLE_HERE }) : errorText(camera.error)}</p>
+        ${!insecure && html`<button type="button" class="button" onClick=${camera.retry}>${t("action.retry")}</button>`}
       </div>`}
     </div>
     <${LevelMeter} stream=${camera.stream} />

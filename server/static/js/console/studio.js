@@ -25,6 +25,9 @@ const APPROVED = new Set(["approved", "scheduled", "rehearsal", "live", "paused"
 const PUBLISHABLE = new Set(["rehearsal", "live", "paused"]);
 const EDITABLE = new Set(["draft", "in_review", "approved", "rejected", "scheduled"]);
 
+/** What the host can send: this page's camera, another encoder where the browser gives no camera, or nothing yet. */
+const sourceOf = (camera) => (camera.stream ? "camera" : camera.error ? "encoder" : null);
+
 export function Studio({ config, session, broadcastId }) {
   const path = `/api/v1/broadcasts/${broadcastId}`;
   const [known, setKnown] = useState(null);
@@ -68,7 +71,7 @@ export function Studio({ config, session, broadcastId }) {
     ${staged
       ? html`<div class="studio__stage">
             <${Preview} camera=${camera} sending=${link.phase === "connected" && known.state === "live"} />
-            <${Controls} broadcast=${known} link=${link} wanted=${wanted} ready=${readiness.value?.ready} hasStream=${camera.stream !== null} busy=${busy} move=${move} send=${() => setSendWanted(true)} />
+            <${Controls} broadcast=${known} link=${link} wanted=${wanted} ready=${readiness.value?.ready} source=${sourceOf(camera)} busy=${busy} move=${move} send=${() => setSendWanted(true)} />
             <${SenderFigures} figures=${figures} limitBps=${room.publisherLimitBps} />
           </div>
           <div class="studio__sale">
