@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import shutil
 import signal
 import socket
 import sys
@@ -21,6 +22,8 @@ PATIENCE_S = 60.0
 _STARTS_WITHIN_S = 120.0  # a second on a machine of its own; seen to pass 60 s beside a dozen busy processes
 _LOWEST_PORT, _BLOCKS = 12_000, 5_000
 _MARKS: list[socket.socket] = []
+# What a killed test run leaves behind is told to end by the kernel, where there is a program that asks for it.
+DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM") if sys.platform == "linux" and shutil.which("setpriv") else ()
 
 
 @dataclass
@@ -101,7 +104,13 @@ async def running_demo(data_dir: Path, *options: str) -> AsyncIterator[Demo]:
     log = data_dir / "demo-output.log"
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            *argv, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "NO_COLOR": "1"}, process_group=0
+            *DIES_WITH_US,
+            *argv,
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "NO_COLOR": "1"},
+            process_group=0,
         )
     demo = Demo(f"http://127.0.0.1:{port}", process, log)
     try:

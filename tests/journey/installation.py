@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.journey.demo import ROOT, free_port
+from tests.journey.demo import DIES_WITH_US, ROOT, free_port
 from tests.journey.serving import Server, end, serve_environment
 
 Worker = dict[str, Any]
@@ -70,7 +70,7 @@ async def installed(database_url: str, redis_url: str, *arguments: str, **settin
     admin_port = free_port()
     environment = serve_environment(database_url, redis_url, port, admin_port=str(admin_port), **settings)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "server", "serve", *arguments, cwd=ROOT, env=environment, process_group=0
+        *DIES_WITH_US, sys.executable, "-m", "server", "serve", *arguments, cwd=ROOT, env=environment, process_group=0
     )
     installation = Installation(port, process, admin_port, environment)
     try:

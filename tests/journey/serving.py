@@ -15,7 +15,7 @@ from load_tests.http_client import Door, Person, SignIn
 from load_tests.room_client import Event, RoomClient
 from server.demo.bank import OWN_ID, PASSWORD
 from tests.commerce.bank import DATA_KEYS
-from tests.journey.demo import PATIENCE_S, ROOT, end_process, free_port
+from tests.journey.demo import DIES_WITH_US, PATIENCE_S, ROOT, end_process, free_port
 
 SECRET = "a-test-secret-that-is-long-enough-for-hs256"
 
@@ -51,7 +51,15 @@ async def serving(
     port = port or free_port()
     environment = serve_environment(database_url, redis_url, port, **settings)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "server", "serve", cwd=ROOT, env=environment, stderr=stderr, process_group=0
+        *DIES_WITH_US,
+        sys.executable,
+        "-m",
+        "server",
+        "serve",
+        cwd=ROOT,
+        env=environment,
+        stderr=stderr,
+        process_group=0,
     )
     server = Server(port, process)
     try:
