@@ -45,6 +45,8 @@ class CountingViewer:
         self.counted = reader.add(self.client.socket.fileno(), self._taken)
         self.decrypted = self.undecryptable = 0
         self.delays_ns: list[int] = []
+        self.jitter_ns = 0.0
+        """Of the packets looked into, smoothed as in RFC 3550 §6.4.1."""
         self._asked_ns = time.time_ns()
 
     @property
@@ -76,7 +78,10 @@ class CountingViewer:
         self.decrypted += 1
         start = 20 if plain[0] & 0x10 else 12
         if arrived_ns:
-            self.delays_ns.append(arrived_ns - pattern.sent_ns(plain[start:]))
+            delay_ns = arrived_ns - pattern.sent_ns(plain[start:])
+            if self.delays_ns:
+                self.jitter_ns += (abs(delay_ns - self.delays_ns[-1]) - self.jitter_ns) / 16
+            self.delays_ns.append(delay_ns)
 
     def report(self) -> None:
         """Send a receiver report on every stream, with REMB."""
@@ -159,6 +164,7 @@ class Swarm:
     def totals(self) -> dict[str, Any]:
         """Everything counted since the reset, over all viewers."""
         firsts = sorted(viewer.first_frame_s for viewer in self.viewers if viewer.first_frame_s is not None)
+        jitters = sorted(viewer.jitter_ns for viewer in self.viewers)
         delays = sorted(delay for viewer in self.viewers for delay in viewer.delays_ns)
         return {
             "viewers": len(self.viewers),
@@ -172,6 +178,7 @@ class Swarm:
             "silent": sum(viewer.counted.received == 0 for viewer in self.viewers),
             "first_frames": len(firsts),
             "first_frame_p95_ms": firsts[len(firsts) * 95 // 100] * 1e3 if firsts else None,
+            "jitter_p95_ms": jitters[len(jitters) * 95 // 100] / 1e6 if delays else None,
             "delay_p50_ms": delays[len(delays) // 2] / 1e6 if delays else None,
             "delay_p99_ms": delays[len(delays) * 99 // 100] / 1e6 if delays else None,
         }
