@@ -26,6 +26,8 @@ from server.settings import Settings, SettingsError
 log = structlog.get_logger("program")
 _RECORDER_STOP_S = 4.0
 _POOL_CLOSE_S = 3.0
+_CANCEL_AGAIN_S = 1.0
+_CANCELLATIONS = 10
 _LAST_REQUESTS_S = 1.0
 """How long connections are still answered, each for the last time, before idle ones are closed."""
 
@@ -151,8 +153,19 @@ async def _in_background(work: list[Coroutine[Any, Any, None]]) -> AsyncIterator
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
+            await _end(tasks)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel until each has ended: on Python 3.11 a library's own time-out can swallow a cancellation that meets it."""
+    left = {task for task in tasks if not task.done()}
+    for _ in range(_CANCELLATIONS):
+        for task in left:
+            task.cancel()
+        if left:
+            _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN_S)
+    if left:
+        log.error("tasks_do_not_end", tasks=[str(task.get_coro()) for task in left])
 
 
 async def _run(settings: Settings, ready: Callable[[Running], None], inherited: Inherited) -> None:

@@ -38,7 +38,8 @@ async def seeded_url(postgres_url: str) -> str:
 
 
 def token(account_id: str, role: str, *, secret: str = SECRET, ago_s: int = 0, broadcast_id: str | None = None) -> str:
-    issued, _ = Tokens(secret, 600).issue(
+    # Made as the file is read, which may be long before its turn comes.
+    issued, _ = Tokens(secret, 86_400).issue(
         account_id, role, "x", now_s=int(time.time()) - ago_s, broadcast_id=broadcast_id
     )
     return issued
@@ -48,7 +49,7 @@ VIEWER = token("ac_customer01", "viewer")
 BAD_TOKENS = (
     ("nonsense", "bad_token", 4501),
     (token("ac_customer01", "viewer", secret="x" * 40), "bad_token", 4501),
-    (token("ac_customer01", "viewer", ago_s=10_000), "token_expired", 4003),
+    (token("ac_customer01", "viewer", ago_s=100_000), "token_expired", 4003),
     (token("ac_customer01", "viewer", broadcast_id="bc_other"), "forbidden", 4502),
 )
 
@@ -151,8 +152,9 @@ async def bad_cards(visitor: Visitor, host_token: str) -> None:
     assert created.status == 201, await created.text()
     draft_id = (await created.json())["product_id"]
     card = f"/api/v1/broadcasts/{OWN_ID}/card"
-    assert await visitor.ask("PUT", card, host_token, {"product_id": draft_id}) == (409, "product_not_approved")
-    assert await visitor.ask("PUT", card, host_token, {"product_id": "pr_none"}) == (404, "no_such_product")
+    # A shelf takes approved products only, and the stage what is on the shelf.
+    assert await visitor.ask("PUT", card, host_token, {"product_id": draft_id}) == (409, "not_on_shelf")
+    assert await visitor.ask("PUT", card, host_token, {"product_id": "pr_none"}) == (409, "not_on_shelf")
     gate = f"/api/v1/broadcasts/{OWN_ID}/gate?product_id={draft_id}"
     assert (await visitor.ask("GET", gate))[0] in (404, 409)
     assert await visitor.ask("GET", f"/api/v1/products/{draft_id}") == (404, "no_such_product")

@@ -504,6 +504,7 @@ export const en = {
   "error.assessment_expired": "Your risk assessment has expired. Please take it again",
   "error.risk_mismatch": "This product's risk is above your risk tolerance; you cannot buy it",
   "error.senior_wait": "You may buy 24 hours after reading the special risk notice",
+  "error.real_name_missing": "The bank has not verified your real name yet: you may watch, and buy once it has",
   "error.minor": "Adults only",
   "error.unaffordable": "This product does not fit your means",
   "error.window_closed": "The subscription window is closed",

@@ -504,6 +504,7 @@ export const zh = {
   "error.assessment_expired": "您的风险测评已过期，请重新测评",
   "error.risk_mismatch": "产品风险等级高于您的风险承受能力，不能购买",
   "error.senior_wait": "按规定，阅读特别风险提示满 24 小时后才能购买",
+  "error.real_name_missing": "您尚未完成实名认证，可以观看，认证后才能购买",
   "error.minor": "未满 18 周岁不能使用此功能",
   "error.unaffordable": "此产品与您的财务状况不匹配",
   "error.window_closed": "不在认购时间内",
