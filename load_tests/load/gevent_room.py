@@ -66,7 +66,10 @@ class GeventRoom:
         token: Callable[[], str],
         counts: RoomCounts,
         joined: Callable[[float, Exception | None], None],
+        *,
+        staff: bool = False,
     ) -> None:
+        """Staff are shown every comment, viewers a sample, so staff are not held against viewers."""
         self._url = url
         self._broadcast_id = broadcast_id
         self._token = token
@@ -81,7 +84,7 @@ class GeventRoom:
         self._cut_at_s: float | None = None
         self._welcome_ms = 1_000
         self._said_ms: int | None = None
-        self.follower = Follower(counts.order)
+        self.follower = Follower(RoomOrder() if staff else counts.order)
         self.welcomed = Event()
 
     def run(self) -> None:

@@ -67,17 +67,24 @@ class Guest(FastHttpUser):
     connection_timeout = 30.0
     network_timeout = 30.0
     company: Company
+    in_room = True
+    staff = False
     _numbers = itertools.count()
 
     def on_start(self) -> None:
-        """Come in and wait for the welcome."""
+        """Come in, and where this kind is in the room wait for the welcome."""
         assert self.company.cast is not None
         self.cast = self.company.cast
         self.client.base_url = self.cast.http
         self.number = next(type(self)._numbers)
         self.token = self.company.token(self.player(), self.client)
+        if self.in_room:
+            self._enter()
+
+    def _enter(self) -> None:
+        rooms = self.company.run.rooms
         self.room = GeventRoom(
-            self.cast.gateway, self.cast.broadcast_id, lambda: self.token, self.company.run.rooms, self._joined
+            self.cast.gateway, self.cast.broadcast_id, lambda: self.token, rooms, self._joined, staff=self.staff
         )
         self.company.run.inside.add(self.room)
         self.staying = gevent.spawn(self.room.run)
@@ -172,9 +179,14 @@ class Chatter(Guest):
 
 
 class Buyer(Guest):
-    """Reads, agrees, orders again and again at an even pace, and submits what was reserved."""
+    """Reads, agrees, orders again and again at an even pace, and submits what was reserved; over HTTP alone.
+
+    Its place in the room is one of the crowd's: five hundred sockets more would fill Locust's hub, and late orders
+    would be Locust's own.
+    """
 
     weight = 3
+    in_room = False
     pause_s = 5.0
     agreed: tuple[Any, str] | None = None
     ordered = 0
@@ -278,6 +290,7 @@ class Host(Guest):
     """The host's console: looks at figures, questions and what is held, and speaks to the room."""
 
     fixed_count = 1
+    staff = True
     wait_time = between(2, 5)
 
     def player(self) -> Player:

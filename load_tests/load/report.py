@@ -109,8 +109,8 @@ def html(report: Report) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
         f"<title>Load: {plan.shape}</title><style>{_STYLE_FILE.read_text()}</style>",
         f"<h1>Load: {plan.shape}</h1>",
-        f"<p class=sub>{escape(WHAT[plan.shape])}. {plan.minutes:g} minutes against {where}, {escape(report.at)}.<br>"
-        f"{_people(plan)}</p>",
+        f"<p class=sub>{escape(WHAT[plan.shape].capitalize())}. {plan.minutes:g} minutes against {where}, "
+        f"{escape(report.at)}.<br>{_people(plan)}</p>",
         f'<div class="verdict {"pass" if ok else "fail"}">{escape(verdict)}</div>',
         *(f'<div class="verdict warn">Generator saturated: {escape(why)}</div>' for why in report.saturated),
         "<h2>Delivery, from the time a comment was to be sent</h2>",

@@ -181,8 +181,7 @@ def cores_between(first: Sample, last: Sample) -> dict[str, float]:
         if cpu in row and cpu in first.processes.get(process, {})
     }
     own = {
-        f"load {name}": (used_s - first.generator_s[name]) / elapsed_s
+        f"load {name}": (used_s - first.generator_s.get(name, 0.0)) / elapsed_s  # one may have been started since
         for name, used_s in last.generator_s.items()
-        if name in first.generator_s
     }
     return {name: round(value, 3) for name, value in sorted((cores | own).items())}

@@ -44,7 +44,7 @@ from server.demo.product import featured_product
 from server.embedded.process import spawn, stop
 from server.ids import new_id
 
-_READY_S: Final = 90.0
+_READY_S: Final = 240.0
 _TOKEN_TTL_S: Final = 8 * 3600
 _PRODUCT_ID: Final = "pr_load"
 _MONEY_MINOR: Final = 10**11

@@ -202,6 +202,12 @@ def test_cpu_a_delivery_and_memory_a_connection_are_the_gateways_alone() -> None
     assert cores_between(first, last) == {"api": 0.2, "gateway-1": 0.2, "load crowd": 0.5}
 
 
+def test_a_process_that_was_started_in_between_counts_from_nought() -> None:
+    first, last = sample(0, 1.0, 0, 0, 0, 0.0), sample(10, 1.0, 0, 0, 0, 0.0)
+    last.generator_s["locust"] = 4.0
+    assert cores_between(first, last)["load locust"] == 0.4
+
+
 def test_metrics_of_all_labels_are_added_up_and_others_left_alone() -> None:
     shed = "wealthcast_gateway_shed_total"
     text = f'# HELP x\n{shed}{{class="may"}} 2\n{shed}{{class="x"}} 3.0\nother 9\n'
