@@ -18,8 +18,8 @@ def postgres(what: str, url: str) -> Finding:
     async def ask() -> Finding:
         connection = await asyncpg.connect(url, timeout=_TIMEOUT_S, command_timeout=_TIMEOUT_S)
         try:
-            server = connection.get_server_version()
-            found = f"PostgreSQL {server.major}.{server.minor}"
+            # The client takes the 6 of 18.6 for a third number.
+            found = f"PostgreSQL {await connection.fetchval('SHOW server_version')}"
             for name in ("fsync", "synchronous_commit", "full_page_writes"):
                 if await connection.fetchval(f"SHOW {name}") != "on":
                     return Finding(what, found, f"{name} is off: what is acknowledged could be lost")
