@@ -84,7 +84,7 @@ class GeventRoom:
         self._cut_at_s: float | None = None
         self._welcome_ms = 1_000
         self._said_ms: int | None = None
-        self.follower = Follower(RoomOrder() if staff else counts.order)
+        self.follower = Follower(RoomOrder() if staff else counts.order, busy=True)
         self.welcomed = Event()
 
     def run(self) -> None:
@@ -118,6 +118,7 @@ class GeventRoom:
         if not self._leaving:
             self._leaving = True
             self._counts.heard.add(self.follower.heard)
+            self.follower.gone()
             self._abort()
 
     def request(self, message: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,12 @@ class RoomOrder:
     def __init__(self) -> None:
         self._ranks: OrderedDict[str, int] = OrderedDict()
         self.last = -1
+        self.listening = 0
+        """Followers of a busy room who have found their place."""
+
+    def knows(self, comment_id: str) -> bool:
+        """Whether somebody heard it already."""
+        return comment_id in self._ranks
 
     def rank(self, comment_id: str) -> int:
         """Return the comment's rank, the next one for a comment that nobody heard yet."""
@@ -65,10 +71,16 @@ class Followed:
 class Follower:
     """One viewer's ear."""
 
-    __slots__ = ("_holes", "_last", "_order", "heard")
+    __slots__ = ("_busy", "_holes", "_last", "_order", "heard")
 
-    def __init__(self, order: RoomOrder) -> None:
+    def __init__(self, order: RoomOrder, *, busy: bool = False) -> None:
+        """`busy`: people come and go while others talk.
+
+        A newcomer may then hear what comes next before the others, who have not yet read what its snapshot holds, so it
+        fixes no ranks: its comments count from the first that somebody else has heard too. `gone` says that it left.
+        """
         self._order = order
+        self._busy = busy
         self._last: int | None = None
         self._holes: set[int] = set()
         self.heard = Followed()
@@ -79,10 +91,14 @@ class Follower:
             self.heard.recovered += 1
             return
         self.heard.snapshots += returned
-        self._last = None
+        self.gone()
 
     def comment(self, comment_id: str) -> None:
         """Note a comment as it came."""
+        if self._last is None and self._busy:
+            if self._order.listening and not self._order.knows(comment_id):
+                return
+            self._order.listening += 1
         heard, rank = self.heard, self._order.rank(comment_id)
         if self._last is None or rank > self._last:
             self._skip(rank)
@@ -109,7 +125,13 @@ class Follower:
         self.heard.sampled_out += sampled_out
         self.heard.shed += shed
         if lost:
-            self._last = None
+            self.gone()
+
+    def gone(self) -> None:
+        """Nothing that follows continues what was heard."""
+        if self._last is not None and self._busy:
+            self._order.listening -= 1
+        self._last = None
 
     def ends(self) -> None:
         """The run is over and this viewer still connected: what others heard and it did not is missed."""

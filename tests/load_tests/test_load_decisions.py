@@ -135,6 +135,30 @@ def test_a_return_goes_on_where_it_was_or_begins_with_the_snapshot() -> None:
     assert (fresh.heard.missed, fresh.heard.snapshots) == (0, 1)
 
 
+def test_a_newcomer_who_is_ahead_of_the_others_puts_nobody_out_of_order() -> None:
+    order = RoomOrder()
+    early, newcomer = Follower(order, busy=True), Follower(order, busy=True)
+    for comment_id in "ab":
+        early.comment(comment_id)
+    newcomer.comment("d")  # c is in its snapshot, and nobody else has read it yet
+    for comment_id in "cdef":
+        early.comment(comment_id)
+    for comment_id in "eg":
+        newcomer.comment(comment_id)
+    for one, received, missed in ((early, 6, 0), (newcomer, 2, 1)):
+        assert (one.heard.received, one.heard.missed, one.heard.reordered) == (received, missed, 0)
+
+
+def test_when_all_who_had_found_their_place_left_the_next_ones_begin_anew() -> None:
+    order = RoomOrder()
+    early, late = Follower(order, busy=True), Follower(order, busy=True)
+    early.comment("a")
+    early.gone()
+    for comment_id in "xy":
+        late.comment(comment_id)
+    assert (late.heard.received, order.last) == (2, 2)
+
+
 def test_what_the_room_says_it_shed_is_no_undeclared_gap() -> None:
     order = RoomOrder()
     follow(order, *"abcd")
