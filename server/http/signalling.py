@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -126,7 +127,8 @@ class _Signalling:
             # A slow offer may have outlived its right: the monitor's cut can come between the gate and the session.
             await self._admit(broadcast_id, bearer)
         except Exception:
-            await self._media.close(answer.resource_id)
+            with suppress(StreamingError):  # the cut itself may have ended it; the refusal is the answer
+                await self._media.close(answer.resource_id)
             raise
         response = web.Response(
             status=201,
@@ -198,8 +200,8 @@ class _Signalling:
         try:
             permit = await self._admit(resource.broadcast_id, bearer)
         except SignallingRefused as refusal:
-            if refusal.status in (401, 403):
-                raise
+            if refusal.status not in (404, 409):
+                raise  # who cannot be known now may not act
             return
         if resource.kind == "viewer" and permit.holder_id != resource.holder_id:
             raise SignallingRefused(403, "not_your_resource", "this session belongs to someone else")
