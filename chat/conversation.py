@@ -31,7 +31,7 @@ Spoken = (
 )
 
 # A repeat of a comment this young is published again: the process may have died between keeping and publishing.
-_REPUBLISH_S = 60.0
+_REPUBLISH_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)

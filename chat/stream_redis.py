@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from chat.broker import Delivery, Position
 from chat.sampling import SHOWN_MS
 
-ONCE_MS = 120_000
+ONCE_MS = 900_000
 
 # KEYS[1] the position's hash, KEYS[2] the stream. ARGV[1] a fresh epoch's name.
 _EPOCH = """
