@@ -45,7 +45,7 @@ class Broker(Protocol):
     Each published event that is not a total takes the next offset of the room's epoch, is kept for `replay`
     within bounds of count and age, and is sent to subscribers, in one step: offset, kept order and sending order
     are the same for everyone. An epoch ends when the medium lost, or may have lost, what it kept. An event sealed
-    with `once` is published once for that key within two minutes and an epoch, however often it is asked for.
+    with `once` is published once for that key within fifteen minutes and an epoch, however often it is asked for.
 
     Delivery to subscribers is at most once. After `subscribe` has returned, every later publish in any process
     arrives while the connection holds. When it was lost and is back, `gap` is called for each room before the

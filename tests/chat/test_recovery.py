@@ -19,7 +19,7 @@ from chat.ports import Principal
 from chat.recovery import MOST_EVENTS, recovered_events
 from chat.rooms import Rooms
 from tests.chat.fakes import BROADCAST, FakeBroadcasts
-from tests.chat.test_rooms import EmptyStores, Listener, make_rooms
+from tests.chat.test_rooms import EmptyStores, Listener, event_of, make_rooms, posted
 
 VIEWER = Principal("ac_a", "viewer", "小明", 0.0)
 
@@ -234,6 +234,32 @@ async def test_a_lost_stream_is_a_new_epoch_and_nobody_of_the_old_one_is_told_th
     assert recovered_events(entrance, "ac_a", False) is None
     running.cancel()
     await asyncio.wait([running])
+
+
+async def test_a_comment_that_mended_one_gateways_loss_has_its_place_in_the_order_there_too() -> None:
+    hub, late = MemoryHub(), posted("cm_late")
+    mended, other = (make_rooms(hub, FakeBroadcasts(), EmptyStores(*kept)) for kept in ((late,), ()))
+    person, publisher = Person(), MemoryBroker(hub)
+    running = [asyncio.create_task(rooms.run()) for rooms in (mended, other)]
+    await mended.enter(BROADCAST, VIEWER)
+    await person.join(other)
+    hub.lose(BROADCAST)
+    await publisher.publish(BROADCAST, seal(CardPulled("pr_new", "x")))
+    async with asyncio.timeout(10):
+        while person.reached is None or person.reached.epoch != "e1" or mended._opened[BROADCAST].feed.broken:
+            person.read()
+            await asyncio.sleep(0.01)
+    assert ("comment", "cm_late") not in person.lasting()
+    person.leave(other)
+    await publisher.publish(BROADCAST, seal(event_of(late)))  # it was stored, and its sender had no answer
+    async with asyncio.timeout(10):
+        while (opened := mended._opened[BROADCAST]).room.mailed.offset < 2:
+            await opened.mailed.wait()
+    assert await person.join(mended)
+    assert person.lasting().count(("comment", "cm_late")) == 1
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
 
 
 async def test_one_who_missed_more_than_anyone_reads_gets_a_snapshot() -> None:

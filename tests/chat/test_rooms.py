@@ -185,7 +185,7 @@ def test_an_event_is_encoded_once_and_the_same_bytes_reach_everyone() -> None:
     assert len({id(member.frames[0]) for member in members}) == 1
 
 
-def test_a_comment_published_again_is_shown_once() -> None:
+def test_a_comment_that_mends_a_loss_is_told_once() -> None:
     room, member = make_room(), Listener()
     room.add(member)
     for _ in range(3):
