@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,16 +85,14 @@ class Scene:
                 return
             await asyncio.sleep(0.25)
 
-    async def rss_mb(self) -> float:
-        """Resident memory of all the program's processes together; the supervisor and the stores are left out."""
-        total = 0
+    async def rss_mb(self) -> dict[str, float]:
+        """Resident memory of each of the program's processes; the supervisor and the stores are left out."""
+        found = {}
         for worker in (await self.ask("workers"))["workers"]:
             if worker["pid"] is not None:
-                try:
-                    total += Usage.of(worker["pid"]).rss_bytes
-                except (OSError, ProcessLookupError):
-                    continue
-        return total / 1e6
+                with suppress(OSError):
+                    found[worker["name"]] = Usage.of(worker["pid"]).rss_bytes / 1e6
+        return found
 
     async def gateway_connections(self) -> int:
         """How many connections the gateways believe they hold."""

@@ -17,6 +17,8 @@ _MEAN_AMOUNT_MINOR: Final = 200_000
 _GIVE_UP_S: Final = 1.5 * RECOVERS_WITHIN_S
 
 Say = Callable[[str], None]
+Rss = tuple[dict[str, float], dict[str, float]]
+"""Resident megabytes of each process, before and after."""
 
 
 async def tried(fault: Fault, scene: Scene, load: Load, after_s: float, say: Say) -> Verdict:
@@ -48,9 +50,7 @@ async def tried(fault: Fault, scene: Scene, load: Load, after_s: float, say: Say
     return await _judged(fault.name, scene, failed, recovery_s, (rss_before, rss_after), say)
 
 
-async def _judged(
-    name: str, scene: Scene, failed: list[str], recovery_s: float | None, rss: tuple[float, float], say: Say
-) -> Verdict:
+async def _judged(name: str, scene: Scene, failed: list[str], recovery_s: float | None, rss: Rss, say: Say) -> Verdict:
     sales = scene.market.sales
     comments = {**scene.sale.answers.comments}
     held = scene.sale.answers.held
@@ -80,6 +80,9 @@ async def _judged(
     )
     if not audit["clean"]:
         say(f"{name}: {audit['said']}")
+    before_mb, after_mb = (sum(one.values()) for one in rss)
+    grown = {process: round(mb - rss[0].get(process, 0.0), 1) for process, mb in rss[1].items()}
+    say(f"{name}: memory grew by {grown}")
     return Verdict(
         name,
         acked=len(comments) + len(held) + len(sales.orders) + sum(tips.values()),
@@ -90,12 +93,12 @@ async def _judged(
         undeclared_gaps=len(gaps),
         repeats=scene.sale.ledger.repeats() + scene.show.ledger.repeats(),
         recovery_s=None if recovery_s is None else round(recovery_s, 1),
-        rss_growth_mb=round(rss[1] - rss[0], 1),
+        rss_growth_mb=round(after_mb - before_mb, 1),
         audit_clean=audit["clean"],
         failed=tuple(failed),
         sold_minor=found["sold_minor"],
         quota_minor=found["quota_minor"],
-        rss_before_mb=rss[0],
+        rss_before_mb=before_mb,
     )
 
 
