@@ -41,7 +41,13 @@ SELECT {", ".join(f"c.{name}" for name in COLUMNS.split(", "))}, q.picked_at, q.
 FROM comments c LEFT JOIN picked_questions q USING (comment_id)
 LEFT JOIN official_words w ON w.comment_id = c.comment_id AND w.kind = 'answer'
 WHERE c.broadcast_id = $1 AND c.kind = 'question' AND c.audience = 'all' AND c.removed_at IS NULL
+  AND ($3::text IS NULL OR c.comment_seq < (SELECT comment_seq FROM comments WHERE comment_id = $3))
 ORDER BY c.comment_seq DESC LIMIT $2
+"""
+_POLLS_PAGE = f"""{_POLLS}
+WHERE p.broadcast_id = $1
+  AND ($3::text IS NULL OR (p.opened_at, p.poll_id) < (SELECT opened_at, poll_id FROM polls WHERE poll_id = $3))
+ORDER BY p.opened_at DESC, p.poll_id DESC LIMIT $2
 """
 
 
@@ -219,18 +225,16 @@ class PostgresTalk:
             None if poll is None else _poll(poll),
         )
 
-    async def questions(self, broadcast_id: str, limit: int) -> list[Question]:
+    async def questions(self, broadcast_id: str, limit: int, before: str | None = None) -> list[Question]:
         """As the port says."""
         async with self._work() as connection:
-            rows = await connection.fetch(_QUESTIONS, broadcast_id, limit)
+            rows = await connection.fetch(_QUESTIONS, broadcast_id, limit, before)
         return [_question(row) for row in rows]
 
-    async def polls(self, broadcast_id: str, limit: int) -> list[Poll]:
+    async def polls(self, broadcast_id: str, limit: int, before: str | None = None) -> list[Poll]:
         """As the port says."""
         async with self._work() as connection:
-            rows = await connection.fetch(
-                _POLLS + "WHERE p.broadcast_id = $1 ORDER BY p.opened_at DESC LIMIT $2", broadcast_id, limit
-            )
+            rows = await connection.fetch(_POLLS_PAGE, broadcast_id, limit, before)
         return [_poll(row) for row in rows]
 
 

@@ -75,8 +75,8 @@ class TalkStore(Protocol):
     async def current(self, broadcast_id: str) -> TalkState:
         """Return what a joiner is to be shown: rules, the picked question, the last announcement, the last poll."""
 
-    async def questions(self, broadcast_id: str, limit: int) -> list[Question]:
-        """Return the newest questions that everyone may see, newest first."""
+    async def questions(self, broadcast_id: str, limit: int, before: str | None = None) -> list[Question]:
+        """Return the questions that everyone may see, newest first: all, or those before a comment of this id."""
 
-    async def polls(self, broadcast_id: str, limit: int) -> list[Poll]:
-        """Return the newest polls, newest first."""
+    async def polls(self, broadcast_id: str, limit: int, before: str | None = None) -> list[Poll]:
+        """Return the polls, newest first: all, or those before one of this id."""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -15,6 +14,9 @@ from commerce.errors import Conflict, NotFound, Refusal
 from commerce.idempotency import Claim, body_hash
 from commerce.once import once
 from commerce.questionnaire import (
+    AskedOption,
+    AskedQuestion,
+    AskedQuestionnaire,
     Questionnaire,
     assessments_left,
     limit_conflict,
@@ -62,17 +64,13 @@ class Assessments:
         self._given = given
         self._questionnaire = questionnaire
 
-    def questions(self) -> dict[str, Any]:
-        """The questionnaire as a customer sees it: without points, vetoes and levels."""
+    def questions(self) -> AskedQuestionnaire:
+        """The questionnaire as a customer sees it."""
         asked = self._questionnaire
-        return {
-            "version": asked.version,
-            "title": asked.title,
-            "questions": [
-                {"id": q.id, "text": q.text, "options": [{"id": o.id, "text": o.text} for o in q.options]}
-                for q in asked.questions
-            ],
-        }
+        questions = [
+            AskedQuestion(q.id, q.text, [AskedOption(o.id, o.text) for o in q.options]) for q in asked.questions
+        ]
+        return AskedQuestionnaire(asked.version, asked.title, questions)
 
     async def take(self, customer_id: str, version: str, answers: Mapping[str, str], key: str) -> AssessmentView:
         """Hand answers in; the level holds at once, or, where it changed, once it is confirmed.

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from commerce.card_view import ProductView
 from commerce.catalogue_postgres import Document
 from commerce.dependencies import Dependencies
 from commerce.errors import Conflict, Invalid, NotFound
@@ -33,7 +34,7 @@ class Products:
     def __init__(self, given: Dependencies) -> None:
         self._given = given
 
-    async def create(self, content: CardContent, maker_id: str, *, product_id: str | None = None) -> dict[str, Any]:
+    async def create(self, content: CardContent, maker_id: str, *, product_id: str | None = None) -> ProductView:
         """Store a draft with card version 1 and return it as its maker reads it; raises Invalid `bad_product`."""
         check_content(content)
         now = self._given.now()
@@ -47,8 +48,10 @@ class Products:
             await unit.catalogue.record_move(product, "create", maker_id, now)
             return await self._view(unit, product, staff=True)
 
-    async def edit(self, product_id: str, changes: dict[str, Any], maker_id: str) -> dict[str, Any]:
-        """Make the next card version from the latest and these changes.
+    async def edit(
+        self, product_id: str, changes: dict[str, Any], maker_id: str, *, seen: str | None = None
+    ) -> ProductView:
+        """Make the next card version from the latest and these changes; `seen` as in `move`.
 
         What is on sale stays on sale, unless the edit says that it is riskier than its card: then it is off sale and
         off every stage at once, until a checker approves the new card.
@@ -56,6 +59,7 @@ class Products:
         now = self._given.now()
         async with self._given.units.begin() as unit:
             before = await _product(unit, product_id, "FOR UPDATE")
+            _require_seen(before, seen)
             state = move(before, "edit", maker_id)
             latest = await _card(unit, product_id, before.latest_version)
             content = await _changed(unit, latest, changes)
@@ -74,11 +78,16 @@ class Products:
                 await pull_product(unit, product_id, maker_id, "re_rated", now)
             return await self._view(unit, product, staff=True)
 
-    async def move(self, product_id: str, name: str, actor_id: str) -> dict[str, Any]:
-        """`submit`, `approve`, `reject` or `withdraw`; approving and withdrawing pull the older card everywhere."""
+    async def move(self, product_id: str, name: str, actor_id: str, *, seen: str | None = None) -> ProductView:
+        """`submit`, `approve`, `reject` or `withdraw`; approving and withdrawing pull the older card everywhere.
+
+        Raises Conflict `version_stale` when the product is not what `seen` says (`version_tag`): nobody approves
+        what they have not read.
+        """
         now = self._given.now()
         async with self._given.units.begin() as unit:
             before = await _product(unit, product_id, "FOR UPDATE")
+            _require_seen(before, seen)
             product = replace(before, state=move(before, name, actor_id))
             if name == "approve":
                 product = replace(product, approved_version=product.latest_version)
@@ -107,7 +116,7 @@ class Products:
             await tell_quota(self._given, unit, product_id, total.currency, before, after, showing)
             return after
 
-    async def read(self, product_id: str, *, staff: bool) -> dict[str, Any]:
+    async def read(self, product_id: str, *, staff: bool) -> ProductView:
         """The card on sale; staff read the latest version, whatever its state."""
         async with self._given.units.begin() as unit:
             product = await _product(unit, product_id)
@@ -115,7 +124,7 @@ class Products:
                 raise _no_such_product()
             return await self._view(unit, product, staff=staff)
 
-    async def listing(self, *, staff: bool, after: str, limit: int) -> list[dict[str, Any]]:
+    async def listing(self, *, staff: bool, after: str, limit: int) -> list[ProductView]:
         """Products by id from after the given one, at most `limit`; customers see those on sale."""
         async with self._given.units.begin() as unit:
             products = await unit.catalogue.products(not staff, after, limit)
@@ -129,7 +138,7 @@ class Products:
         if missing:
             raise Conflict("product_not_approved", f"not on sale: {', '.join(missing)}", product_ids=missing)
 
-    async def shelf(self, product_ids: Collection[str], *, staff: bool) -> list[dict[str, Any]]:
+    async def shelf(self, product_ids: Collection[str], *, staff: bool) -> list[ProductView]:
         """These products in the order of their ids, which no benchmark has a say in; customers see those on sale."""
         async with self._given.units.begin() as unit:
             products = await unit.catalogue.named(product_ids, on_sale_only=not staff)
@@ -158,22 +167,32 @@ class Products:
         chosen = [ids[text.title, text.sha256] for text in content.documents]
         await unit.catalogue.put_on_card(product.product_id, product.latest_version, chosen)
 
-    async def _view(self, unit: Unit, product: Product, *, staff: bool) -> dict[str, Any]:
+    async def _view(self, unit: Unit, product: Product, *, staff: bool) -> ProductView:
         version = product.latest_version if staff else product.approved_version
         assert version is not None, "customers are shown approved versions only"
         card = await _card(unit, product.product_id, version)
         quota = await unit.quotas.read(product.product_id)
         shown = self._given.shown_card(card, quota or Quota(card.content.quota_total_minor))
         if not staff:
-            return {**shown, "state": ProductState.APPROVED.value}
-        return {
-            **shown,
-            "state": product.state.value,
-            "approved_version": product.approved_version,
-            "maker_id": product.maker_id,
-            "issuer_rating": card.content.issuer_rating,
-            "seller_rating": card.content.seller_rating,
-        }
+            return ProductView(**msgspec.structs.asdict(shown), state=ProductState.APPROVED)
+        return ProductView(
+            **msgspec.structs.asdict(shown),
+            state=product.state,
+            approved_version=product.approved_version,
+            maker_id=product.maker_id,
+            issuer_rating=card.content.issuer_rating,
+            seller_rating=card.content.seller_rating,
+        )
+
+
+def version_tag(product: ProductView) -> str:
+    """Name what staff read of a product: its latest version and where that stands; the quota moves by itself."""
+    return f"{product.card_version}.{product.state}"
+
+
+def _require_seen(product: Product, seen: str | None) -> None:
+    if seen is not None and seen != f"{product.latest_version}.{product.state}":
+        raise Conflict("version_stale", "somebody changed this product meanwhile: read it again")
 
 
 async def _product(unit: Unit, product_id: str, lock: str = "") -> Product:

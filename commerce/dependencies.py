@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import TypeVar
 
+from commerce.card_view import CardView, card_view
 from commerce.errors import Unavailable
 from commerce.grouping import Grouping, Work
 from commerce.ports import BroadcastFacts, BroadcastReader, Clock, NewId
-from commerce.product import CardVersion, card_view
+from commerce.product import CardVersion
 from commerce.quota import Quota, coarse_left_minor
 from commerce.settings import CommerceSettings
 from commerce.uow_postgres import Units
@@ -37,7 +38,7 @@ class Dependencies:
         """What viewers may see of the quota left."""
         return coarse_left_minor(quota.left_minor, self.settings.quota_granularity_minor)
 
-    def shown_card(self, card: CardVersion, quota: Quota) -> dict[str, object]:
+    def shown_card(self, card: CardVersion, quota: Quota) -> CardView:
         """The card as docs/protocol.md has it."""
         return card_view(card, quota.total_minor, self.left_minor(quota))
 

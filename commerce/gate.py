@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+
+import msgspec
 
 from commerce import ledger
+from commerce.card_view import CardView
 from commerce.dependencies import Dependencies
 from commerce.errors import CommerceError, NotFound
 from commerce.ports import BroadcastFacts
@@ -48,13 +50,49 @@ class Reading:
     method: AcknowledgementMethod = "typed"
 
 
+class GateRefusal(msgspec.Struct):
+    """One thing that stands against buying."""
+
+    code: str
+    detail: str
+
+
+class GateCustomer(msgspec.Struct):
+    """The level to buy by, until when it holds, and the funds available."""
+
+    risk_tolerance: str | None
+    assessed_until: datetime | None
+    available_minor: int
+    currency: str
+
+
+class ExtraDisclosure(msgspec.Struct):
+    """What somebody of 65 or older reads before a riskier product, and from when on they may order it."""
+
+    text: str
+    acknowledged_at: datetime | None
+    orderable_from: datetime | None
+
+
+class GateView(msgspec.Struct, kw_only=True):
+    """Everything the gate shows; times are the server's."""
+
+    allowed: bool
+    refusals: list[GateRefusal]
+    customer: GateCustomer
+    card: CardView
+    acknowledgement_text: str
+    minimum_dwell_ms: int
+    extra_disclosure: ExtraDisclosure | None
+
+
 class Gate:
     """Suitability and reading, without a clock on the customer."""
 
     def __init__(self, given: Dependencies) -> None:
         self._given = given
 
-    async def check(self, broadcast_id: str, product_id: str, customer_id: str) -> dict[str, Any]:
+    async def check(self, broadcast_id: str, product_id: str, customer_id: str) -> GateView:
         """Answer everything the gate shows: what stands against buying now, the customer, the card, what to type."""
         facts = await self._given.read_broadcast(broadcast_id)
         require_broadcast(facts)
@@ -69,19 +107,15 @@ class Gate:
             assert quota is not None, "what is on sale was approved"
             currency = card.content.currency
             available_minor = await unit.ledger.balance(ledger.money("available", customer_id, currency))
-        return {
-            "allowed": not refusals,
-            "refusals": [{"code": refusal.code, "detail": refusal.detail} for refusal in refusals],
-            "customer": {
-                **self._levels(customer),
-                "available_minor": available_minor,
-                "currency": currency,
-            },
-            "card": self._given.shown_card(card, quota),
-            "acknowledgement_text": ACKNOWLEDGEMENT_TEXT,
-            "minimum_dwell_ms": self._given.settings.minimum_dwell_ms,
-            "extra_disclosure": self._extra(customer, card, extra_at, now),
-        }
+        return GateView(
+            allowed=not refusals,
+            refusals=[GateRefusal(refusal.code, refusal.detail) for refusal in refusals],
+            customer=GateCustomer(*self._level(customer), available_minor, currency),
+            card=self._given.shown_card(card, quota),
+            acknowledgement_text=ACKNOWLEDGEMENT_TEXT,
+            minimum_dwell_ms=self._given.settings.minimum_dwell_ms,
+            extra_disclosure=self._extra(customer, card, extra_at, now),
+        )
 
     async def acknowledge(self, customer_id: str, reading: Reading) -> Acknowledgement:
         """Keep that this customer read and typed it; raises Refusal, `disclosure_missing` for what was skipped.
@@ -140,20 +174,20 @@ class Gate:
         found.append(over_limit() if terms.customer_maximum_minor - held < terms.minimum_minor else None)
         return [refusal for refusal in found if refusal is not None]
 
-    def _levels(self, customer: Customer | None) -> dict[str, Any]:
+    def _level(self, customer: Customer | None) -> tuple[str | None, datetime | None]:
         if customer is None or customer.risk_tolerance is None or customer.assessed_at is None:
-            return {"risk_tolerance": None, "assessed_until": None}
+            return None, None
         until = assessed_until(customer.assessed_at, self._given.settings.suitability)
-        return {"risk_tolerance": f"C{customer.risk_tolerance}", "assessed_until": until}
+        return f"C{customer.risk_tolerance}", until
 
     def _extra(
         self, customer: Customer | None, card: CardVersion, at: datetime | None, now: datetime
-    ) -> dict[str, Any] | None:
+    ) -> ExtraDisclosure | None:
         rules = self._given.settings.suitability
         if customer is None or not needs_extra_disclosure(customer, card.content.risk_rating, now, rules):
             return None
         orderable_from = None if at is None else at + rules.senior_wait
-        return {"text": EXTRA_DISCLOSURE_TEXT, "acknowledged_at": at, "orderable_from": orderable_from}
+        return ExtraDisclosure(EXTRA_DISCLOSURE_TEXT, at, orderable_from)
 
 
 async def _card_on_sale(unit: Unit, product_id: str, on_stage: OnStage | None) -> CardVersion:

@@ -5,13 +5,12 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from commerce.errors import Forbidden, IllegalMove, Invalid
 from commerce.money import CURRENCIES, MAX_MINOR
-from commerce.suitability import suitable_levels
 
 Rating = Literal["R1", "R2", "R3", "R4", "R5"]
 
@@ -198,23 +197,3 @@ def _rules(content: CardContent) -> list[tuple[bool, str]]:
         (not 0 < len(content.documents) <= 20, "between 1 and 20 documents are needed"),
         (any(not d.title.strip() or not d.text.strip() for d in content.documents), "a document is empty"),
     ]  # fmt: skip
-
-
-def card_view(card: CardVersion, quota_total_minor: int, quota_left_minor: int) -> dict[str, Any]:
-    """Render the card as docs/protocol.md has it; the quota comes in as it may be shown."""
-    content = card.content
-    sentences = [RISK_SENTENCE, *([PAST_PERFORMANCE_SENTENCE] if content.past_performance_shown else [])]
-    shown = msgspec.to_builtins(content)
-    for internal in ("issuer_rating", "seller_rating", "publicly_offered", "documents"):
-        del shown[internal]
-    return {
-        "product_id": card.product_id,
-        "card_version": card.card_version,
-        **shown,
-        "risk_rating": f"R{content.risk_rating}",
-        "suitable_levels": list(suitable_levels(content.risk_rating)),
-        "quota_total_minor": quota_total_minor,
-        "quota_left_minor": quota_left_minor,
-        "standing_sentences": sentences,
-        "documents": [{**msgspec.to_builtins(d), "url": d.url} for d in card.documents],
-    }

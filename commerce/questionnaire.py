@@ -49,6 +49,29 @@ class Questionnaire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     questions: tuple[Question, ...]
 
 
+class AskedOption(msgspec.Struct):
+    """An answer as it is offered: without its points."""
+
+    id: str
+    text: Words
+
+
+class AskedQuestion(msgspec.Struct):
+    """A question as it is asked."""
+
+    id: str
+    text: Words
+    options: list[AskedOption]
+
+
+class AskedQuestionnaire(msgspec.Struct):
+    """The questionnaire as a customer sees it: without points, vetoes and levels."""
+
+    version: str
+    title: Words
+    questions: list[AskedQuestion]
+
+
 class Score(msgspec.Struct, frozen=True):
     """What answers come to; `vetoes` are the questions whose answer capped the level."""
 

@@ -3,6 +3,9 @@
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
+from commerce.card_view import CardView
 from commerce.dependencies import Dependencies
 from commerce.errors import Conflict, Forbidden, NotFound
 from commerce.facts import card_pulled, card_shown, epoch_ms, quota_changed
@@ -28,7 +31,7 @@ class Stage:
     def __init__(self, given: Dependencies) -> None:
         self._given = given
 
-    async def feature(self, broadcast_id: str, product_id: str, actor: Actor) -> dict[str, Any]:
+    async def feature(self, broadcast_id: str, product_id: str, actor: Actor) -> CardView:
         """Show the approved card of a product, in place of any other, and return the card.
 
         Repeating it changes nothing. Raises NotFound, Forbidden `not_your_broadcast`, Conflict `not_live`,
@@ -46,7 +49,7 @@ class Stage:
 
     async def _feature(
         self, unit: Unit, broadcast_id: str, product_id: str, actor: Actor, stream_time_ms: int | None
-    ) -> dict[str, Any]:
+    ) -> CardView:
         product = await unit.catalogue.product(product_id, "FOR SHARE")
         if product is None:
             raise NotFound("no_such_product", "there is no such product")
@@ -65,7 +68,7 @@ class Stage:
         # Locked, so that no quota fact that is older than this card follows it.
         view = self._given.shown_card(card, await unit.quotas.locked(product_id))
         if not shown_already:
-            await unit.outbox.add(card_shown(broadcast_id, view, now, stream_time_ms), now)
+            await unit.outbox.add(card_shown(broadcast_id, msgspec.to_builtins(view), now, stream_time_ms), now)
         return view
 
     async def pull(self, broadcast_id: str, actor: Actor, reason: str) -> None:
@@ -109,7 +112,7 @@ class Stage:
             quota = await unit.quotas.read(on_stage.card.product_id)
             assert quota is not None, "what is on stage was approved"
         return {
-            "card": self._given.shown_card(on_stage.card, quota),
+            "card": msgspec.to_builtins(self._given.shown_card(on_stage.card, quota)),
             "shown_at_ms": epoch_ms(on_stage.shown_at),
             "stream_time_ms": on_stage.stream_time_ms,
         }

@@ -15,7 +15,7 @@ import commerce.ports
 from chat.errors import Unavailable
 from commerce.stage import Stage
 from server.broadcasting import MonitorPresence
-from server.http.broadcasts import view
+from server.http.broadcast_view import view
 from streaming.broadcast import Broadcast, BroadcastStore
 from streaming.directory_redis import PublisherDirectory, PublisherStatus
 from streaming.lifecycle import ON_AIR, hidden_from

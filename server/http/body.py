@@ -1,6 +1,7 @@
 """Bodies in, within a size and a time, and JSON out, strictly typed by msgspec. The one place that reads a body."""
 
 import asyncio
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -9,6 +10,7 @@ from aiohttp import web
 from server.http.errors import ApiError
 
 T = TypeVar("T")
+_JSON = re.compile(r"application/([a-z0-9.+-]+\+)?json")
 BODY_S = web.AppKey("body_s", float)  # how long a body may take to come; an application may set it
 _BODY_S = 10.0
 SMALL_BYTES = 16 * 1024
@@ -40,7 +42,13 @@ def _too_large(most: int) -> ApiError:
 
 
 async def read_json(request: web.Request, kind: type[T], *, most: int = SMALL_BYTES) -> T:
-    """Decode the body into `kind`; raises ApiError 400 `bad_json`, 422 `bad_field`, and as `read_bytes` does."""
+    """Decode the body into `kind`.
+
+    Raises ApiError 400 `bad_json`, 415 `unsupported_media_type` for a body that says it is something else,
+    422 `bad_field`, and as `read_bytes` does.
+    """
+    if "Content-Type" in request.headers and not _JSON.fullmatch(request.content_type):
+        raise ApiError(415, "unsupported_media_type", "send application/json")
     body = await read_bytes(request, most)
     try:
         return msgspec.json.decode(body, type=kind)

@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from chat.moderation import Judge
 from server.auth.encoder_tokens_postgres import EncoderTokens
@@ -13,43 +14,50 @@ from server.auth.permissions import require
 from server.auth.principal import Principal
 from server.broadcasting import Broadcasting
 from server.http.body import json_response, read_json
+from server.http.broadcast_view import BroadcastList, view_for
+from server.http.broadcast_view import readiness as what_is_missing
+from server.http.conditional import require_version
 from server.http.errors import ApiError
+from server.http.query import flag, page_of, page_size, page_start
 from server.ids import is_id
 from streaming.broadcast import Broadcast, Draft, UnknownPerson, VersionStale
-from streaming.lifecycle import IllegalMove, LifecycleError, NotReady, State, allowed_moves
-from streaming.stream_clock import stream_time_ms
+from streaming.lifecycle import IllegalMove, LifecycleError, NotReady, State
 
 _BASE = "/api/v1/broadcasts"
 _SHELF_MOST = 20  # what a show can present, and a checker can look at
+NO_NUL = r"^[^\x00]*$"
+_Title = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
+_Summary = Annotated[str, Meta(max_length=2_000, pattern=NO_NUL)]
+_Shelf = Annotated[list[Annotated[str, Meta(pattern=r"^pr_[0-9a-z_]{1,40}$")]], Meta(max_length=_SHELF_MOST)]
 
 
 class NewBroadcast(msgspec.Struct, forbid_unknown_fields=True):
     """A draft as its maker writes it; the host is the maker unless named."""
 
-    title: str
-    summary: str = ""
+    title: _Title
+    summary: _Summary = ""
     scheduled_at: datetime | None = None
     host_id: str | None = None
     monitor_id: str | None = None
-    product_ids: list[str] = []
+    product_ids: _Shelf = []
 
 
 class Edit(msgspec.Struct, forbid_unknown_fields=True):
     """Fields to replace; what is left out stays."""
 
-    title: str | msgspec.UnsetType = msgspec.UNSET
-    summary: str | msgspec.UnsetType = msgspec.UNSET
+    title: _Title | msgspec.UnsetType = msgspec.UNSET
+    summary: _Summary | msgspec.UnsetType = msgspec.UNSET
     scheduled_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
     host_id: str | msgspec.UnsetType = msgspec.UNSET
     monitor_id: str | msgspec.UnsetType | None = msgspec.UNSET
-    product_ids: list[str] | msgspec.UnsetType = msgspec.UNSET
+    product_ids: _Shelf | msgspec.UnsetType = msgspec.UNSET
 
 
 class MoveRequest(msgspec.Struct, forbid_unknown_fields=True):
     """A move by name; the reason is kept in the history."""
 
     move: str
-    reason: str | None = None
+    reason: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] | None = None
 
 
 def lifecycle_error(error: Exception) -> ApiError | None:
@@ -68,30 +76,6 @@ def lifecycle_error(error: Exception) -> ApiError | None:
     if isinstance(error, UnknownPerson):
         return ApiError(422, "unknown_person", str(error))
     return None
-
-
-def view(broadcast: Broadcast, *, now: datetime) -> dict[str, Any]:
-    """Render a broadcast for everyone."""
-    host, monitor = broadcast.host, broadcast.monitor
-    return {
-        "broadcast_id": broadcast.broadcast_id,
-        "title": broadcast.title,
-        "summary": broadcast.summary,
-        "state": broadcast.state,
-        "version": broadcast.version,
-        "scheduled_at": broadcast.scheduled_at,
-        "host": {
-            "account_id": host.account_id,
-            "display_name": host.display_name,
-            "employee_no": host.employee_no,
-            "licence_no": host.licence_no,
-            "licence_expires_on": host.licence_expires_on,
-        },
-        "monitor": {"account_id": monitor.account_id, "display_name": monitor.display_name} if monitor else None,
-        "started_at": broadcast.started_at,
-        "ended_at": broadcast.ended_at,
-        "stream_time_ms": stream_time_ms(broadcast.clock_started_at, now),
-    }
 
 
 def routes(
@@ -130,21 +114,22 @@ def routes(
 
     async def listing(request: web.Request) -> web.Response:
         who = require(request, "broadcast.list")
-        query = request.query
+        limit = page_size(request)
         found = await service.listed(
             who,
-            states=_states(query.get("state")),
-            mine=query.get("mine") == "true",
-            after=_after(query.get("after")),
-            limit=_limit(query.get("limit", "50")),
+            states=_states(request.query.get("state")),
+            mine=flag(request, "mine"),
+            after=page_start(request, "after", "bc"),
+            limit=limit + 1,
         )
+        page, following = page_of(request, found, limit, "after", lambda broadcast: broadcast.broadcast_id)
         now = datetime.now(UTC)
-        return json_response({"broadcasts": [{**view(item, now=now), **_moves(item, who)} for item in found]})
+        return json_response(BroadcastList([view_for(who, one, now=now) for one in page], following))
 
     async def edit(request: web.Request) -> web.Response:
         who = require(request, "broadcast.edit")
         broadcast = await reader.read(request, who)
-        _require_version(request, broadcast)
+        require_version(request, str(broadcast.version))
         given = await read_json(request, Edit)
         written = {
             name: getattr(given, name) for name in given.__struct_fields__ if getattr(given, name) is not msgspec.UNSET
@@ -165,18 +150,14 @@ def routes(
     async def move(request: web.Request) -> web.Response:
         who = require(request, "broadcast.move")
         given = await read_json(request, MoveRequest)
-        if given.reason is not None and (len(given.reason) > 500 or "\x00" in given.reason):
-            raise ApiError(422, "bad_field", "a reason has at most 500 characters")
         broadcast = await reader.read(request, who)
-        _require_version(request, broadcast)
+        require_version(request, str(broadcast.version))
         broadcast_id = broadcast.broadcast_id
         return _answer(await service.move(who, broadcast_id, given.move, given.reason), who)
 
     async def readiness(request: web.Request) -> web.Response:
         who = require(request, "broadcast.readiness")
-        missing = await service.missing(await reader.read(request, who))
-        rows = [{"code": item.code, "who": item.who, "what_to_do": item.what_to_do} for item in missing]
-        return json_response({"ready": not rows, "missing": rows})
+        return json_response(what_is_missing(await service.missing(await reader.read(request, who))))
 
     async def issue_token(request: web.Request) -> web.Response:
         who = require(request, "encoder_token.issue")
@@ -205,12 +186,6 @@ def routes(
         web.post(one + "/encoder-tokens", issue_token),
         web.delete(one + "/encoder-tokens/{token_id}", revoke_token),
     ]
-
-
-def _require_version(request: web.Request, broadcast: Broadcast) -> None:
-    """Hold who sends `If-Match` to the version that they have read: nobody approves what they have not seen."""
-    if (tag := request.headers.get("If-Match")) and tag not in ("*", f'"{broadcast.version}"'):
-        raise ApiError(412, "version_stale", "somebody changed this broadcast meanwhile: read it again")
 
 
 def _judge(judge: Judge, *texts: str) -> None:
@@ -244,28 +219,17 @@ class _Reader:
 
 
 def _answer(broadcast: Broadcast, who: Principal, *, status: int = 200) -> web.Response:
-    body = {**view(broadcast, now=datetime.now(UTC)), **_moves(broadcast, who)}
+    body = view_for(who, broadcast, now=datetime.now(UTC))
     return json_response(body, status=status, headers={"ETag": f'"{broadcast.version}"'})
-
-
-def _moves(broadcast: Broadcast, who: Principal) -> dict[str, Any]:
-    moves: dict[str, Any] = {"allowed_moves": allowed_moves(broadcast.state, who.role)}
-    return {**moves, "product_ids": list(broadcast.product_ids)} if who.is_staff else moves
 
 
 def _shelf(product_ids: list[str]) -> tuple[str, ...]:
     """Each product once, by id: no order of the maker's own, which could be that of the benchmarks."""
-    if len(product_ids) > _SHELF_MOST or not all(is_id(product_id, "pr") for product_id in product_ids):
-        raise ApiError(422, "bad_field", f"product_ids names at most {_SHELF_MOST} products")
     return tuple(sorted(set(product_ids)))
 
 
 def _checked(draft: Draft) -> Draft:
-    """Refuse texts that are empty, too long or hold NUL, and people who cannot exist."""
-    if not draft.title.strip() or len(draft.title) > 120 or len(draft.summary) > 2_000:
-        raise ApiError(422, "bad_field", "a title has 1 to 120 characters, a summary at most 2000")
-    if "\x00" in draft.title + draft.summary:
-        raise ApiError(422, "bad_field", "a text may not hold the character NUL")
+    """Refuse people who cannot exist and times that cannot be meant."""
     if not is_id(draft.host_id, "ac") or (draft.monitor_id is not None and not is_id(draft.monitor_id, "ac")):
         raise ApiError(422, "unknown_person", "host_id and monitor_id name accounts")
     if draft.scheduled_at is not None and (
@@ -282,15 +246,3 @@ def _states(text: str | None) -> frozenset[State] | None:
         return frozenset(State(name) for name in text.split(","))
     except ValueError:
         raise ApiError(422, "bad_field", f"state is one of: {', '.join(State)}") from None
-
-
-def _after(text: str | None) -> str | None:
-    if text is not None and not is_id(text, "bc"):
-        raise ApiError(422, "bad_field", "after is the id of the last broadcast that was read")
-    return text
-
-
-def _limit(text: str) -> int:
-    if len(text) > 3 or not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 200:
-        raise ApiError(422, "bad_field", "limit is a whole number from 1 to 200")
-    return int(text)

@@ -18,6 +18,7 @@ STATUS: dict[str, int] = {
     "product_not_approved": 409,
     "quota_below_taken": 409,
     "tips_off": 409,
+    "version_stale": 412,
 }
 _BY_CLASS: tuple[tuple[type[CommerceError], int], ...] = (
     (Refusal, 422),

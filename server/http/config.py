@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from server.http.body import json_response
@@ -29,14 +29,21 @@ class PageConfig:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.gateway_port}/ws"
 
 
+class ConfigView(msgspec.Struct):
+    """Where the gateway is, and, of a demo, who may be signed in as."""
+
+    gateway_url: str
+    version: str
+    demo: bool
+    demo_accounts: list[dict[str, str]]
+
+
 def routes(config: PageConfig) -> list[web.RouteDef]:
     """`GET /api/v1/config`."""
 
     async def show(request: web.Request) -> web.Response:
-        body: dict[str, Any] = {"gateway_url": config.gateway_url(request), "version": program_version()}
-        body["demo"] = config.demo_accounts is not None
-        body["demo_accounts"] = config.demo_accounts or []
-        return json_response(body)
+        demo = config.demo_accounts
+        return json_response(ConfigView(config.gateway_url(request), program_version(), demo is not None, demo or []))
 
     return [web.get("/api/v1/config", show)]
 

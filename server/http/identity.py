@@ -19,6 +19,12 @@ class Password(msgspec.Struct, forbid_unknown_fields=True):
     password: str
 
 
+class IdentityProof(msgspec.Struct):
+    """What an order is submitted with where a deployment asks who submits it."""
+
+    identity_proof: str
+
+
 def routes(accounts: AccountStore, passwords: Passwords, proofs: Proofs) -> list[web.RouteDef]:
     """The route /api/v1/identity-proofs."""
 
@@ -33,6 +39,6 @@ def routes(accounts: AccountStore, passwords: Passwords, proofs: Proofs) -> list
             raise ApiError(503, "busy", "too many people sign in just now", retry_after_s=busy.retry_after_s) from None
         if not matches or len(given.password) > 1_000:
             raise ApiError(403, "bad_credentials", "the password is wrong")
-        return json_response({"identity_proof": proofs.issue(who.account_id, now_s=int(time.time()))}, status=201)
+        return json_response(IdentityProof(proofs.issue(who.account_id, now_s=int(time.time()))), status=201)
 
     return [web.post("/api/v1/identity-proofs", prove)]

@@ -15,6 +15,7 @@ from server.auth.issuer_keys_http import IssuerUnavailable
 from server.auth.permissions import PRINCIPAL
 from server.auth.tokens import TokenError
 from server.http import scope
+from server.http.conditional import answer_what_changed
 from server.http.errors import ApiError, problem
 from server.http.health import Phase
 
@@ -116,7 +117,7 @@ def middlewares(
             await scope.hold(request, request[PRINCIPAL], places)
         return await handler(request)
 
-    return [answer_errors, know_who_asks]
+    return [answer_errors, answer_what_changed, know_who_asks]
 
 
 def bearer(request: web.Request) -> str | None:

@@ -6,16 +6,36 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from server.http.answer_examples import example_of
 from server.http.body import json_response
 from server.http.config import program_version
 from server.http.operations import OPERATIONS, Operation
+from server.http.parameters import id_schema
 
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _ANY_ROUTE = {500: "internal", 503: "unavailable issuer_unavailable"}
 _BAD_TOKEN = {401: "bad_token token_expired"}  # a token that is sent is read, also where none is needed
 _SIGNED_IN = {401: "unauthenticated", 403: "forbidden"}
-_WITH_BODY = {400: "bad_json", 408: "body_too_slow", 413: "too_large", 422: "bad_field"}
+_WITH_BODY = {
+    400: "bad_json",
+    408: "body_too_slow",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "bad_field",
+}
+_PATH_IDS = {
+    "broadcast_id": "bc",
+    "token_id": "et",
+    "tip_id": "tp",
+    "product_id": "pr",
+    "document_id": "dc",
+    "assessment_id": "as",
+    "order_id": "or",
+}
+_KEY = "^[\\x21-\\x7e]{1,128}$"
+_TAGS = '^("[!#-~]{0,64}"|\\*)$'
+_TAG = {"description": "What to send as `If-None-Match`, or `If-Match`, later", "schema": {"type": "string"}}
 _KEYED = {400: "missing_idempotency_key bad_idempotency_key"}
 
 
@@ -75,6 +95,8 @@ def routes() -> list[web.RouteDef]:
 
 def _operation(one: Operation, by_kind: dict[Any, Any]) -> dict[str, Any]:
     answers = {str(one.status): _answer(one, by_kind)}
+    if one.method == "GET":
+        answers["304"] = {"description": "Nothing has changed", "headers": {"ETag": _TAG}}
     for status, codes in refusals(one).items():
         answers[str(status)] = _refusal(status, codes, by_kind[Problem])
     operation: dict[str, Any] = {"summary": one.summary, "parameters": _parameters(one), "responses": answers}
@@ -88,7 +110,13 @@ def _operation(one: Operation, by_kind: dict[Any, Any]) -> dict[str, Any]:
 def _answer(one: Operation, by_kind: dict[Any, Any]) -> dict[str, Any]:
     if one.answer is None:
         return {"description": "Done"}
-    return {"description": one.summary, "content": {one.media_type: {"schema": by_kind[one.answer]}}}
+    content: dict[str, Any] = {"schema": by_kind[one.answer]}
+    if one.answer is not dict:
+        content["example"] = example_of(one.answer)
+    answer: dict[str, Any] = {"description": one.summary, "content": {one.media_type: content}}
+    if one.method == "GET" or one.versioned:
+        answer["headers"] = {"ETag": _TAG}
+    return answer
 
 
 def _refusal(status: int, codes: list[str], schema: Any) -> dict[str, Any]:
@@ -102,12 +130,28 @@ def _refusal(status: int, codes: list[str], schema: Any) -> dict[str, Any]:
 
 
 def _parameters(one: Operation) -> list[dict[str, Any]]:
-    text = {"type": "string"}
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": text} for name in _PARAMETER.findall(one.path)
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": id_schema(_PATH_IDS[name]),
+            "example": f"{_PATH_IDS[name]}_1",
+        }
+        for name in _PARAMETER.findall(one.path)
     ]
-    found += [{"name": name, "in": "query", "required": name == "product_id", "schema": text} for name in one.query]
+    for given in one.query:
+        said = {"name": given.name, "in": "query", "required": given.required, "description": given.description}
+        found.append({**said, "schema": given.schema, **given.more})
+    if one.method == "GET":
+        found.append(_header("If-None-Match", "The `ETag` of what one has: 304 while it is so"))
+    if one.versioned:
+        found.append(_header("If-Match", "The `ETag` of what one has read: 412 when it is so no more"))
     if one.keyed:
-        key = {"type": "string", "pattern": "^[\\x21-\\x7e]{1,128}$"}
-        found.append({"name": "Idempotency-Key", "in": "header", "required": True, "schema": key})
+        found.append(_header("Idempotency-Key", "The same when one tries again: done once, answered alike", _KEY))
     return found
+
+
+def _header(name: str, description: str, pattern: str = _TAGS) -> dict[str, Any]:
+    text = {"type": "string", "pattern": pattern}
+    return {"name": name, "in": "header", "required": pattern is _KEY, "schema": text, "description": description}

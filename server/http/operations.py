@@ -5,16 +5,24 @@ from typing import Any, Literal
 
 from commerce.applause import PointsView, TipRefund
 from commerce.assessment import AssessmentView, Standing
+from commerce.card_view import CardView, ProductView
+from commerce.gate import GateView
 from commerce.product import CardContent
+from commerce.questionnaire import AskedQuestionnaire
 from commerce.receipt import OrderView
 from server.auth.encoder_tokens_postgres import IssuedEncoderToken
 from server.http.assessments import Answers
+from server.http.broadcast_view import BroadcastList, BroadcastView, Readiness
 from server.http.broadcasts import Edit, MoveRequest, NewBroadcast
-from server.http.identity import Password
-from server.http.orders import NewAcknowledgement, NewOrder, Submission
+from server.http.config import ConfigView
+from server.http.identity import IdentityProof, Password
+from server.http.orders import Acknowledged, NewAcknowledgement, NewOrder, OrderList, Submission
+from server.http.parameters import LIMIT, PRODUCT, STATES, Parameter, cursor, flag
 from server.http.points import Refund
-from server.http.products import ProductMove
+from server.http.products import ProductList, ProductMove
+from server.http.rooms import FiguresView, ModerationView, PollList, QuestionList
 from server.http.sessions import AccountView, Credentials, SessionView
+from server.http.shelf import Shelf
 from server.http.stage import Feature, Pull
 
 _BROADCAST = "/api/v1/broadcasts/{broadcast_id}"
@@ -23,7 +31,7 @@ _ORDER = "/api/v1/orders/{order_id}"
 _NO_BROADCAST = {404: "no_such_broadcast"}
 _REAL_NAME = {403: "real_name_missing"}
 _NO_PRODUCT = {404: "no_such_product"}
-_PAGE = ("limit", "after")
+_BAD_FIELD = {422: "bad_field"}
 _RESERVE = (
     "not_assessed assessment_expired risk_mismatch senior_wait minor unaffordable window_closed bad_amount "
     "below_minimum bad_increment over_limit disclosure_missing"
@@ -45,6 +53,8 @@ class Operation:
     `refusals` maps a status to its codes, separated by blanks; what every route of the same kind refuses
     (no session, bad JSON, a store that is away) is added when the document is made.
 
+    `versioned`: `If-Match` is honoured with the `ETag` that the thing was read with.
+
     `tie` says by what a request is tied to one broadcast (server/http/scope.py): the id in its `path` or `body`, the
     `acknowledgement` that its body names, the `order` in its path; `listed`: the list is narrowed to it; `own`: it is
     of the person alone; `none`: it is the bank's, and not for a token that is limited to one broadcast.
@@ -58,7 +68,8 @@ class Operation:
     body: Any = None
     example: Any = None
     body_optional: bool = False
-    query: tuple[str, ...] = ()
+    query: tuple[Parameter, ...] = ()
+    versioned: bool = False
     keyed: bool = False
     public: bool = False
     media_type: str = "application/json"
@@ -114,7 +125,7 @@ _CARD = {
 _SESSIONS = (
     _op("GET", "/api/v1/openapi.json", "This document", public=True, tie="own"),
     _op("GET", "/api/v1/asyncapi.json", "The room's WebSocket protocol (AsyncAPI 3.0)", public=True, tie="own"),
-    _op("GET", "/api/v1/config", "Where the gateway is", public=True, tie="own"),
+    _op("GET", "/api/v1/config", "Where the gateway is", answer=ConfigView, public=True, tie="own"),
     _op(
         "POST",
         "/api/v1/sessions",
@@ -143,13 +154,22 @@ _SESSIONS = (
         {403: "bad_credentials", 503: "busy"},
         body=Password,
         example={"password": "…"},
+        answer=IdentityProof,
         status=201,
         tie="own",
     ),
     _op("GET", "/api/v1/points", "Own applause points", answer=PointsView, tie="own"),
 )
 _BROADCASTS = (
-    _op("GET", "/api/v1/broadcasts", "List", {422: "bad_field"}, query=("state", "mine", *_PAGE), tie="listed"),
+    _op(
+        "GET",
+        "/api/v1/broadcasts",
+        "List, newest first",
+        _BAD_FIELD,
+        query=(STATES, flag("mine", "Only those that one makes, hosts or monitors"), LIMIT, cursor("after", "bc")),
+        answer=BroadcastList,
+        tie="listed",
+    ),
     _op(
         "POST",
         "/api/v1/broadcasts",
@@ -157,9 +177,10 @@ _BROADCASTS = (
         {409: "product_not_approved", 422: "text_refused unknown_person"},
         body=NewBroadcast,
         example=_NEW_BROADCAST,
+        answer=BroadcastView,
         status=201,
     ),
-    _op("GET", _BROADCAST, "One broadcast; `ETag` is its version", _NO_BROADCAST),
+    _op("GET", _BROADCAST, "One broadcast; `ETag` is its version", _NO_BROADCAST, answer=BroadcastView),
     _op(
         "PATCH",
         _BROADCAST,
@@ -172,6 +193,8 @@ _BROADCASTS = (
         },
         body=Edit,
         example={"title": "理财晚班车"},
+        answer=BroadcastView,
+        versioned=True,
     ),
     _op(
         "POST",
@@ -180,8 +203,10 @@ _BROADCASTS = (
         {**_NO_BROADCAST, 409: "illegal_move not_ready version_stale", 412: "version_stale"},
         body=MoveRequest,
         example={"move": "go_live"},
+        answer=BroadcastView,
+        versioned=True,
     ),
-    _op("GET", _BROADCAST + "/readiness", "What is missing before going live", _NO_BROADCAST),
+    _op("GET", _BROADCAST + "/readiness", "What is missing before going live", _NO_BROADCAST, answer=Readiness),
     _op(
         "POST",
         _BROADCAST + "/encoder-tokens",
@@ -207,19 +232,41 @@ _BROADCASTS = (
         example={"reason": "给错了主播"},
         answer=TipRefund,
     ),
-    _op("GET", _BROADCAST + "/figures", "Audience figures", _NO_BROADCAST),
+    _op("GET", _BROADCAST + "/figures", "Audience figures", _NO_BROADCAST, answer=FiguresView),
     _op(
         "GET",
         _BROADCAST + "/moderation",
         "Queue, reports, acts",
-        {**_NO_BROADCAST, 422: "bad_field"},
-        query=("limit",),
+        {**_NO_BROADCAST, **_BAD_FIELD},
+        query=(LIMIT,),
+        answer=ModerationView,
     ),
-    _op("GET", _BROADCAST + "/questions", "Questions", {**_NO_BROADCAST, 422: "bad_field"}, query=("limit",)),
-    _op("GET", _BROADCAST + "/polls", "Polls", {**_NO_BROADCAST, 422: "bad_field"}, query=("limit",)),
+    _op(
+        "GET",
+        _BROADCAST + "/questions",
+        "Questions, newest first",
+        {**_NO_BROADCAST, **_BAD_FIELD},
+        query=(LIMIT, cursor("before", "cm")),
+        answer=QuestionList,
+    ),
+    _op(
+        "GET",
+        _BROADCAST + "/polls",
+        "Polls, newest first",
+        {**_NO_BROADCAST, **_BAD_FIELD},
+        query=(LIMIT, cursor("before", "pl")),
+        answer=PollList,
+    ),
 )
 _CATALOGUE = (
-    _op("GET", "/api/v1/products", "List", {422: "bad_field"}, query=_PAGE),
+    _op(
+        "GET",
+        "/api/v1/products",
+        "List, by id",
+        _BAD_FIELD,
+        query=(LIMIT, cursor("after", "pr")),
+        answer=ProductList,
+    ),
     _op(
         "POST",
         "/api/v1/products",
@@ -227,24 +274,40 @@ _CATALOGUE = (
         {422: "bad_product bad_text"},
         body=CardContent,
         example=_CARD,
+        answer=ProductView,
         status=201,
     ),
-    _op("GET", _PRODUCT, "One product", _NO_PRODUCT),
+    _op("GET", _PRODUCT, "One product; for staff `ETag` is its version", _NO_PRODUCT, answer=ProductView),
     _op(
         "PATCH",
         _PRODUCT,
         "Make the next card version",
-        {**_NO_PRODUCT, 403: "not_the_maker", 409: "illegal_move quota_below_taken", 422: "bad_product bad_text"},
+        {
+            **_NO_PRODUCT,
+            403: "not_the_maker",
+            409: "illegal_move quota_below_taken",
+            412: "version_stale",
+            422: "bad_product bad_text",
+        },
         body=dict[str, Any],
         example={"quota_total_minor": 200_000_000},
+        answer=ProductView,
+        versioned=True,
     ),
     _op(
         "POST",
         _PRODUCT + "/moves",
         "Submit, approve, reject, withdraw",
-        {**_NO_PRODUCT, 403: "maker_is_checker not_the_maker", 409: "illegal_move quota_below_taken"},
+        {
+            **_NO_PRODUCT,
+            403: "maker_is_checker not_the_maker",
+            409: "illegal_move quota_below_taken",
+            412: "version_stale",
+        },
         body=ProductMove,
         example={"move": "submit"},
+        answer=ProductView,
+        versioned=True,
     ),
     _op(
         "GET",
@@ -255,8 +318,8 @@ _CATALOGUE = (
         media_type="text/plain",
         tie="own",  # read before buying, in whichever broadcast
     ),
-    _op("GET", _BROADCAST + "/shelf", "The products approved for it", {**_NO_BROADCAST, 409: "not_live"}),
-    _op("GET", _BROADCAST + "/card", "The card on stage", {404: "no_such_broadcast no_card"}),
+    _op("GET", _BROADCAST + "/shelf", "The products approved for it", {**_NO_BROADCAST, 409: "not_live"}, answer=Shelf),
+    _op("GET", _BROADCAST + "/card", "The card on stage", {404: "no_such_broadcast no_card"}, answer=CardView),
     _op(
         "PUT",
         _BROADCAST + "/card",
@@ -268,6 +331,7 @@ _CATALOGUE = (
         },
         body=Feature,
         example={"product_id": "pr_demo"},
+        answer=CardView,
     ),
     _op(
         "DELETE",
@@ -282,7 +346,7 @@ _CATALOGUE = (
     ),
 )
 _PURCHASES = (
-    _op("GET", "/api/v1/questionnaire", "The risk questionnaire", _REAL_NAME, tie="none"),
+    _op("GET", "/api/v1/questionnaire", "The risk questionnaire", _REAL_NAME, answer=AskedQuestionnaire, tie="none"),
     _op(
         "GET", "/api/v1/assessments", "Own level", {**_REAL_NAME, 404: "no_such_customer"}, answer=Standing, tie="none"
     ),
@@ -316,7 +380,8 @@ _PURCHASES = (
         _BROADCAST + "/gate",
         "What stands between a customer and the card",
         {404: "no_such_broadcast no_such_product", 409: "card_pulled", 422: "bad_field"},
-        query=("product_id",),
+        query=(PRODUCT,),
+        answer=GateView,
     ),
     _op(
         "POST",
@@ -325,6 +390,7 @@ _PURCHASES = (
         {**_REAL_NAME, 404: "no_such_broadcast no_such_product", 409: _PURCHASE[409], 422: _RESERVE + " bad_text"},
         body=NewAcknowledgement,
         example=_READING,
+        answer=Acknowledged,
         status=201,
         tie="body",
     ),
@@ -340,7 +406,15 @@ _PURCHASES = (
         keyed=True,
         tie="acknowledgement",
     ),
-    _op("GET", "/api/v1/orders", "Own orders", {422: "bad_field"}, query=("limit", "before", "open"), tie="listed"),
+    _op(
+        "GET",
+        "/api/v1/orders",
+        "Own orders, newest first",
+        _BAD_FIELD,
+        query=(LIMIT, cursor("before", "or"), flag("open", "Only those that can be gone on with")),
+        answer=OrderList,
+        tie="listed",
+    ),
     _op("GET", _ORDER, "One's own order", {404: "no_such_order"}, answer=OrderView),
     _op(
         "POST",

@@ -1,6 +1,7 @@
 """The purchase over HTTP: gate, acknowledgements, orders. Every answer is of the one who asks."""
 
 import time
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -9,12 +10,13 @@ from msgspec import Meta
 
 from commerce.gate import Reading
 from commerce.purchase import AcknowledgementMethod
+from commerce.receipt import OrderView
 from commerce.service import CommerceService
 from server.auth.permissions import require
 from server.auth.proofs import Proofs
 from server.http.body import json_response, read_json
 from server.http.errors import ApiError
-from server.http.query import flag, idempotency_key, page_size, page_start, path_id
+from server.http.query import flag, idempotency_key, page_of, page_size, page_start, path_id
 from server.ids import is_id
 
 _BASE = "/api/v1/orders"
@@ -49,6 +51,20 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True):
     identity_proof: Annotated[str, Meta(max_length=1_000)] | None = None
 
 
+class Acknowledged(msgspec.Struct):
+    """What an order names, and until when it may."""
+
+    acknowledgement_id: str
+    expires_at: datetime
+
+
+class OrderList(msgspec.Struct):
+    """A page of one's own orders, newest first; `next` is the address of the page after it."""
+
+    orders: list[OrderView]
+    next: str | None
+
+
 def routes(service: CommerceService, proofs: Proofs) -> list[web.RouteDef]:
     """Routes of the gate, of acknowledgements and of orders."""
 
@@ -64,8 +80,7 @@ def routes(service: CommerceService, proofs: Proofs) -> list[web.RouteDef]:
         who = require(request, "acknowledgement.create")
         given = await read_json(request, NewAcknowledgement)
         kept = await service.gate.acknowledge(who.account_id, Reading(**msgspec.structs.asdict(given)))
-        body = {"acknowledgement_id": kept.acknowledgement_id, "expires_at": kept.expires_at}
-        return json_response(body, status=201)
+        return json_response(Acknowledged(kept.acknowledgement_id, kept.expires_at), status=201)
 
     async def create(request: web.Request) -> web.Response:
         who = require(request, "order.create")
@@ -103,14 +118,15 @@ def routes(service: CommerceService, proofs: Proofs) -> list[web.RouteDef]:
     async def own(request: web.Request) -> web.Response:
         who = require(request, "order.read")
         before, open_only = page_start(request, "before", "or"), flag(request, "open")
+        limit = page_size(request)
         found = await service.sale.own(
             who.account_id,
             before=before,
-            limit=page_size(request),
+            limit=limit + 1,
             open_only=open_only,
             broadcast_id=who.broadcast_id,
         )
-        return json_response({"orders": found})
+        return json_response(OrderList(*page_of(request, found, limit, "before", lambda order: order.order_id)))
 
     return [
         web.get("/api/v1/broadcasts/{broadcast_id}/gate", gate),

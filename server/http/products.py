@@ -5,11 +5,14 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
+from commerce.card_view import ProductView
+from commerce.catalogue import version_tag
 from commerce.product import CardContent
 from commerce.service import CommerceService
 from server.auth.permissions import require
 from server.http.body import LARGE_BYTES, json_response, read_json
-from server.http.query import page_size, page_start, path_id
+from server.http.conditional import seen_version
+from server.http.query import page_of, page_size, page_start, path_id
 
 _BASE = "/api/v1/products"
 _MOVE_PERMISSIONS = {
@@ -26,36 +29,47 @@ class ProductMove(msgspec.Struct, forbid_unknown_fields=True):
     move: Literal["submit", "approve", "reject", "withdraw"]
 
 
+class ProductList(msgspec.Struct):
+    """A page of products by id; `next` is the address of the page after it."""
+
+    products: list[ProductView]
+    next: str | None
+
+
 def routes(service: CommerceService) -> list[web.RouteDef]:
     """Routes under /api/v1/products."""
 
     async def listing(request: web.Request) -> web.Response:
         who = require(request, "product.read")
         after = page_start(request, "after", "pr") or ""
-        found = await service.products.listing(staff=who.is_staff, after=after, limit=page_size(request))
-        return json_response({"products": found})
+        limit = page_size(request)
+        found = await service.products.listing(staff=who.is_staff, after=after, limit=limit + 1)
+        page = page_of(request, found, limit, "after", lambda product: product.product_id)
+        return json_response(ProductList(*page))
 
     async def show(request: web.Request) -> web.Response:
         who = require(request, "product.read")
-        return json_response(await service.products.read(_product_id(request), staff=who.is_staff))
+        product = await service.products.read(_product_id(request), staff=who.is_staff)
+        return _answer(product) if who.is_staff else json_response(product)
 
     async def create(request: web.Request) -> web.Response:
         who = require(request, "product.make")
         content = await read_json(request, CardContent, most=LARGE_BYTES)
         product = await service.products.create(content, who.account_id)
-        location = f"{_BASE}/{product['product_id']}"
-        return json_response(product, status=201, headers={"Location": location})
+        return _answer(product, 201, Location=f"{_BASE}/{product.product_id}")
 
     async def edit(request: web.Request) -> web.Response:
         who = require(request, "product.make")
         changes = await read_json(request, dict[str, Any], most=LARGE_BYTES)
-        return json_response(await service.products.edit(_product_id(request), changes, who.account_id))
+        seen = seen_version(request)
+        return _answer(await service.products.edit(_product_id(request), changes, who.account_id, seen=seen))
 
     async def move(request: web.Request) -> web.Response:
         require(request, "product.read")
         given = await read_json(request, ProductMove)
         who = require(request, _MOVE_PERMISSIONS[given.move])
-        return json_response(await service.products.move(_product_id(request), given.move, who.account_id))
+        seen = seen_version(request)
+        return _answer(await service.products.move(_product_id(request), given.move, who.account_id, seen=seen))
 
     return [
         web.get(_BASE, listing),
@@ -64,6 +78,11 @@ def routes(service: CommerceService) -> list[web.RouteDef]:
         web.patch(_BASE + "/{product_id}", edit),
         web.post(_BASE + "/{product_id}/moves", move),
     ]
+
+
+def _answer(product: ProductView, status: int = 200, **headers: str) -> web.Response:
+    """Answer staff, whose tag is good for `If-Match`."""
+    return json_response(product, status=status, headers={"ETag": f'"{version_tag(product)}"', **headers})
 
 
 def _product_id(request: web.Request) -> str:

@@ -1,16 +1,20 @@
 """What requests carry outside their body: page sizes, ids, idempotency keys. Pure but for the request it reads."""
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 from aiohttp import web
 
 from server.http.errors import ApiError
+from server.http.parameters import PAGE_MOST
 from server.ids import is_id
 
+T = TypeVar("T")
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
-def page_size(request: web.Request, *, default: int = 50, most: int = 200) -> int:
+def page_size(request: web.Request, *, default: int = 50, most: int = PAGE_MOST) -> int:
     """Read `limit`; raises ApiError 422 `bad_field` unless it is a whole number between 1 and `most`."""
     text = request.query.get("limit", str(default))
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= most):
@@ -24,6 +28,16 @@ def page_start(request: web.Request, name: str, prefix: str) -> str | None:
     if text is not None and not is_id(text, prefix):
         raise ApiError(422, "bad_field", f"{name} is an id from the page before")
     return text
+
+
+def page_of(
+    request: web.Request, found: list[T], limit: int, cursor: str, id_of: Callable[[T], str]
+) -> tuple[list[T], str | None]:
+    """Cut a page of `limit` from what was found, which was asked for one more; with the address of the next page."""
+    page = found[:limit]
+    if len(found) <= limit:
+        return page, None
+    return page, str(request.rel_url.update_query({cursor: id_of(page[-1])}))
 
 
 def flag(request: web.Request, name: str) -> bool:

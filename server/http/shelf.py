@@ -1,7 +1,9 @@
 """The shelf of a broadcast over HTTP: the products that were approved with it."""
 
+import msgspec
 from aiohttp import web
 
+from commerce.card_view import ProductView
 from commerce.service import CommerceService
 from server.auth.permissions import require
 from server.broadcasting import Broadcasting
@@ -11,6 +13,12 @@ from server.http.query import path_id
 from streaming.lifecycle import ON_AIR
 
 _PATH = "/api/v1/broadcasts/{broadcast_id}/shelf"
+
+
+class Shelf(msgspec.Struct):
+    """The cards on a broadcast's shelf, by product id; at most twenty."""
+
+    products: list[ProductView]
 
 
 def routes(broadcasting: Broadcasting, service: CommerceService) -> list[web.RouteDef]:
@@ -24,6 +32,6 @@ def routes(broadcasting: Broadcasting, service: CommerceService) -> list[web.Rou
             raise ApiError(404, "no_such_broadcast", "there is no such broadcast") from None
         if not who.is_staff and broadcast.state not in ON_AIR:
             raise ApiError(409, "not_live", "the broadcast is not on air")
-        return json_response({"products": await service.products.shelf(broadcast.product_ids, staff=who.is_staff)})
+        return json_response(Shelf(await service.products.shelf(broadcast.product_ids, staff=who.is_staff)))
 
     return [web.get(_PATH, show)]

@@ -140,8 +140,8 @@ class Bank:
     async def reading(self, product_id: str = "pr_a", broadcast_id: str = "bc_a") -> Reading:
         """A reading of the product as it should be done."""
         card = await self.service.products.read(product_id, staff=False)
-        opened = tuple(document["document_id"] for document in card["documents"])
-        version = card["card_version"]
+        opened = tuple(document.document_id for document in card.documents)
+        version = card.card_version
         return Reading(broadcast_id, product_id, version, ACKNOWLEDGEMENT_TEXT, opened, 30_000)
 
     async def acknowledged(self, customer_id: str = "ac_ann", broadcast_id: str = "bc_a") -> str:
@@ -161,5 +161,5 @@ class Bank:
         return taken
 
     async def available_minor(self, customer_id: str = "ac_ann") -> int:
-        available: int = (await self.service.gate.check("bc_a", "pr_a", customer_id))["customer"]["available_minor"]
+        available: int = (await self.service.gate.check("bc_a", "pr_a", customer_id)).customer.available_minor
         return available

@@ -25,10 +25,10 @@ async def test_a_first_assessment_opens_the_gate_at_once(bank: Bank) -> None:
     await bank.open_shop()
     await bank.add_customer(risk_tolerance=None, assessed_at=None)
     gate = await bank.service.gate.check("bc_a", "pr_a", "ac_ann")
-    assert [refusal["code"] for refusal in gate["refusals"]] == ["not_assessed"]
+    assert [refusal.code for refusal in gate.refusals] == ["not_assessed"]
     taken = await take(bank, CAUTIOUS, "k1")
     assert (taken.risk_tolerance, taken.previous_tolerance, taken.in_force) == ("C3", None, True)
-    assert (await bank.service.gate.check("bc_a", "pr_a", "ac_ann"))["allowed"]
+    assert (await bank.service.gate.check("bc_a", "pr_a", "ac_ann")).allowed
     version = await bank.pool.fetchval("SELECT questionnaire_version FROM customers")
     assert version == SHIPPED.version
 
@@ -105,5 +105,5 @@ async def test_minors_and_strangers_are_not_assessed(bank: Bank) -> None:
 
 async def test_the_questions_are_shown_without_their_scoring(bank: Bank) -> None:
     shown = bank.service.assessments.questions()
-    assert [question["id"] for question in shown["questions"]] == list(BOLD)
-    assert all(set(option) == {"id", "text"} for q in shown["questions"] for option in q["options"])
+    assert [question.id for question in shown.questions] == list(BOLD)
+    assert all(set(option.__struct_fields__) == {"id", "text"} for q in shown.questions for option in q.options)

@@ -4,6 +4,7 @@ import hashlib
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from commerce.errors import CommerceError
@@ -19,18 +20,18 @@ async def refused(bank: Bank, name: str, actor_id: str) -> CommerceError:
 
 async def test_a_product_goes_through_review_by_somebody_else(bank: Bank) -> None:
     draft = await bank.service.products.create(content(), "ac_host", product_id="pr_a")
-    assert draft["state"] == "draft"
+    assert draft.state == "draft"
     assert (await refused(bank, "submit", "ac_other")).code == "not_the_maker"
     assert (await refused(bank, "approve", "ac_checker")).extra["allowed"] == ["submit", "withdraw", "edit"]
-    assert (await bank.service.products.move("pr_a", "submit", "ac_host"))["state"] == "in_review"
+    assert (await bank.service.products.move("pr_a", "submit", "ac_host")).state == "in_review"
     assert (await refused(bank, "approve", "ac_host")).code == "maker_is_checker"
-    assert (await bank.service.products.move("pr_a", "reject", "ac_checker"))["state"] == "rejected"
+    assert (await bank.service.products.move("pr_a", "reject", "ac_checker")).state == "rejected"
     with pytest.raises(CommerceError, match="no_such_product"):
         await bank.service.products.read("pr_a", staff=False)
     edited = await bank.service.products.edit("pr_a", {"name": "改名"}, "ac_host")
-    assert (edited["state"], edited["card_version"], edited["name"]) == ("draft", 2, "改名")
+    assert (edited.state, edited.card_version, edited.name) == ("draft", 2, "改名")
     await bank.service.products.move("pr_a", "submit", "ac_host")
-    assert (await bank.service.products.move("pr_a", "approve", "ac_checker"))["approved_version"] == 2
+    assert (await bank.service.products.move("pr_a", "approve", "ac_checker")).approved_version == 2
     moves = await bank.pool.fetch("SELECT move, card_version, actor_id FROM product_history ORDER BY history_id")
     assert [row["move"] for row in moves] == ["create", "submit", "reject", "edit", "submit", "approve"]
 
@@ -38,41 +39,41 @@ async def test_a_product_goes_through_review_by_somebody_else(bank: Bank) -> Non
 async def test_customers_keep_the_approved_card_while_the_next_is_made(bank: Bank) -> None:
     await bank.approved()
     await bank.service.products.edit("pr_a", {"name": "改名"}, "ac_host")
-    assert (await bank.service.products.read("pr_a", staff=False))["name"] == "稳健180天"
+    assert (await bank.service.products.read("pr_a", staff=False)).name == "稳健180天"
     staff = await bank.service.products.read("pr_a", staff=True)
-    assert (staff["name"], staff["state"], staff["approved_version"]) == ("改名", "draft", 1)
+    assert (staff.name, staff.state, staff.approved_version) == ("改名", "draft", 1)
     await bank.service.products.create(content(), "ac_host", product_id="pr_b")
     listed = bank.service.products.listing
-    assert [p["product_id"] for p in await listed(staff=False, after="", limit=9)] == ["pr_a"]
-    assert [p["product_id"] for p in await listed(staff=True, after="", limit=9)] == ["pr_a", "pr_b"]
-    assert [p["product_id"] for p in await listed(staff=True, after="pr_a", limit=9)] == ["pr_b"]
+    assert [p.product_id for p in await listed(staff=False, after="", limit=9)] == ["pr_a"]
+    assert [p.product_id for p in await listed(staff=True, after="", limit=9)] == ["pr_a", "pr_b"]
+    assert [p.product_id for p in await listed(staff=True, after="pr_a", limit=9)] == ["pr_b"]
 
 
 async def test_the_card_reads_as_the_protocol_has_it(bank: Bank) -> None:
     await bank.approved(issuer_rating="R2", seller_rating="R3")
     card = await bank.service.products.read("pr_a", staff=False)
-    assert card["risk_rating"] == "R3", "the higher of the two"
-    assert card["suitable_levels"] == ["C3", "C4", "C5"]
-    assert card["standing_sentences"] == [RISK_SENTENCE, PAST_PERFORMANCE_SENTENCE]
-    assert card["benchmark"] == {"text": "2.10%–2.60%", "basis": "中债指数"}
-    assert card["quota_total_minor"] == card["quota_left_minor"] == 300_000_000
-    assert "issuer_rating" not in card
-    document = card["documents"][0]
-    assert document["sha256"] == hashlib.sha256("风险揭示书全文".encode()).hexdigest()
-    assert document["url"] == f"/api/v1/documents/{document['document_id']}"
+    assert card.risk_rating == "R3", "the higher of the two"
+    assert card.suitable_levels == ("C3", "C4", "C5")
+    assert card.standing_sentences == (RISK_SENTENCE, PAST_PERFORMANCE_SENTENCE)
+    assert card.benchmark == Benchmark("2.10%–2.60%", "中债指数")
+    assert card.quota_total_minor == card.quota_left_minor == 300_000_000
+    assert "issuer_rating" not in msgspec.to_builtins(card)
+    document = card.documents[0]
+    assert document.sha256 == hashlib.sha256("风险揭示书全文".encode()).hexdigest()
+    assert document.url == f"/api/v1/documents/{document.document_id}"
 
 
 async def test_an_unchanged_document_keeps_its_id_across_versions(bank: Bank) -> None:
     first = await bank.service.products.create(content(), "ac_host", product_id="pr_a")
     documents = [{"title": "风险揭示书", "text": "风险揭示书全文"}, {"title": "产品说明书", "text": "新版"}]
     second = await bank.service.products.edit("pr_a", {"documents": documents}, "ac_host")
-    assert second["documents"][0] == first["documents"][0]
-    assert second["documents"][1]["document_id"] != first["documents"][1]["document_id"]
+    assert second.documents[0] == first.documents[0]
+    assert second.documents[1].document_id != first.documents[1].document_id
 
 
 async def test_documents_of_unapproved_cards_are_for_staff(bank: Bank) -> None:
     draft = await bank.service.products.create(content(), "ac_host", product_id="pr_a")
-    document_id = draft["documents"][0]["document_id"]
+    document_id = draft.documents[0].document_id
     read = bank.service.products.document
     assert (await read(document_id, staff=True)).text == "风险揭示书全文"
     with pytest.raises(CommerceError, match="no_such_document"):
@@ -139,5 +140,5 @@ async def test_approving_a_smaller_quota_than_is_taken_is_refused_whole(bank: Ba
     await bank.service.products.edit("pr_a", {"quota_total_minor": 400_000}, "ac_host")
     await bank.service.products.move("pr_a", "submit", "ac_host")
     assert (await refused(bank, "approve", "ac_checker")).code == "quota_below_taken"
-    assert (await bank.service.products.read("pr_a", staff=True))["state"] == "in_review"
+    assert (await bank.service.products.read("pr_a", staff=True)).state == "in_review"
     assert await bank.service.stage.shown("bc_a") is not None

@@ -65,7 +65,7 @@ async def test_an_accepted_order_has_a_record_that_says_who_what_when_and_under_
         "acknowledgement_text": "本人已经阅读风险揭示，愿意承担投资风险",
         "disclosure_text": "本产品不保证本金和收益。",
         "disclosure_sha256": hashlib.sha256("本产品不保证本金和收益。".encode()).hexdigest(),
-        "documents": [{"document_id": d["document_id"], "sha256": d["sha256"]} for d in card["documents"]],
+        "documents": [{"document_id": d.document_id, "sha256": d.sha256} for d in card.documents],
         "at": "2026-11-23T02:00:00Z", "retain_until": "2046-11-23",
     }  # fmt: skip
     assert {name: record[name] for name in expected} == expected

@@ -1,5 +1,6 @@
 """A purchase from the gate to the receipt, on a real database."""
 
+from commerce.gate import GateCustomer
 from commerce.purchase import ACKNOWLEDGEMENT_TEXT
 from tests.commerce.bank import NOW, Bank
 
@@ -7,14 +8,9 @@ from tests.commerce.bank import NOW, Bank
 async def test_a_suitable_customer_buys_from_gate_to_receipt(bank: Bank) -> None:
     await bank.open_shop()
     gate = await bank.service.gate.check("bc_a", "pr_a", "ac_ann")
-    assert gate["allowed"]
-    assert gate["refusals"] == []
-    assert gate["customer"] == {
-        "risk_tolerance": "C3",
-        "assessed_until": NOW.replace(year=2027, month=10, day=24),
-        "available_minor": 100_000_000,
-        "currency": "CNY",
-    }
+    assert gate.allowed
+    assert gate.refusals == []
+    assert gate.customer == GateCustomer("C3", NOW.replace(year=2027, month=10, day=24), 100_000_000, "CNY")
     reserved = await bank.reserved(amount_minor=200_000)
     assert reserved.state == "reserved"
     assert (reserved.reserved_until - NOW).total_seconds() == 240

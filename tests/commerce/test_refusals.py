@@ -37,8 +37,8 @@ async def test_an_unsuitable_customer_is_refused_at_the_gate_the_reading_and_the
     acknowledgement_id = await bank.acknowledged()
     await customer_changes(bank, **LASTING[code])
     gate = await bank.service.gate.check("bc_a", "pr_a", "ac_ann")
-    assert not gate["allowed"]
-    assert [refusal["code"] for refusal in gate["refusals"]] == [code]
+    assert not gate.allowed
+    assert [refusal.code for refusal in gate.refusals] == [code]
     assert await code_of(bank.acknowledged()) == code
     attempt = bank.service.sale.reserve("ac_ann", acknowledgement_id, 100_000, "CNY", "k1")
     assert await code_of(attempt) == code
@@ -80,7 +80,7 @@ async def test_several_orders_reach_the_customers_maximum_and_not_beyond(bank: B
     assert await code_of(bank.reserved(amount_minor=110_000, key="k2")) == "over_limit"
     await bank.reserved(amount_minor=100_000, key="k3")
     gate = await bank.service.gate.check("bc_a", "pr_a", "ac_ann")
-    assert [refusal["code"] for refusal in gate["refusals"]] == ["over_limit"]
+    assert [refusal.code for refusal in gate.refusals] == ["over_limit"]
 
 
 async def test_an_order_beyond_the_quota_is_refused_and_a_smaller_one_passes(bank: Bank) -> None:
@@ -90,7 +90,7 @@ async def test_an_order_beyond_the_quota_is_refused_and_a_smaller_one_passes(ban
     await bank.reserved(amount_minor=130_000, key="k3")
     assert await bank.taken_minor() == 250_000
     gate = await bank.service.gate.check("bc_a", "pr_a", "ac_ann")
-    assert [refusal["code"] for refusal in gate["refusals"]] == ["quota_empty"]
+    assert [refusal.code for refusal in gate.refusals] == ["quota_empty"]
 
 
 @pytest.mark.parametrize("days", [-2, 30])
@@ -114,8 +114,9 @@ async def test_a_senior_waits_a_day_after_the_extra_disclosure(bank: Bank) -> No
     await bank.open_shop(issuer_rating="R4")
     await customer_changes(bank, birth_date=SENIOR.birth_date, risk_tolerance=5)
     gate = await bank.service.gate.check("bc_a", "pr_a", "ac_ann")
-    assert [refusal["code"] for refusal in gate["refusals"]] == ["senior_wait"]
-    assert gate["extra_disclosure"]["acknowledged_at"] is None
+    assert [refusal.code for refusal in gate.refusals] == ["senior_wait"]
+    assert gate.extra_disclosure is not None
+    assert gate.extra_disclosure.acknowledged_at is None
     assert await code_of(bank.reserved(key="k1")) == "senior_wait"
 
     reading = replace(await bank.reading(), extra_disclosure_read=True)
@@ -124,7 +125,7 @@ async def test_a_senior_waits_a_day_after_the_extra_disclosure(bank: Bank) -> No
     await bank.service.gate.acknowledge("ac_ann", reading)
     assert await code_of(bank.reserved(key="k2")) == "senior_wait"
     bank.clock.advance(hours=1)
-    assert (await bank.service.gate.check("bc_a", "pr_a", "ac_ann"))["allowed"]
+    assert (await bank.service.gate.check("bc_a", "pr_a", "ac_ann")).allowed
     assert (await bank.reserved(key="k3")).state == "reserved"
 
 
@@ -199,7 +200,7 @@ async def test_nobody_buys_unwatched_or_unrecorded_and_the_same_key_works_afterw
     acknowledgement_id = await bank.acknowledged()
     bank.broadcasts.change("bc_a", **{fact: True})
     gate = await bank.service.gate.check("bc_a", "pr_a", "ac_ann")
-    assert [refusal["code"] for refusal in gate["refusals"]] == [code]
+    assert [refusal.code for refusal in gate.refusals] == [code]
     reserve = bank.service.sale.reserve
     assert await code_of(reserve("ac_ann", acknowledgement_id, 100_000, "CNY", "k1")) == code
     assert await code_of(bank.service.sale.submit("ac_ann", order.order_id, "k2")) == code

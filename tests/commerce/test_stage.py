@@ -27,7 +27,7 @@ async def test_a_showing_is_kept_with_both_clocks_and_the_disclosure(bank: Bank)
     assert (row["pulled_at"] - row["shown_at"]).total_seconds() == 25
     card = await bank.service.products.read("pr_a", staff=True)
     assert row["disclosure_sha256"]
-    assert card["disclosure_text"]
+    assert card.disclosure_text
 
 
 async def test_what_is_shown_is_the_card_with_its_quota(bank: Bank) -> None:
@@ -132,7 +132,7 @@ async def test_a_product_that_is_found_riskier_is_off_sale_from_the_edit_on(
     with pytest.raises(CommerceError, match="product_not_approved"):
         await bank.service.stage.feature("bc_a", "pr_a", HOST)
     await bank.service.products.edit("pr_a", {"issuer_rating": "R2", "seller_rating": "R1"}, "ac_host")
-    assert (await bank.service.products.read("pr_a", staff=True))["approved_version"] is None
+    assert (await bank.service.products.read("pr_a", staff=True)).approved_version is None
     await bank.service.products.move("pr_a", "submit", "ac_host")
     await bank.service.products.move("pr_a", "approve", "ac_checker")
     await bank.service.stage.feature("bc_a", "pr_a", HOST)

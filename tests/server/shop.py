@@ -43,6 +43,8 @@ class Shop:
         """Send JSON (or `raw` text) as this person; returns status and decoded body."""
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         sent: dict[str, Any] = {"json": body} if raw is None else {"data": raw}
+        if raw is not None:
+            headers = {"Content-Type": "application/json", **headers}
         async with self.client.request(
             method, f"/api/v1{path}", headers={**(session(who) if who else {}), **headers}, **sent
         ) as response:

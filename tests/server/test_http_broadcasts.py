@@ -253,7 +253,9 @@ async def test_a_bad_draft_is_refused_by_code(api: Api, body: Any, status: int, 
 
 
 async def test_a_body_that_is_not_json_is_refused(api: Api) -> None:
-    async with api.client.post(BASE, data=b"{{{", headers=session("host")) as response:
+    async with api.client.post(
+        BASE, data=b"{{{", headers=session("host") | {"Content-Type": "application/json"}
+    ) as response:
         assert response.status == 400
         assert response.content_type == "application/problem+json"
         assert (await response.json(content_type=None))["code"] == "bad_json"

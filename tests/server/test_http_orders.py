@@ -48,7 +48,7 @@ async def test_a_customer_buys_from_the_gate_to_the_receipt(shop: Shop) -> None:
     assert set(accepted["receipt"]) == RECEIPT_FIELDS
     assert accepted["receipt"]["amount"] == {"amount_minor": 200_000, "currency": "CNY"}
     assert await shop.call("GET", path, "viewer") == (200, accepted)
-    assert await shop.call("GET", "/orders", "viewer") == (200, {"orders": [accepted]})
+    assert await shop.call("GET", "/orders", "viewer") == (200, {"orders": [accepted], "next": None})
     card = (await shop.call("GET", "/broadcasts/bc_a/card", "viewer"))[1]
     assert card["quota_left_minor"] == 300_000_000 - 200_000
     status, cancelled = await shop.call("POST", f"{path}/cancel", "viewer", Idempotency_Key="k3")
@@ -152,7 +152,7 @@ async def test_another_customers_order_does_not_exist(shop: Shop) -> None:
     for method, target in (("GET", path), ("POST", f"{path}/submit"), ("POST", f"{path}/cancel")):
         status, body = await shop.call(method, target, "other_viewer", Idempotency_Key="k1")
         assert (status, body["code"]) == (404, "no_such_order")
-    assert await shop.call("GET", "/orders", "other_viewer") == (200, {"orders": []})
+    assert await shop.call("GET", "/orders", "other_viewer") == (200, {"orders": [], "next": None})
     assert (await shop.call("GET", "/orders/%00", "viewer"))[1]["code"] == "no_such_order"
 
 
@@ -256,9 +256,9 @@ async def test_a_reservation_is_extended_once_and_an_open_purchase_is_listed(sho
     assert (status, problem["code"]) == (409, "illegal_move")
     assert (await shop.call("POST", f"{path}/extend", "viewer"))[0] == 400
     assert (await shop.call("POST", f"{path}/extend", "other_viewer", Idempotency_Key="e3"))[0] == 404
-    assert await shop.call("GET", "/orders?open=true", "viewer") == (200, {"orders": [extended]})
+    assert await shop.call("GET", "/orders?open=true", "viewer") == (200, {"orders": [extended], "next": None})
     await shop.call("POST", f"{path}/submit", "viewer", Idempotency_Key="k2")
-    assert await shop.call("GET", "/orders?open=true", "viewer") == (200, {"orders": []})
+    assert await shop.call("GET", "/orders?open=true", "viewer") == (200, {"orders": [], "next": None})
     assert (await shop.call("GET", "/orders?open=maybe", "viewer"))[0] == 422
 
 

@@ -71,4 +71,4 @@ def test_each_kind_of_error_has_its_status(error: CommerceError, status: int) ->
 
 def test_other_errors_are_left_to_others() -> None:
     assert commerce_error(ValueError()) is None
-    assert set(STATUS.values()) == {409}
+    assert set(STATUS.values()) == {409, 412}

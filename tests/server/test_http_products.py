@@ -22,7 +22,7 @@ async def test_a_product_is_made_reviewed_and_then_seen_by_customers(shop: Shop)
     assert (status, product["state"], product["card_version"]) == (201, "draft", 1)
     path = f"/products/{product['product_id']}"
     assert (await shop.call("GET", path, "viewer"))[0] == 404
-    assert await shop.call("GET", "/products", "viewer") == (200, {"products": []})
+    assert await shop.call("GET", "/products", "viewer") == (200, {"products": [], "next": None})
     assert (await shop.call("GET", path, "checker"))[1]["state"] == "draft"
     assert (await shop.call("POST", f"{path}/moves", "host", {"move": "submit"}))[1]["state"] == "in_review"
     status, approved = await shop.call("POST", f"{path}/moves", "checker", {"move": "approve"})

@@ -98,6 +98,18 @@ async def test_questions_and_polls_are_listed(client: TestClient[Any, Any], part
     assert body["polls"] == [{"poll_id": "pl_1", "question": "?", "options": ["a", "b"], "votes": [0, 1], "open": True}]
 
 
+async def test_questions_and_polls_are_read_page_by_page(client: TestClient[Any, Any], parts: Parts) -> None:
+    asked = [await keep(parts, kind="question") for _ in range(3)]
+    for poll_id in ("pl_1", "pl_2", "pl_3"):
+        await parts.talk.open_poll(NewPoll(poll_id, "bc_1", "?", ("a", "b"), "ac_host", poll_id, NOW))
+        await parts.talk.close_poll("bc_1", poll_id, "ac_host", NOW)
+    for what, newest_first in (("questions", asked[::-1]), ("polls", ["pl_3", "pl_2", "pl_1"])):
+        _, first = await got(client, f"{what}?limit=2", "viewer")
+        _, last = await got(client, first["next"].split("/")[-1], "viewer")
+        pages = [[one.get("poll_id") or one["comment"]["comment_id"] for one in page[what]] for page in (first, last)]
+        assert (pages, last["next"]) == ([newest_first[:2], newest_first[2:]], None)
+
+
 async def test_figures_are_for_staff(client: TestClient[Any, Any]) -> None:
     status, body = await got(client, "figures", "operator")
     assert (status, body["views"], body["online"], body["average_watch_s"]) == (200, 0, 0, 0.0)

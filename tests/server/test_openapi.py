@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from commerce.errors import Conflict, Forbidden, Invalid, NotFound, Refusal, Unavailable
 from server.app import Parts
+from server.http.answer_examples import example_of
 from server.http.commerce_errors import commerce_status
 from server.http.openapi import document, refusals
 from server.http.operations import OPERATIONS, Operation
@@ -108,3 +109,11 @@ def members(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list):
         for inner in value:
             yield from members(inner)
+
+
+ANSWERS = sorted({one.answer for one in OPERATIONS} - {None, dict}, key=str)
+
+
+@pytest.mark.parametrize("kind", ANSWERS, ids=lambda kind: kind.__name__)
+def test_an_example_of_an_answer_is_one(kind: type) -> None:
+    msgspec.json.decode(msgspec.json.encode(example_of(kind)), type=kind, strict=True)
