@@ -38,10 +38,14 @@ class CommentRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredComment:
-    """The record that is kept; `repeated` says it was there before, under the same client message id."""
+    """The record that is kept; `repeated` says it was there before, under the same client message id.
+
+    `due` says that the room has not heard it as far as is known, and may: it was neither marked nor withdrawn.
+    """
 
     record: CommentRecord
     repeated: bool
+    due: bool
 
 
 class Archive(Protocol):
@@ -52,6 +56,12 @@ class Archive(Protocol):
 
         A repeat returns the first record. Raises Unavailable when it is not known to be kept; sending it again is
         harmless.
+        """
+
+    def note_published(self, record: CommentRecord) -> None:
+        """Mark soon that the room has heard this comment, as its audience is; never blocks, never raises.
+
+        A mark may be lost with the process; a comment is never marked that was not noted.
         """
 
     async def recent(self, broadcast_id: str, limit: int, *, staff: bool) -> list[Comment]:

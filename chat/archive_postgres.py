@@ -13,6 +13,7 @@ from chat.archive import CommentRecord, StoredComment
 from chat.comment_groups import CommentGroups
 from chat.errors import CommandRefused, Unavailable
 from chat.events import Comment
+from chat.published_marks import PublishedMarks
 
 COLUMNS = (
     "comment_id, broadcast_id, account_id, client_message_id, nickname, role, kind, text, verdict, "
@@ -33,8 +34,15 @@ ON CONFLICT (account_id, broadcast_id, client_message_id) DO NOTHING
 RETURNING comment_id
 """
 _FIRSTS = f"""
-SELECT {COLUMNS} FROM comments JOIN unnest($1::text[], $2::text[], $3::text[])
+SELECT {COLUMNS}, NOT published AND removed_at IS NULL AS due
+FROM comments JOIN unnest($1::text[], $2::text[], $3::text[])
     AS asked (account_id, broadcast_id, client_message_id) USING (account_id, broadcast_id, client_message_id)
+"""
+# A comment that was released meanwhile has another audience, which has not heard it by this.
+_MARK = """
+UPDATE comments SET published = true
+FROM unnest($1::text[], $2::text[]) AS heard (comment_id, audience)
+WHERE comments.comment_id = heard.comment_id AND comments.audience = heard.audience
 """
 _RECENT = f"""
 SELECT {COLUMNS} FROM comments
@@ -60,10 +68,13 @@ class PostgresArchive:
         self._pool = pool
         self._timeout_s = timeout_s
         self._groups = CommentGroups(self._insert, gather_s=gather_s)
+        self._marks = PublishedMarks(self._mark)
 
     async def run(self) -> None:
-        """Store what comes until cancelled; to be run as one task of the owner's TaskGroup."""
-        await self._groups.run()
+        """Store and mark what comes until cancelled; to be run as one task of the owner's TaskGroup."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._groups.run())
+            tasks.create_task(self._marks.run())
 
     async def store(self, record: CommentRecord) -> StoredComment:
         """As the port says."""
@@ -73,6 +84,10 @@ class PostgresArchive:
                 return await self._groups.store(record)
         except TimeoutError as error:
             raise Unavailable("the archive does not answer") from error
+
+    def note_published(self, record: CommentRecord) -> None:
+        """As the port says."""
+        self._marks.note(record)
 
     async def recent(self, broadcast_id: str, limit: int, *, staff: bool) -> list[Comment]:
         """As the port says."""
@@ -128,14 +143,20 @@ class PostgresArchive:
         async with self._connection() as connection:
             inserted = {row[0] for row in await connection.fetch(_INSERT, *map(list, zip(*rows, strict=True)))}
             repeats = [_key(record) for record in records if record.comment_id not in inserted]
-            firsts: dict[tuple[str, str, str], CommentRecord] = {}
+            firsts: dict[tuple[str, str, str], StoredComment] = {}
             if repeats:
                 found = await connection.fetch(_FIRSTS, *map(list, zip(*repeats, strict=True)))
-                firsts = {_key(first): first for first in map(record_of, found)}
+                stored = [StoredComment(record_of(row), repeated=True, due=row["due"]) for row in found]
+                firsts = {_key(first.record): first for first in stored}
         return [
-            StoredComment(record, False) if record.comment_id in inserted else StoredComment(firsts[_key(record)], True)
+            StoredComment(record, repeated=False, due=True) if record.comment_id in inserted else firsts[_key(record)]
             for record in records
         ]
+
+    async def _mark(self, records: Sequence[CommentRecord]) -> None:
+        comment_ids, audiences = [record.comment_id for record in records], [record.audience for record in records]
+        async with self._connection() as connection:
+            await connection.execute(_MARK, comment_ids, audiences)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:

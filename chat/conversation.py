@@ -30,9 +30,6 @@ Spoken = (
     | commands.TalkCommand
 )
 
-# A repeat of a comment this young is published again: the process may have died between keeping and publishing.
-_REPUBLISH_S = 600.0
-
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
@@ -104,9 +101,10 @@ class Conversation:
         stream_time_ms = await self._clock.stream_time_ms(speaker.broadcast_id)
         stored = await self._archive.store(self._record(command, speaker, judgement, stream_time_ms))
         record = stored.record
-        age_s = (self._now() - record.at).total_seconds()
-        if record.verdict != "block" and not (stored.repeated and age_s > _REPUBLISH_S):
+        # Whoever kept it may have died, or lost Redis, before publishing it: then the repeat does, however late.
+        if record.verdict != "block" and stored.due:
             await self._publish(record)
+            self._archive.note_published(record)
         return Ack(command.id, record.verdict, record.shown(with_verdict=False))
 
     def _judge(self, command: commands.PostComment, speaker: Speaker) -> Judgement:

@@ -17,7 +17,7 @@ from chat.restrictions import EVERYWHERE, Restriction, RoomRules
 _OVERLAP = timedelta(seconds=15)
 _LIFTED = datetime(1970, 1, 1, tzinfo=UTC)
 _RELEASE = f"""
-UPDATE comments SET verdict = 'pass', audience = 'all'
+UPDATE comments SET verdict = 'pass', audience = 'all', published = published AND audience = 'all'
 WHERE broadcast_id = $1 AND comment_id = $2 AND verdict <> 'block' AND removed_at IS NULL
 RETURNING {COLUMNS}
 """

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from msgspec import structs
 
 from chat import commands
+from chat.archive import CommentRecord
 from chat.broker import Broker
 from chat.envelope import seal
 from chat.errors import CommandRefused
@@ -25,13 +26,18 @@ class MonitorDesk:
         broker: Broker,
         restrictions: Restrictions,
         restricted: Callable[[Restriction], None],
+        published: Callable[[CommentRecord], None],
         now: Callable[[], datetime],
     ) -> None:
-        """`restricted` is told at once of what was decided here; `now` is UTC, aware."""
+        """`restricted` is told at once of what was decided here, `published` of what was released to the room.
+
+        `now` is UTC, aware.
+        """
         self._store = store
         self._broker = broker
         self._restrictions = restrictions
         self._restricted = restricted
+        self._published = published
         self._now = now
 
     async def carry_out(self, command: commands.MonitorsCommand, principal: Principal, broadcast_id: str) -> Ack:
@@ -57,6 +63,7 @@ class MonitorDesk:
         record = await self._store.release(broadcast_id, command.comment_id, act)
         comment = record.shown(with_verdict=False)
         await self._broker.publish(broadcast_id, seal(CommentPosted(**structs.asdict(comment))))
+        self._published(record)
 
     async def _mute(self, command: commands.Mute, broadcast_id: str, act: Act) -> None:
         _not_oneself(command.account_id, act)

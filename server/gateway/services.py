@@ -129,6 +129,7 @@ def _conversation(ports: GatewayPorts, talk: TalkDesk) -> Conversation:
         broker=ports.broker,
         restrictions=ports.restrictions,
         restricted=ports.restriction_feed.take,
+        published=ports.archive.note_published,
         now=_now,
     )
     return Conversation(
