@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import redis.exceptions
 import structlog
@@ -24,6 +25,7 @@ from streaming.media_events import (
 log = structlog.get_logger("stream_state")
 _QUEUE = 1_024
 _PUBLISH_TIMEOUT_S = 2
+_STORE_TIMEOUT_S = 5
 _AGAIN_S = 1
 
 
@@ -32,7 +34,9 @@ class StreamState:
     """Takes the engine's events in order; run as one task of the owner's TaskGroup.
 
     The queue is bounded: publisher events are few, so an overflow means that Postgres or Redis has been away for
-    long; the newest is then dropped and said so, and the next event of that broadcast puts it right.
+    long; the newest is then dropped and said so, and the next event of that broadcast puts it right. What an event
+    could not do while one of them was away is tried again every second, as one entry a broadcast: a clock that could
+    not be started keeps the time of its first packet, and a room is told how things stand by then.
     """
 
     store: BroadcastStore
@@ -42,6 +46,7 @@ class StreamState:
     _queue: "asyncio.Queue[MediaEvent]" = field(default_factory=lambda: asyncio.Queue(_QUEUE))
     _publishers: dict[str, PublisherStatus] = field(default_factory=dict)
     _unannounced: set[str] = field(default_factory=set)
+    _unstarted: dict[str, datetime] = field(default_factory=dict)
 
     def on_event(self, event: MediaEvent) -> None:
         """Take an event from the engine; never blocks."""
@@ -56,7 +61,7 @@ class StreamState:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._take_events())
             tasks.create_task(self._keep_leases())
-            tasks.create_task(self._announce_again())
+            tasks.create_task(self._make_good())
 
     async def _take_events(self) -> None:
         while True:
@@ -77,26 +82,51 @@ class StreamState:
             except (redis.exceptions.RedisError, OSError, TimeoutError):
                 log.warning("publishers_not_refreshed", count=len(self._publishers))
 
-    async def _announce_again(self) -> None:
-        """A room that was not told while Redis was away is told how things stand now, once it can be."""
+    async def _make_good(self) -> None:
+        """Start the clocks that could not be started, and tell the rooms that were not told, once it can be done."""
         while True:
             await asyncio.sleep(_AGAIN_S)
-            for broadcast_id in list(self._unannounced):
-                try:
-                    broadcast = await self.store.get(broadcast_id)
-                except Exception as error:  # Postgres is away as well: the next round asks again
-                    log.warning("state_waits", broadcast_id=broadcast_id, error=type(error).__name__)
-                    continue
-                self._unannounced.discard(broadcast_id)
-                if broadcast is not None:
-                    await self.announce(broadcast)
+            for broadcast_id in [*self._unstarted, *(self._unannounced - self._unstarted.keys())]:
+                if (first_packet := self._unstarted.pop(broadcast_id, None)) is not None:
+                    await self._start_clock(broadcast_id, first_packet)
+                    if broadcast_id in self._unstarted:
+                        continue
+                await self._announce_now(broadcast_id)
+
+    async def _start_clock(self, broadcast_id: str, first_packet: datetime) -> None:
+        """Set the zero of the stream's time; while Postgres is away the first packet's time is kept for later."""
+        try:
+            async with asyncio.timeout(_STORE_TIMEOUT_S):
+                started = await self.store.start_clock(broadcast_id, first_packet)
+        except Exception as error:  # whatever the store raises: a show must not go without a clock for it
+            log.warning("clock_waits", broadcast_id=broadcast_id, error=type(error).__name__)
+            if len(self._unstarted) < _QUEUE:
+                self._unstarted.setdefault(broadcast_id, first_packet)
+            return
+        if started is not None:
+            self.clocks.learn(broadcast_id, started)
+
+    async def _announce_now(self, broadcast_id: str, publisher: PublisherStatus | None = None) -> None:
+        """Announce what the store says; while it cannot say, the broadcast waits for the next round."""
+        self._unannounced.discard(broadcast_id)
+        try:
+            async with asyncio.timeout(_STORE_TIMEOUT_S):
+                broadcast = await self.store.get(broadcast_id)
+        except Exception as error:  # whatever the store raises means "not now"
+            self._announce_later(broadcast_id)
+            log.warning("state_waits", broadcast_id=broadcast_id, error=type(error).__name__)
+            return
+        if broadcast is not None:
+            await self.announce(broadcast, publisher)
+
+    def _announce_later(self, broadcast_id: str) -> None:
+        if len(self._unannounced) < _QUEUE:
+            self._unannounced.add(broadcast_id)
 
     async def _apply(self, event: MediaEvent) -> None:
         broadcast_id = event.broadcast_id
         if isinstance(event, PublisherStarted):
-            started = await self.store.start_clock(broadcast_id, event.at)
-            if started is not None:
-                self.clocks.learn(broadcast_id, started)
+            await self._start_clock(broadcast_id, self._unstarted.pop(broadcast_id, event.at))
         status: PublisherStatus = "flowing"
         if isinstance(event, PublisherStalled):
             status = "stalled"
@@ -106,9 +136,7 @@ class StreamState:
         if status == "none":
             del self._publishers[broadcast_id]
         counts = await self._record(broadcast_id, status, started=isinstance(event, PublisherStarted))
-        broadcast = await self.store.get(broadcast_id)
-        if broadcast is not None:
-            await self.announce(broadcast, status if counts else None)
+        await self._announce_now(broadcast_id, status if counts else None)
 
     async def announce(self, broadcast: Broadcast, publisher: PublisherStatus | None = None) -> None:
         """Tell the room how things stand; while Redis is away pages learn it from their next snapshot."""
@@ -120,8 +148,7 @@ class StreamState:
             async with asyncio.timeout(_PUBLISH_TIMEOUT_S):
                 await self.broker.publish(broadcast.broadcast_id, seal(event))
         except (Unavailable, TimeoutError):
-            if len(self._unannounced) < _QUEUE:
-                self._unannounced.add(broadcast.broadcast_id)
+            self._announce_later(broadcast.broadcast_id)
             log.warning("state_not_announced", broadcast_id=broadcast.broadcast_id, state=str(broadcast.state))
 
     async def _record(self, broadcast_id: str, status: PublisherStatus, *, started: bool) -> bool:
