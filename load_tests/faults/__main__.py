@@ -9,11 +9,14 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Final
 
 import uvloop
 
 from load_tests.faults.catalogue import FAULTS, OPTIONS, Fault, Needs
+from load_tests.faults.record import put
 from load_tests.faults.scene import CannotTry, Load, staged
 from load_tests.faults.trial import Say, tried
 from load_tests.faults.verdict import Verdict, row, table
@@ -34,12 +37,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--after", type=float, default=60, help="seconds of load between recovery and the last look")
     parser.add_argument("--warm", type=float, default=20, help="seconds of load before the first fault")
     parser.add_argument("--away", type=float, default=20, help="seconds that what is stopped or cut stays away")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="put the verdicts into this JSON file as well")
     given = parser.parse_args(arguments)
     if unknown := set(given.names) - set(names):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}")
     chosen = [fault for fault in FAULTS if fault.name in given.names or not given.names]
     load = Load(given.sockets, given.events, given.buyers, given.viewers, given.away)
     verdicts = uvloop.run(_try_all(chosen, load, given))
+    if given.record is not None:
+        put(given.record, verdicts, asdict(load))
     if not given.json:
         print(table(verdicts))
     print(json.dumps({"faults": [verdict.published() for verdict in verdicts]}))
