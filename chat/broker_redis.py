@@ -62,14 +62,17 @@ class RedisBroker:
         timeout_s: float = 3.0,
         silence_s: float = 5.0,
         now_ms: Callable[[], int] = lambda: 0,
+        trace: Callable[[], str | None] | None = None,
     ) -> None:
         """`silence_s`: a connection that is silent this long is asked, and twice as long is given up.
 
         `now_ms`: epoch milliseconds, 0 for Redis's own clock, so that processes need not agree on theirs.
+        `trace`: the `traceparent` of whoever publishes, to be carried along; None where nothing is traced.
         """
         self._client = client
         self._limits = limits or StreamLimits()
         self._now_ms = now_ms
+        self._trace = trace
         self._publish = client.register_script(PUBLISH)
         self._replay = client.register_script(REPLAY)
         self._timeout_s = timeout_s
@@ -84,6 +87,8 @@ class RedisBroker:
         """Hand the envelope to Redis; those who publish at once share a pipeline, which also keeps their order."""
         if len(self._outgoing) >= _MAX_OUTGOING:
             raise Unavailable("too many events at once")
+        if self._trace is not None and (traceparent := self._trace()) is not None:
+            sealed = sealed.traced(traceparent)
         handed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._outgoing.append((broadcast_id, sealed, handed))
         try:

@@ -1,14 +1,14 @@
 """What travels between processes: an event with its address, encoded once. Pure.
 
-`{"to": account_id or null, "audience": "all" or "staff", "event": {...}, "importance": "must"}`; the event's bytes
-are forwarded to viewers as they are.
+`{"to": account_id or null, "audience": "all" or "staff", "event": {...}, "importance": "must"}`, and `"trace"` where
+the event belongs to a trace that is kept; the event's bytes are forwarded to viewers as they are.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from chat.codec import encode, encode_event
 from chat.events import CommentPosted, Publisher, RoomEvent
@@ -18,12 +18,16 @@ Audience = Literal["all", "staff"]
 
 
 class Envelope(Struct, frozen=True):
-    """`to` limits the event to one account's connections; else `audience` says who gets it."""
+    """`to` limits the event to one account's connections; else `audience` says who gets it.
+
+    `trace`: the W3C `traceparent` of what published it, for the gateways' spans; no client is told.
+    """
 
     to: str | None
     audience: Audience
     event: Raw
     importance: Importance = "must"
+    trace: str | UnsetType = UNSET
 
     def reaches(self, account_id: str, moderates: bool) -> bool:
         """Say whether this person gets the event."""
@@ -67,6 +71,11 @@ class Sealed:
     importance: Importance = "must"
     author_id: str | None = None
     once: str | None = None
+
+    def traced(self, traceparent: str) -> "Sealed":
+        """Say in the envelope to which trace it belongs."""
+        field = b'{"trace":' + msgspec.json.encode(traceparent) + b","
+        return replace(self, data=field + self.data[1:])
 
 
 def seal(event: RoomEvent, *, to: str | None = None, audience: Audience = "all", once: str | None = None) -> Sealed:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from chat.audience import Member
 from chat.close_codes import CloseCode
@@ -17,13 +17,19 @@ log = logging.getLogger(__name__)
 SLICE = 256
 _ASK_AGAIN_S = 0.25
 
+FannedOut = Callable[[Sequence[str], int, float], None]
+"""Told of a frame whose events belong to traces: their `traceparent`s, people in the room, seconds of the fan-out."""
+
 
 class MailRounds:
     """One task a room, in one TaskGroup."""
 
-    def __init__(self, subscription: Subscription, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self, subscription: Subscription, now_s: Callable[[], float], fanned_out: FannedOut | None = None
+    ) -> None:
         self._subscription = subscription
         self._now_s = now_s
+        self._fanned_out = fanned_out
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self, already_open: Iterable[OpenRoom]) -> None:
@@ -63,8 +69,12 @@ class MailRounds:
         if due_s > (now_s := self._now_s()):
             await asyncio.sleep(due_s - now_s)
         began_s = self._now_s()
+        traces = opened.room.take_traces()
         await self._hand_out(opened, began_s)
-        coalescer.spent(self._now_s() - began_s)
+        took_s = self._now_s() - began_s
+        coalescer.spent(took_s)
+        if traces and self._fanned_out is not None:
+            self._fanned_out(traces, len(opened.room), took_s)
 
     async def _hand_out(self, opened: OpenRoom, now_s: float) -> None:
         room = opened.room

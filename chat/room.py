@@ -3,6 +3,7 @@
 No I/O: members take frames without blocking, and time is an argument in monotonic seconds.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -20,6 +21,8 @@ from chat.importance import Importance
 from chat.likes import LikeTally
 from chat.permissions import Standing
 from chat.shared_frame import BuildFrame, SharedFrame
+
+_MOST_TRACES = 32
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ class Room:
         self.history = History()
         self.mailed_place = 0
         self.mailed = Position("", 0)
+        self._traces: deque[str] = deque(maxlen=_MOST_TRACES)
         self._position = Position("", 0)
         self._lost = False
         self._place = 0
@@ -175,6 +179,8 @@ class Room:
         arrival = Arrival(self._place, envelope, headline)
         if delivery is not None:
             arrival = Arrival(self._place, envelope, headline, delivery.position, delivery.sampled_out)
+        if envelope.trace is not UNSET:
+            self._traces.append(envelope.trace)
         for recording in self.recordings:
             recording.add(arrival)
         self.coalescer.add(arrival)
@@ -219,6 +225,14 @@ class Room:
     def _reached(self, sampled_out: int) -> PositionReached:
         lost = True if self._lost else UNSET
         return PositionReached(self.mailed.epoch, self.mailed.offset, sampled_out or UNSET, lost=lost)
+
+    def take_traces(self) -> list[str]:
+        """Take the traces of what is told next; where there are very many, of the last of it."""
+        if not self._traces:
+            return []
+        traces = list(self._traces)
+        self._traces.clear()
+        return traces
 
     def show_likes(self, now_s: float) -> None:
         """Tell the total when it is due."""

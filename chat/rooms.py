@@ -14,7 +14,7 @@ from chat.errors import Unavailable
 from chat.events import LikesCounted, Publisher, StateChanged
 from chat.importance import Importance
 from chat.likes import LikeStore
-from chat.mail_rounds import MailRounds
+from chat.mail_rounds import FannedOut, MailRounds
 from chat.open_room import OpenRoom
 from chat.ports import Principal
 from chat.presence import Presence
@@ -56,6 +56,7 @@ class Rooms:
         now_ms: Callable[[], int],
         times: RoomTimes | None = None,
         make_audience: Callable[[], Audience] = OfferingAudience,
+        fanned_out: FannedOut | None = None,
     ) -> None:
         """`now_s` is monotonic, `now_ms` epoch milliseconds."""
         self._gateway_id = gateway_id
@@ -69,7 +70,7 @@ class Rooms:
         times = self._times = times or RoomTimes()
         self._opened: dict[str, OpenRoom] = {}
         self._subscription = Subscription(broker, snapshots, now_s, now_ms)
-        self._mail_rounds = MailRounds(self._subscription, now_s)
+        self._mail_rounds = MailRounds(self._subscription, now_s, fanned_out)
         self._hall = EntranceHall(broker, snapshots, now_s, fresh_s=times.snapshot_age_s, kept_s=times.snapshot_kept_s)
 
     def __len__(self) -> int:

@@ -12,13 +12,14 @@ class NewFact(msgspec.Struct, frozen=True):
     """A fact to be written with the change that it tells of.
 
     `payload` holds the fields of the room event of that name in docs/protocol.md; `account_id` set means it is for
-    that person's connections only.
+    that person's connections only. `trace` is the W3C `traceparent` of what caused it, where that is traced.
     """
 
     kind: FactKind
     broadcast_id: str
     payload: dict[str, Any]
     account_id: str | None = None
+    trace: str | None = None
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -30,6 +31,7 @@ class Fact(msgspec.Struct, frozen=True):
     account_id: str | None
     payload: dict[str, Any]
     at: datetime
+    trace: str | None = None
 
 
 def card_shown(broadcast_id: str, card: dict[str, Any], shown_at: datetime, stream_time_ms: int | None) -> NewFact:

@@ -38,7 +38,7 @@ from commerce.suitability import (
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One customer's reserve command; `order_id` is its order's, should it become one."""
+    """One customer's reserve command; `order_id` is its order's, should it become one. `trace` as a NewFact's."""
 
     customer_id: str
     acknowledgement: Acknowledgement
@@ -46,6 +46,7 @@ class Request(msgspec.Struct, frozen=True):
     key: str
     body_sha256: bytes
     order_id: str
+    trace: str | None = None
 
 
 class Buyer(msgspec.Struct, frozen=True):

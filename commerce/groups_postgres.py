@@ -110,10 +110,10 @@ _WRITE = """
         SELECT customer_id, 'reserve', key, body_sha256, answer::jsonb, $4
         FROM unnest($22::text[], $23::text[], $24::bytea[], $25::text[]) AS k(customer_id, key, body_sha256, answer)
     )
-    INSERT INTO commerce_outbox (kind, broadcast_id, account_id, payload, at)
-    SELECT kind, broadcast_id, account_id, payload::jsonb, $4
-    FROM unnest($26::text[], $27::text[], $28::text[], $29::text[]) WITH ORDINALITY
-        AS f(kind, broadcast_id, account_id, payload, n) ORDER BY n"""
+    INSERT INTO commerce_outbox (kind, broadcast_id, account_id, payload, at, trace)
+    SELECT kind, broadcast_id, account_id, payload::jsonb, $4, trace
+    FROM unnest($26::text[], $27::text[], $28::text[], $29::text[], $30::text[]) WITH ORDINALITY
+        AS f(kind, broadcast_id, account_id, payload, trace, n) ORDER BY n"""
 
 
 class KeyAnswer(msgspec.Struct, frozen=True):
@@ -243,6 +243,7 @@ def _fact_columns(facts: Sequence[NewFact]) -> list[list[Any]]:
         [fact.broadcast_id for fact in facts],
         [fact.account_id for fact in facts],
         [msgspec.json.encode(fact.payload).decode() for fact in facts],
+        [fact.trace for fact in facts],
     ]
 
 

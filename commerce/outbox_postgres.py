@@ -10,6 +10,7 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from commerce.facts import Fact, FactKind, NewFact
+from commerce.ports import Trace
 from commerce.rows import from_json, to_json
 
 _READER_LOCK = 0x5743_4F42_4F58  # one reader at a time in the whole deployment: two would mix up the order
@@ -30,15 +31,16 @@ class Outbox:
     facts of different things may commit in another order than their ids, and no reader minds.
     """
 
-    def __init__(self, connection: PoolConnectionProxy) -> None:
+    def __init__(self, connection: PoolConnectionProxy, trace: Trace) -> None:
         self._connection = connection
+        self._trace = trace
         self.written = 0
 
     async def add(self, fact: NewFact, at: datetime) -> None:
         await self._connection.execute(
-            "INSERT INTO commerce_outbox (kind, broadcast_id, account_id, payload, at)"
-            " VALUES ($1, $2, $3, $4::text::jsonb, $5)",
-            fact.kind, fact.broadcast_id, fact.account_id, to_json(fact.payload), at,
+            "INSERT INTO commerce_outbox (kind, broadcast_id, account_id, payload, at, trace)"
+            " VALUES ($1, $2, $3, $4::text::jsonb, $5, $6)",
+            fact.kind, fact.broadcast_id, fact.account_id, to_json(fact.payload), at, self._trace(),
         )  # fmt: skip
         self.written += 1
 
@@ -80,7 +82,7 @@ class Batch:
 
 async def _read(connection: PoolConnectionProxy, limit: int) -> list[Fact]:
     rows = await connection.fetch(
-        "SELECT fact_id, kind, broadcast_id, account_id, payload::text AS payload, at FROM commerce_outbox"
+        "SELECT fact_id, kind, broadcast_id, account_id, payload::text AS payload, at, trace FROM commerce_outbox"
         " ORDER BY fact_id LIMIT $1",
         limit,
     )
@@ -90,4 +92,4 @@ async def _read(connection: PoolConnectionProxy, limit: int) -> list[Fact]:
 def _fact(row: Any) -> Fact:
     assert row["kind"] in _KINDS, row["kind"]
     payload = from_json(row["payload"], dict[str, Any]) or {}
-    return Fact(row["fact_id"], row["kind"], row["broadcast_id"], row["account_id"], payload, row["at"])
+    return Fact(row["fact_id"], row["kind"], row["broadcast_id"], row["account_id"], payload, row["at"], row["trace"])

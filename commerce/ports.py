@@ -12,6 +12,11 @@ NewId = Callable[[str], str]  # a fresh, time-ordered id with this two-letter pr
 # Takes one fact to its rooms. Facts of one broadcast's stage, one product's quota and one order arrive in their
 # order, each at least once: de-duplicate by `fact_id`. Raising means "not taken": the fact comes again.
 FactReader = Callable[[Fact], Awaitable[None]]
+Trace = Callable[[], str | None]  # the W3C `traceparent` of whatever this code is run for; None where nothing is traced
+
+
+def untraced() -> None:
+    """The Trace of an installation that keeps none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,8 +100,8 @@ def make_receipt(order: Order, file: SaleFile, facts: BroadcastFacts, accepted_a
     )
 
 
-def order_changed(order: Order) -> NewFact:
-    """The fact for the owner's connections."""
+def order_changed(order: Order, trace: str | None = None) -> NewFact:
+    """The fact for the owner's connections; `trace` where it is not that of the code which writes it."""
     payload = {
         "order_id": order.order_id,
         "state": order.state.value,
@@ -109,4 +109,4 @@ def order_changed(order: Order) -> NewFact:
         "currency": order.amount.currency,
         "product_id": order.product_id,
     }
-    return NewFact("order", order.broadcast_id, payload, account_id=order.customer_id)
+    return NewFact("order", order.broadcast_id, payload, order.customer_id, trace)

@@ -29,6 +29,7 @@ class _Command(msgspec.Struct, frozen=True):
     acknowledgement_id: str
     amount: Money
     key: str
+    trace: str | None
 
 
 class Reservations:
@@ -48,7 +49,8 @@ class Reservations:
     ) -> OrderView:
         """Hold quota for an acknowledged purchase; raises Refusal, Conflict or Unavailable as docs/protocol.md says."""
         amount = Money(minor_units(amount_minor), currency_code(currency))
-        return await self._intake.do(_Command(customer_id, acknowledgement_id, amount, key))
+        trace = self._given.units.trace()
+        return await self._intake.do(_Command(customer_id, acknowledgement_id, amount, key, trace))
 
     @property
     def waiting(self) -> int:
@@ -88,7 +90,7 @@ class Reservations:
         amount = command.amount
         body = body_hash(command.acknowledgement_id, amount.amount_minor, amount.currency)
         order_id = self._given.new_id("or")
-        request = Request(command.customer_id, acknowledgement, amount, command.key, body, order_id)
+        request = Request(command.customer_id, acknowledgement, amount, command.key, body, order_id, command.trace)
         return Onward(self._of_product(acknowledgement.product_id), request)
 
     async def _reserve(
@@ -149,7 +151,8 @@ class Reservations:
         results, answers = _settle(reading, verdicts)
         orders = [v.outcome.order for v in verdicts if v.is_new and isinstance(v.outcome, Decision)]
         if answers:
-            facts = [order_changed(order) for order in orders]
+            traces = {request.order_id: request.trace for request in reading.requests}
+            facts = [order_changed(order, traces[order.order_id]) for order in orders]
             facts += self._quota_facts(product_id, currency, before, after, shown_in)
             await unit.groups.write(
                 product_id, currency, orders, _newcomers(reading), answers, facts, now, settings.duplicate_wait_s

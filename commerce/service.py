@@ -20,7 +20,7 @@ from commerce.gate import Gate
 from commerce.outbox import OutboxRelay
 from commerce.outbox_postgres import OutboxDepth, OutboxReader
 from commerce.places import Places
-from commerce.ports import BroadcastReader, Clock, FactReader, NewId
+from commerce.ports import BroadcastReader, Clock, FactReader, NewId, Trace, untraced
 from commerce.questionnaire import Questionnaire
 from commerce.questionnaire_file import load_questionnaire
 from commerce.records import CustomerRecords
@@ -47,12 +47,12 @@ class CommerceService:
     def __init__(
         self, pool: asyncpg.Pool, *, broadcasts: BroadcastReader, now: Clock, new_id: NewId, envelopes: Envelopes,
         settings: CommerceSettings | None = None, core: CoreBanking | None = None,
-        evidence_export_dir: Path | None = None, questionnaire: Questionnaire | None = None,
+        evidence_export_dir: Path | None = None, questionnaire: Questionnaire | None = None, trace: Trace = untraced,
     ) -> None:  # fmt: skip
         self.settings = settings or CommerceSettings()
         self._pool = pool
         self._now = now
-        self._units = Units(pool, self.settings, envelopes)
+        self._units = Units(pool, self.settings, envelopes, trace)
         given = Dependencies(self._units, broadcasts, now, new_id, self.settings)
         self.products = Products(given)
         self.stage = Stage(given)

@@ -28,6 +28,7 @@ from commerce.ledger_postgres import Ledger
 from commerce.orders_postgres import Orders
 from commerce.outbox_postgres import Outbox
 from commerce.points_postgres import Points
+from commerce.ports import Trace, untraced
 from commerce.quota_postgres import Quotas
 from commerce.settings import CommerceSettings
 from commerce.stage_postgres import Showings
@@ -49,8 +50,9 @@ _TRANSIENT = (
 class Unit:
     """The stores of one transaction; it ends with the `begin` block that made it."""
 
-    def __init__(self, connection: PoolConnectionProxy, envelopes: Envelopes) -> None:
+    def __init__(self, connection: PoolConnectionProxy, envelopes: Envelopes, trace: Trace) -> None:
         self._connection = connection
+        self._trace = trace
         self.envelopes = envelopes
 
     @cached_property
@@ -107,13 +109,16 @@ class Unit:
 
     @cached_property
     def outbox(self) -> Outbox:
-        return Outbox(self._connection)
+        return Outbox(self._connection, self._trace)
 
 
 class Units:
     """Opens units of work on a pool that belongs to the caller."""
 
-    def __init__(self, pool: asyncpg.Pool, settings: CommerceSettings, envelopes: Envelopes) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, settings: CommerceSettings, envelopes: Envelopes, trace: Trace = untraced
+    ) -> None:
+        self.trace = trace
         self._pool = pool
         self._envelopes = envelopes
         self._settings = settings
@@ -131,7 +136,7 @@ class Units:
         commit that was cut off counted is unknown then: repeat with the same idempotency key.
         """
         async with self._connected() as connection, connection.transaction():
-            unit = Unit(connection, self._envelopes)
+            unit = Unit(connection, self._envelopes, self.trace)
             yield unit
         if unit.outbox.written:
             for wake in self._on_facts:
@@ -141,7 +146,7 @@ class Units:
     async def glance(self) -> AsyncIterator[Unit]:
         """Run the block without a transaction: for one statement that reads. Raises as `begin` does."""
         async with self._connected() as connection:
-            yield Unit(connection, self._envelopes)
+            yield Unit(connection, self._envelopes, self.trace)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[PoolConnectionProxy]:

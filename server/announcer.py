@@ -1,6 +1,8 @@
 """What crosses from the sale to the room: a committed fact becomes a room event."""
 
 from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
 
@@ -17,13 +19,16 @@ _EVENTS: dict[str, type[RoomEvent]] = {
     "tip": TipGiven,
 }
 _REMEMBERED = 4_096
+Traced = Callable[[str, str], AbstractContextManager[object]]
 
 
 class Announcer:
     """Publishes facts in the order they come; a fact that comes again is passed over while it is remembered."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, traced: Traced | None = None) -> None:
+        """`traced` notes the announcement of a fact that belongs to a trace: its kind and `traceparent`."""
         self._broker = broker
+        self._traced = traced
         self._announced: OrderedDict[int, None] = OrderedDict()
 
     async def take(self, fact: Fact) -> None:
@@ -31,7 +36,14 @@ class Announcer:
         if fact.fact_id in self._announced:
             return
         event = msgspec.convert(fact.payload, _EVENTS[fact.kind])
-        await self._broker.publish(fact.broadcast_id, seal(event, to=fact.account_id, once=f"fact/{fact.fact_id}"))
+        sealed = seal(event, to=fact.account_id, once=f"fact/{fact.fact_id}")
+        with self._noted(fact):
+            await self._broker.publish(fact.broadcast_id, sealed)
         self._announced[fact.fact_id] = None
         if len(self._announced) > _REMEMBERED:
             self._announced.popitem(last=False)
+
+    def _noted(self, fact: Fact) -> AbstractContextManager[object]:
+        if self._traced is None or fact.trace is None:
+            return nullcontext()
+        return self._traced(fact.kind, fact.trace)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -27,6 +27,7 @@ from chat.restrictions import Restrictions
 from chat.rooms import RoomTimes
 from chat.talk_postgres import PostgresTalk
 from commerce.evidence import RetentionRules
+from commerce.ports import untraced
 from commerce.questionnaire import Questionnaire
 from commerce.questionnaire_file import load_questionnaire
 from commerce.service import CommerceService
@@ -110,6 +111,9 @@ from streaming.recorder_redis import RecorderDirectory
 from streaming.recordings_postgres import PostgresRecordings
 from streaming.segment_files import DirectoryFiles
 
+if TYPE_CHECKING:
+    from server.tracing import Tracing
+
 _BUSINESS_ZONE = ZoneInfo("Asia/Shanghai")
 _LOGIN_THREADS = 2
 
@@ -127,6 +131,8 @@ class Parts:
         self.settings = settings
         self.phase = Phase()
         self.metrics = new_metrics()
+        self.tracing = _tracing(settings)
+        carried = None if self.tracing is None else self.tracing.carried
         self.pool = pool
         self.client = client
         self.envelopes = settings.envelopes()
@@ -142,7 +148,8 @@ class Parts:
         self.directory = PublisherDirectory(client, self.media_id)
         self.presence = RedisPresence(client)
         self.clocks = StreamClocks(self.store)
-        self.broker = RedisBroker(client, limits=StreamLimits(readable_per_s=settings.comments_shown_per_s))
+        limits = StreamLimits(readable_per_s=settings.comments_shown_per_s)
+        self.broker = RedisBroker(client, limits=limits, trace=carried)
         self.commerce = CommerceService(
             pool,
             broadcasts=SaleReader(
@@ -164,6 +171,7 @@ class Parts:
                 reauthentication_within_s=settings.reauthentication_within_s,
                 retention=RetentionRules(settings.evidence_retention_years),
             ),
+            trace=carried or untraced,
         )
         self.identities = self._identities()
         self.archive = PostgresArchive(pool)
@@ -195,7 +203,7 @@ class Parts:
         with _built("ROOM_FRAME_WRITER"):
             self.gateway = self._gateway(inherited.gateway) if "gateway" in settings.roles else None
         self.door = Door(_connection_limits(settings))
-        self.relay = self.commerce.relay(Announcer(self.broker).take) if "commerce" in settings.roles else None
+        self.relay = self.commerce.relay(self._announcer().take) if "commerce" in settings.roles else None
         self.echo = (
             RoomEcho(self.broker, f"gw-{secrets.token_hex(6)}", self.metrics.lag("room_lag_seconds"))
             if self.gateway is not None
@@ -205,6 +213,9 @@ class Parts:
         self.broadcasting = Broadcasting(
             self.store, self.presence, new_id, consequences.broadcast_moved, _BUSINESS_ZONE
         )
+
+    def _announcer(self) -> Announcer:
+        return Announcer(self.broker, None if self.tracing is None else self.tracing.announcement)
 
     def _identities(self) -> Identities:
         rules = self.settings.issuer_rules()
@@ -273,6 +284,7 @@ class Parts:
                 restrictions=self.restrictions,
                 restriction_feed=self.restriction_feed,
                 new_id=new_id,
+                traces=self.tracing,
             ),
             listening=listening,
         )
@@ -311,7 +323,10 @@ class Parts:
         mappers = (broadcasts.lifecycle_error, commerce_error, rooms.chat_error)
         meter = RequestMeter(self.metrics.request_seconds())
         self.metrics.add([meter.samples])
-        return build(routes, self.identities, mappers, self.commerce.places, self._closed, self.phase, meter.observed)
+        traced = () if self.tracing is None else (self.tracing.middleware,)
+        return build(
+            routes, self.identities, mappers, self.commerce.places, self._closed, self.phase, meter.observed, traced
+        )
 
     def _probes(self) -> dict[str, health.Probe]:
         async def listed() -> None:
@@ -385,6 +400,19 @@ class Parts:
         ]
         gate = MediaGate(self.store, self.identities, self.encoder_tokens, self._banned)
         return [*routes, *signalling.routes(self.fleet, gate, _ice_servers(settings))]
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    """Load OpenTelemetry where a collector is named, and only there."""
+    if settings.otel_exporter_otlp_endpoint is None:
+        return None
+    try:
+        from server.tracing import Tracing
+    except ImportError:
+        raise SettingsError(
+            "OTEL_EXPORTER_OTLP_ENDPOINT: set, but OpenTelemetry is not installed: pip install 'wealthcast[otel]'"
+        ) from None
+    return Tracing(settings.otel_exporter_otlp_endpoint, settings.traces_share, "+".join(settings.roles))
 
 
 def _questionnaire(settings: Settings) -> Questionnaire:

@@ -58,6 +58,8 @@ async def running(settings: Settings, inherited: Inherited = NOTHING_INHERITED) 
         parts.phase.now = "starting"
         stack.push_async_callback(parts.commerce.aclose)
         stack.push_async_callback(parts.remotes.aclose)
+        if parts.tracing is not None:
+            stack.push_async_callback(parts.tracing.aclose)
         with port_of("ADMIN_PORT", settings.admin_port, settings.admin_host):
             admin_port = await serve(parts.admin(), listen(settings.admin_host, settings.admin_port), stack)
         parts.membership.found_at(f"http://{address_literal(settings.admin_host)}:{admin_port}")

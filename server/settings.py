@@ -99,6 +99,8 @@ class Settings(BaseSettings):
     questionnaire: Path | None = None
     phrase_list: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otel_exporter_otlp_endpoint: str | None = Field(None, validation_alias=_env("otel_exporter_otlp_endpoint"))
+    traces_share: float = Field(0.1, ge=0, le=1)
     demo: bool = False
 
     @property
@@ -173,6 +175,13 @@ class Settings(BaseSettings):
             if url.startswith("http:") and urlsplit(url).hostname not in ("127.0.0.1", "::1", "localhost"):
                 raise ValueError("keys are fetched over https, but for an issuer on this machine")
         return url
+
+    @pydantic.field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _a_collector_url(cls, url: str | None) -> str | None:
+        if url is not None:
+            _check_url(url, ("http", "https"), "http://127.0.0.1:4318")
+        return url or None
 
     @pydantic.field_validator("issuer_claims")
     @classmethod

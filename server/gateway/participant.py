@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 from structlog.contextvars import bound_contextvars
 
@@ -21,6 +21,8 @@ from chat.shared_frame import SharedFrame
 from server.gateway.frames import own_frame, text_frame
 from server.gateway.raw_connection import RawConnection
 from server.gateway.services import Services
+
+_UNTRACED = nullcontext()
 
 
 class Participant:
@@ -174,11 +176,16 @@ class Participant:
             return []
         try:
             speaker = Speaker(principal, room.broadcast_id, room.state == "rehearsal")
-            ack = await self._services.conversation.carry_out(command, speaker)
+            with self._traced(command):
+                ack = await self._services.conversation.carry_out(command, speaker)
         except ChatError as error:
             return self._session.failed(error, command.id, self._loop.time())
         self._say([encode_event(ack)])
         return []
+
+    def _traced(self, command: commands.Command) -> AbstractContextManager[object]:
+        traces = self._services.traces
+        return _UNTRACED if traces is None else traces.command(str(command.__struct_config__.tag))
 
     def _arm_timer(self) -> None:
         if self._timer is not None:

@@ -1,9 +1,11 @@
 """What every participant of a gateway uses, made of the ports that the program gives it. No I/O."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from chat.archive import Archive
 from chat.attendance_book import AttendanceBook
@@ -32,6 +34,16 @@ from server.gateway.frames import text_frame
 from server.gateway.options import GatewayOptions
 
 
+class RoomTraces(Protocol):
+    """Notes what happens in rooms, where an installation is traced; neither blocks nor raises."""
+
+    def command(self, name: str) -> AbstractContextManager[object]:
+        """Note the block, in which somebody's command is carried out, under the command's name."""
+
+    def fanned_out(self, carried: Sequence[str], people: int, took_s: float) -> None:
+        """As chat's FannedOut."""
+
+
 @dataclass(frozen=True, slots=True)
 class GatewayPorts:
     """What the gateway needs of the rest of the program."""
@@ -51,6 +63,7 @@ class GatewayPorts:
     restrictions: Restrictions
     restriction_feed: RestrictionFeed
     new_id: Callable[[str], str]
+    traces: RoomTraces | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +82,7 @@ class Services:
     port_timeout_s: float
     wall_s: Callable[[], float]
     attendance: AttendanceBook
+    traces: RoomTraces | None
 
 
 def make_services(
@@ -103,6 +117,7 @@ def make_services(
         port_timeout_s=options.port_timeout_s,
         wall_s=time.time,
         attendance=AttendanceBook(ports.figures, gateway_id, now_s=time.monotonic, now=_now),
+        traces=ports.traces,
     )
 
 
@@ -120,6 +135,7 @@ def _rooms(
         now_ms=lambda: int(time.time() * 1_000),
         times=options.times,
         make_audience=make_audience,
+        fanned_out=None if ports.traces is None else ports.traces.fanned_out,
     )
 
 

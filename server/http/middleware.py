@@ -81,7 +81,7 @@ def middlewares(
             mapped = api_error(error, mappers)
             if mapped is None:
                 # The one broad catch of HTTP: a bug is logged with its trace and told without it.
-                log.exception("request_failed", request_id=request_id, method=request.method, route=_route(request))
+                log.exception("request_failed", request_id=request_id, method=request.method, route=route_of(request))
                 mapped = ApiError(500, "internal", f"this is our mistake; quote request {request_id}")
             response = problem(mapped)
             if isinstance(error, web.HTTPMethodNotAllowed):
@@ -92,12 +92,12 @@ def middlewares(
         for name, value in _SAFETY.items():
             response.headers.setdefault(name, value)
         took_s = time.perf_counter() - started
-        observed(_route(request), request.method, response.status, took_s)
+        observed(route_of(request), request.method, response.status, took_s)
         log.debug(
             "request",
             request_id=request_id,
             method=request.method,
-            route=_route(request),
+            route=route_of(request),
             status=response.status,
             ms=round(took_s * 1000, 1),
         )
@@ -126,7 +126,7 @@ def bearer(request: web.Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
-def _route(request: web.Request) -> str:
+def route_of(request: web.Request) -> str:
     """Name the route, not the path: paths carry ids."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "unknown"

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import sys
 import time
@@ -16,11 +17,13 @@ import pytest_asyncio
 
 from load_tests.http_client import Person
 from load_tests.room_client import NotConnected
-from server.demo.bank import CROWD, OWN_ID
+from load_tests.show.buyer import Buyer
+from server.demo.bank import CROWD, OWN_ID, PRODUCT_ID
 from server.demo.seed import seed
 from server.embedded.postgres import EmbeddedPostgres
 from server.embedded.valkey import EmbeddedValkey
 from tests.commerce.bank import DATA_KEYS
+from tests.journey.collector import Collector, collecting
 from tests.journey.demo import PATIENCE_S, ROOT, free_port
 from tests.journey.installation import Installation, installed
 from tests.journey.serving import Guest, in_the_room, serve_environment
@@ -44,8 +47,17 @@ async def database_url(embedded_postgres: EmbeddedPostgres) -> AsyncIterator[str
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def installation(database_url: str, embedded_valkey: EmbeddedValkey) -> AsyncIterator[Installation]:
+async def collector() -> AsyncIterator[Collector]:
+    async with collecting() as collector:
+        yield collector
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def installation(
+    database_url: str, embedded_valkey: EmbeddedValkey, collector: Collector
+) -> AsyncIterator[Installation]:
     settings = {"media_port": "0", "media_max_viewers": "1"}
+    settings |= {"otel_exporter_otlp_endpoint": collector.url, "traces_share": "1"}
     async with installed(database_url, embedded_valkey.url, "--workers", "2", **settings) as running:
         yield running
         started = time.monotonic()
@@ -64,6 +76,49 @@ async def host(installation: Installation) -> AsyncIterator[Guest]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def show(installation: Installation, host: Guest) -> Installation:
     return installation
+
+
+async def test_an_order_and_what_the_room_hears_of_it_are_one_trace_across_processes(
+    show: Installation, host: Guest, collector: Collector
+) -> None:
+    """A comment too. No span says who did what."""
+    trace_id, asks_for, said = secrets.token_hex(16), secrets.token_hex(8), "追踪里没有人说的话"
+    card = f"/api/v1/broadcasts/{OWN_ID}/card"
+    await host.person.call("PUT", card, {"product_id": PRODUCT_ID})
+    async with in_the_room(show, "mei") as (mei,):
+        order_id = await Buyer(mei.person, OWN_ID).buy(PRODUCT_ID, 1)
+        assert order_id is not None
+        headers = {"traceparent": f"00-{trace_id}-{asks_for}-01", "Idempotency-Key": secrets.token_hex(8)}
+        await mei.person.send("POST", f"/api/v1/orders/{order_id}/cancel", headers=headers)
+        await mei.told.of("order", order_id=order_id, state="cancelled")
+        people = [order_id, said, await say(mei, said), mei.told.welcome()["you"]["account_id"], "mei"]
+        people.append(await mei.person.token())
+    await host.person.call("DELETE", card)
+    pids = {name: worker["pid"] for name, worker in (await show.workers()).items()}
+    gateways = {pids["gateway-1"], pids["gateway-2"]}
+
+    def processes(name: str, of: str) -> set[int]:
+        """Which processes have noted this in a trace that began with that."""
+        traces = {one.trace_id for one in collector.spans if one.name == of}
+        return {one.process for one in collector.spans if one.name == name and one.trace_id in traces}
+
+    cancel, reserve = "POST /api/v1/orders/{order_id}/cancel", "POST /api/v1/orders"
+    await collector.until(
+        lambda: (
+            all(
+                processes("announce order", of) == {pids["commerce"]} and processes("room fan-out", of) & gateways
+                for of in (cancel, reserve)
+            )
+            and processes("room fan-out", "room comment") & gateways
+        )
+    )
+    (asked,) = [one for one in collector.spans if one.name == cancel]
+    assert (asked.process, asked.trace_id, asked.parent_id) == (pids["api"], trace_id, asks_for)
+    for announced in [one for one in collector.spans if one.trace_id == trace_id and one.name == "announce order"]:
+        assert announced.parent_id == asked.span_id
+        assert [one for one in collector.spans if one.parent_id == announced.span_id and one.name == "room fan-out"]
+    for secret in people:
+        assert str(secret).encode() not in collector.raw
 
 
 KILLED = ("commerce", "gateway-1", "gateway-2", "api")
