@@ -25,6 +25,7 @@ from chat.presence_redis import RedisPresence
 from chat.restriction_feed import RestrictionFeed
 from chat.restrictions import Restrictions
 from chat.rooms import RoomTimes
+from chat.sightings_postgres import SightedPresence
 from chat.talk_postgres import PostgresTalk
 from commerce.evidence import RetentionRules
 from commerce.ports import untraced
@@ -146,7 +147,7 @@ class Parts:
         self.store = PostgresBroadcasts(pool)
         self.media_id = f"md-{secrets.token_hex(6)}"
         self.directory = PublisherDirectory(client, self.media_id)
-        self.presence = RedisPresence(client)
+        self.presence = SightedPresence(RedisPresence(client), pool)
         self.clocks = StreamClocks(self.store)
         limits = StreamLimits(readable_per_s=settings.comments_shown_per_s)
         self.broker = RedisBroker(client, limits=limits, trace=carried)

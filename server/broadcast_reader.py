@@ -19,11 +19,13 @@ from server.http.broadcast_view import view
 from streaming.broadcast import Broadcast, BroadcastStore
 from streaming.directory_redis import PublisherDirectory, PublisherStatus
 from streaming.lifecycle import ON_AIR, hidden_from
-from streaming.recorder_redis import RecorderDirectory
+from streaming.recorder_redis import SILENT_AFTER_S, RecorderDirectory
 from streaming.stream_clock import stream_time_ms
 
 log = structlog.get_logger("broadcast_reader")
 _REDIS_TIMEOUT_S = 1
+_PRESENCE_TIMEOUT_S = 2  # two media may be asked
+_BEATS_AGAIN_WITHIN = timedelta(seconds=SILENT_AFTER_S)
 _CLOCKS_KEPT = 10_000
 _UNSTARTED_ASK_AGAIN = timedelta(seconds=1)
 
@@ -135,6 +137,7 @@ class SaleReader:
         self._failing_here = failing_here
         self._now = now
         self._unseen_since: dict[str, datetime] = {}
+        self._recorders_unheard_at = datetime.min.replace(tzinfo=UTC)
 
     async def read(self, broadcast_id: str) -> commerce.ports.BroadcastFacts:
         """Read the broadcast, whether its monitor has been gone for too long, and whether its recorder stopped."""
@@ -160,15 +163,16 @@ class SaleReader:
         )
 
     async def _monitor_absent(self, broadcast: Broadcast) -> bool:
-        """Say whether the monitor is known to be gone; while Redis is away buying goes on.
+        """Say whether the monitor is known to be gone.
 
-        A Redis that lost its memory knows of nobody until gateways report again, so who was never seen counts as
-        gone from when they were first missed.
+        While Redis is away gateways say in Postgres whom they hold, from their next report on; and one that lost its
+        memory knows of nobody until they report again. So who was never seen counts as gone from when they were first
+        missed, and nobody does while nobody can be asked.
         """
         if broadcast.monitor is None:
             return True
         try:
-            async with asyncio.timeout(_REDIS_TIMEOUT_S):
+            async with asyncio.timeout(_PRESENCE_TIMEOUT_S):
                 seen = await self._presence.monitor_last_seen(broadcast.broadcast_id, broadcast.monitor.account_id)
         except (Unavailable, TimeoutError):
             return False
@@ -181,11 +185,16 @@ class SaleReader:
         return self._now() - seen > self._absent_after
 
     async def _unrecorded(self, broadcast_id: str) -> bool:
-        """Say whether the recorder is known to have stopped; while Redis is away this process knows of its own."""
+        """Say whether the recorder is known to have stopped; while Redis is away this process knows of its own.
+
+        What Redis says at first when it is back is as old as its absence: recorders have had no time to beat again.
+        """
         if broadcast_id in self._failing_here():
             return True
         try:
             async with asyncio.timeout(_REDIS_TIMEOUT_S):
-                return await self._recorders.unavailable(broadcast_id)
+                stopped = await self._recorders.unavailable(broadcast_id)
         except (redis.exceptions.RedisError, OSError, TimeoutError):
+            self._recorders_unheard_at = self._now()
             return False
+        return stopped and self._now() - self._recorders_unheard_at > _BEATS_AGAIN_WITHIN

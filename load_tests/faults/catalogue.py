@@ -18,6 +18,8 @@ _DEAD_GONE_S: Final = 60.0
 _CLOCK_JUMP_S: Final = 300
 _STRANDED_SHARE: Final = 0.3
 _SLOW_SHARE: Final = 0.2
+_KNOWN_AGAIN_S: Final = 5.0
+_SALE_STOPPED: Final = ("monitor_absent", "recording_unavailable", "card_pulled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,11 @@ def _stopped(store: str) -> Inject:
         await asyncio.sleep(scene.away_s)
         failed = await _goes_on(scene, store, began_s)
         await scene.ask("start", store=store)
+        if store == "redis":
+            await asyncio.sleep(_KNOWN_AGAIN_S)
+            stopped = {code: scene.market.sales.refused[code] for code in _SALE_STOPPED}
+            if any(stopped.values()):
+                failed.append(f"the sale was stopped, though monitor and recorder were there: {stopped}")
         return failed
 
     return inject

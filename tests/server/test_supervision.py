@@ -1,6 +1,7 @@
 """When the sale stands still: the monitor's absence and the recorder's, read from real stores with a driven clock."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -8,8 +9,10 @@ import asyncpg
 import pytest
 import redis.asyncio
 
+from chat.errors import Unavailable
 from chat.keys_redis import monitors_key
 from chat.presence_redis import RedisPresence
+from chat.sightings_postgres import SightedPresence
 from commerce.ports import BroadcastFacts
 from server.broadcast_reader import SaleReader
 from streaming.broadcast import Draft
@@ -26,7 +29,7 @@ class Desk:
     """What a test moves: the clock, the monitor's last sign, the recorder."""
 
     reader: SaleReader
-    presence: RedisPresence
+    presence: SightedPresence
     recorders: RecorderDirectory
     client: redis.asyncio.Redis
     failing: set[str] = field(default_factory=set)
@@ -39,6 +42,26 @@ class Desk:
     async def monitor_is_here(self) -> None:
         await self.client.hset(monitors_key(SHOW), "ac_monitor", str(int(self.now.timestamp() * 1_000)))
 
+    async def gateway_reports(self) -> None:
+        """As a gateway with the monitor does every two seconds, whether Redis takes it or not."""
+        with suppress(Unavailable):
+            await self.presence.report(SHOW, "gw", 1, ["ac_monitor"])
+
+    @asynccontextmanager
+    async def redis_away(self) -> AsyncIterator[None]:
+        """Nobody here reaches Redis in the block; what is kept there grows old."""
+        pool = self.client.connection_pool
+        here = dict(pool.connection_kwargs)
+        await pool.disconnect()
+        pool.reset()
+        pool.connection_kwargs.update(path="/nowhere/valkey.sock")
+        try:
+            yield
+        finally:
+            pool.reset()
+            pool.connection_kwargs.clear()
+            pool.connection_kwargs.update(here)
+
 
 @pytest.fixture
 async def open_desk(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> Callable[[], Awaitable[Desk]]:
@@ -49,8 +72,9 @@ async def open_desk(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> Ca
 
     async def opened() -> Desk:
         """One process's reader; another call is another process, or the same one started again."""
-        presence, recorders = RedisPresence(redis_client), RecorderDirectory(redis_client)
         desk: Desk
+        presence = SightedPresence(RedisPresence(redis_client), pool, now=lambda: desk.now)
+        recorders = RecorderDirectory(redis_client)
         reader = SaleReader(
             store,
             presence,
@@ -126,3 +150,45 @@ async def test_the_process_that_cannot_record_knows_it_without_redis(open_desk: 
     desk = await open_desk()
     desk.failing.add(SHOW)
     assert (await desk.facts()).recording_unavailable
+
+
+async def test_the_monitor_is_known_while_redis_is_away_and_missed_when_they_leave_then(
+    open_desk: Callable[[], Awaitable[Desk]], pool: asyncpg.Pool
+) -> None:
+    desk = await open_desk()
+    await desk.gateway_reports()
+    assert await pool.fetchval("SELECT count(*) FROM monitor_sightings") == 0  # nothing is written in good times
+    async with desk.redis_away():
+        await desk.gateway_reports()
+        assert not (await desk.facts(ABSENT_AFTER_S - 5)).monitor_absent
+        await pool.execute("UPDATE monitor_sightings SET seen_at = $1", desk.now)  # they are there yet
+        assert not (await desk.facts(ABSENT_AFTER_S - 5)).monitor_absent
+        assert (await desk.facts(10)).monitor_absent
+
+
+async def test_buying_goes_on_when_redis_comes_back_after_longer_than_a_monitor_may_be_gone(
+    open_desk: Callable[[], Awaitable[Desk]], pool: asyncpg.Pool
+) -> None:
+    desk = await open_desk()
+    await desk.gateway_reports()
+    await desk.recorders.put(SHOW, "recording")
+    async with desk.redis_away():
+        await desk.gateway_reports()
+        desk.now += timedelta(seconds=3 * ABSENT_AFTER_S)
+        await pool.execute("UPDATE monitor_sightings SET seen_at = $1", desk.now)
+        assert not (await desk.facts()).monitor_absent
+    key = f"wc:{{room:{SHOW}}}:recorder"
+    await desk.client.pexpire(key, await desk.client.pttl(key) - int(3_000 * ABSENT_AFTER_S))
+    back = await desk.facts()
+    assert (back.monitor_absent, back.recording_unavailable) == (False, False)
+    assert (await desk.facts(SILENT_AFTER_S + 1)).recording_unavailable
+
+
+async def test_a_monitor_of_whom_no_gateway_tells_while_redis_is_away_is_missed_after_the_settings_seconds(
+    open_desk: Callable[[], Awaitable[Desk]],
+) -> None:
+    desk = await open_desk()
+    async with desk.redis_away():
+        assert not (await desk.facts()).monitor_absent
+        assert not (await desk.facts(ABSENT_AFTER_S - 1)).monitor_absent
+        assert (await desk.facts(2)).monitor_absent
