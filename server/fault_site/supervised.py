@@ -67,7 +67,7 @@ class Supervised:
             "ADMIN_PORT": str(self.port + 2),
             "MEDIA_PORT": str(self.port + 3),
             "MINIMUM_DWELL_MS": "0",
-            "MONITOR_ABSENT_AFTER_S": "5",
+            "MONITOR_ABSENT_AFTER_S": "10",
             "COMMENTS_SHOWN_PER_S": "0",
             "RECORDING_DIR": str(folder / "recordings"),
             "EVIDENCE_EXPORT_DIR": str(self.exports),
