@@ -103,15 +103,12 @@ async def test_an_order_and_what_the_room_hears_of_it_are_one_trace_across_proce
         return {one.process for one in collector.spans if one.name == name and one.trace_id in traces}
 
     cancel, reserve = "POST /api/v1/orders/{order_id}/cancel", "POST /api/v1/orders"
-    await collector.until(
-        lambda: (
-            all(
-                processes("announce order", of) == {pids["commerce"]} and processes("room fan-out", of) & gateways
-                for of in (cancel, reserve)
-            )
-            and processes("room fan-out", "room comment") & gateways
-        )
-    )
+
+    def whole() -> bool:
+        told = all(processes("room fan-out", of) & gateways for of in (cancel, reserve, "room comment"))
+        return told and all(processes("announce order", of) == {pids["commerce"]} for of in (cancel, reserve))
+
+    await collector.until(whole)
     (asked,) = [one for one in collector.spans if one.name == cancel]
     assert (asked.process, asked.trace_id, asked.parent_id) == (pids["api"], trace_id, asks_for)
     for announced in [one for one in collector.spans if one.trace_id == trace_id and one.name == "announce order"]:
