@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -149,7 +150,9 @@ class _End(asyncio.Protocol):
         self._pair = pair
         self._near = pair is None
         self._early = bytearray()
-        self._due_s = 0.0
+        self._held: deque[tuple[float, bytes]] = deque()
+        self._held_bytes = 0
+        self._over = False
         self._opening: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -190,16 +193,32 @@ class _End(asyncio.Protocol):
         self._pass(data)
 
     def _pass(self, data: bytes) -> None:
-        road, loop = self._road, asyncio.get_running_loop()
-        now_s = loop.time()
+        road, now_s = self._road, asyncio.get_running_loop().time()
         wait_s = road.delay_s + (_RETRANSMISSION_S if road.loss and random.random() < road.loss else 0.0)
-        due_s = max(self._due_s, now_s + wait_s)
-        if due_s <= now_s:
+        if not self._held and not wait_s:
             self._write(data)
             return
-        # A piece never overtakes the one before it; equal times would leave their order to the heap.
-        self._due_s = due_s + 1e-6
-        loop.call_at(self._due_s, self._write, data)
+        # A piece never overtakes the one before it, however late the loop comes to either.
+        due_s = max(now_s + wait_s, self._held[-1][0] if self._held else 0.0)
+        self._held.append((due_s, data))
+        self._held_bytes += len(data)
+        if self._held_bytes > _MOST_HELD_BYTES:
+            self._own(lambda transport: transport.pause_reading())
+        if len(self._held) == 1:
+            asyncio.get_running_loop().call_at(due_s, self._let_go)
+
+    def _let_go(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._held and self._held[0][0] <= loop.time():
+            data = self._held.popleft()[1]
+            self._held_bytes -= len(data)
+            self._write(data)
+        if self._held:
+            loop.call_at(self._held[0][0], self._let_go)
+        elif self._over and self._pair is not None:
+            self._pair.ended(self._near)
+        if self._held_bytes <= _MOST_HELD_BYTES and not self._road.cut:
+            self._own(lambda transport: transport.resume_reading())
 
     def _write(self, data: bytes) -> None:
         assert self._pair is not None
@@ -216,14 +235,22 @@ class _End(asyncio.Protocol):
 
     def _other(self, act: Callable[[asyncio.Transport], None]) -> None:
         assert self._pair is not None
-        other = self._pair.far if self._near else self._pair.near
-        if other is not None and not other.is_closing() and not self._pair.stranded:
-            act(other)
+        self._act(self._pair.far if self._near else self._pair.near, act)
+
+    def _own(self, act: Callable[[asyncio.Transport], None]) -> None:
+        assert self._pair is not None
+        self._act(self._pair.near if self._near else self._pair.far, act)
+
+    def _act(self, transport: asyncio.Transport | None, act: Callable[[asyncio.Transport], None]) -> None:
+        assert self._pair is not None
+        if transport is not None and not transport.is_closing() and not self._pair.stranded:
+            act(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._opening is not None:
             self._opening.cancel()
-        if self._pair is not None:
+        self._over = True
+        if self._pair is not None and not self._held:  # an end comes behind what was sent before it
             self._pair.ended(self._near)
 
 
