@@ -7,6 +7,7 @@ from datetime import datetime
 from chat.attendance import Visits
 from chat.errors import Unavailable
 from chat.figures import FigureStore
+from chat.stays import Stays
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ class AttendanceBook:
         self._now_s = now_s
         self._now = now
         self._rooms: dict[str, Visits] = {}
+        self._stays: dict[str, Stays] = {}
         self._where: dict[Hashable, str] = {}
         self._opened = 0
 
@@ -32,8 +34,10 @@ class AttendanceBook:
         if visits is None:
             self._opened += 1
             visits = self._rooms[broadcast_id] = Visits(f"{self._gateway_id}/{self._opened}")
+            self._stays[broadcast_id] = Stays()
         self._where[key] = broadcast_id
         visits.enter(key, account_id, self._now_s(), fresh=fresh)
+        self._stays[broadcast_id].enter(key, account_id, self._now())
 
     def hide(self, key: Hashable, *, hidden: bool) -> None:
         """A viewer's page went to the background or came back."""
@@ -44,6 +48,7 @@ class AttendanceBook:
         """A connection ended; those that never entered are nobody."""
         if (broadcast_id := self._where.pop(key, None)) is not None:
             self._rooms[broadcast_id].leave(key, self._now_s())
+            self._stays[broadcast_id].leave(key, self._now())
 
     def note_online(self, online: Mapping[str, int]) -> None:
         """Take the sums over all gateways, by broadcast, for the peak."""
@@ -55,12 +60,15 @@ class AttendanceBook:
         """Hand over what is known; what the store does not take now is handed over the next time."""
         for broadcast_id, visits in list(self._rooms.items()):
             totals, new, peak = visits.totals(self._now_s()), visits.take_new(), visits.peak_online
+            stays = self._stays[broadcast_id]
+            changed = stays.take()
             try:
-                await self._store.keep(broadcast_id, visits.writer_id, totals, new, peak, self._now())
+                await self._store.keep(broadcast_id, visits.writer_id, totals, new, changed, peak, self._now())
             except Unavailable:
                 log.warning("figures of %s wait for the next time", broadcast_id)
                 visits.give_back(new)
+                stays.give_back(changed)
                 continue
-            if visits.empty and totals == visits.totals(self._now_s()):
+            if visits.empty and stays.empty and totals == visits.totals(self._now_s()):
                 # A later visitor begins rows of their own.
-                del self._rooms[broadcast_id]
+                del self._rooms[broadcast_id], self._stays[broadcast_id]

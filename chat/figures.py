@@ -1,10 +1,12 @@
 """The port of a show's figures."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from chat.attendance import Totals
+from chat.stays import Stay
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,10 @@ class FigureStore(Protocol):
     """Durable; all raise Unavailable."""
 
     async def keep(
-        self, broadcast_id: str, writer_id: str, totals: Totals, visitors: set[str], peak_online: int, at: datetime
-    ) -> None:
-        """Keep one process's totals, which only grow, and its new visitors; repeating it changes nothing."""
+        self, broadcast_id: str, writer_id: str, totals: Totals, visitors: set[str], stays: Collection[Stay],
+        peak_online: int, at: datetime,
+    ) -> None:  # fmt: skip
+        """Keep one process's totals, which only grow, its new visitors and stays; repeating it changes nothing."""
 
     async def read(self, broadcast_id: str) -> Figures:
         """Add up all processes, those that have ended too; `background` counts those that spoke within 15 s."""

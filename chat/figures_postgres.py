@@ -1,5 +1,6 @@
 """A show's figures in Postgres. Talks to Postgres."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import asyncpg
@@ -7,6 +8,7 @@ import asyncpg
 from chat.attendance import Totals
 from chat.figures import Figures
 from chat.postgres_work import transaction
+from chat.stays import Stay
 
 _KEEP = """
 INSERT INTO room_views AS kept (broadcast_id, gateway_id, views, watched_ms, hidden_ms, hidden_now, seen_at)
@@ -20,6 +22,11 @@ _PEAK = """
 INSERT INTO room_peaks AS kept (broadcast_id, peak_online, peak_at) VALUES ($1, $2, $3)
 ON CONFLICT (broadcast_id) DO UPDATE SET peak_online = excluded.peak_online, peak_at = excluded.peak_at
 WHERE excluded.peak_online > kept.peak_online
+"""
+_STAY = """
+INSERT INTO room_stays AS kept (broadcast_id, gateway_id, account_id, entered_at, left_at)
+SELECT $1, $2, * FROM unnest($3::text[], $4::timestamptz[], $5::timestamptz[])
+ON CONFLICT (broadcast_id, account_id, entered_at) DO UPDATE SET left_at = coalesce(excluded.left_at, kept.left_at)
 """
 _READ = """
 SELECT coalesce(sum(views), 0)::bigint AS views, coalesce(sum(watched_ms), 0)::bigint / 1000 AS watched_s,
@@ -46,8 +53,9 @@ class PostgresFigures:
         self._timeout_s = timeout_s
 
     async def keep(
-        self, broadcast_id: str, writer_id: str, totals: Totals, visitors: set[str], peak_online: int, at: datetime
-    ) -> None:
+        self, broadcast_id: str, writer_id: str, totals: Totals, visitors: set[str], stays: Collection[Stay],
+        peak_online: int, at: datetime,
+    ) -> None:  # fmt: skip
         """As the port says."""
         async with transaction(self._pool, self._timeout_s, "figures") as connection:
             await connection.execute(
@@ -60,6 +68,12 @@ class PostgresFigures:
                     broadcast_id,
                     sorted(visitors),
                 )
+            if stays:
+                ordered = sorted(stays, key=lambda stay: (stay.account_id, stay.entered_at))
+                await connection.execute(
+                    _STAY, broadcast_id, writer_id, [stay.account_id for stay in ordered],
+                    [stay.entered_at for stay in ordered], [stay.left_at for stay in ordered],
+                )  # fmt: skip
             if peak_online:
                 await connection.execute(_PEAK, broadcast_id, peak_online, at)
 

@@ -8,7 +8,8 @@ import msgspec
 from commerce import ledger
 from commerce.card_view import CardView
 from commerce.dependencies import Dependencies
-from commerce.errors import CommerceError, NotFound
+from commerce.errors import CommerceError, NotFound, Refusal
+from commerce.funnel import KnownSteps, steps_of
 from commerce.ports import BroadcastFacts
 from commerce.product import CardVersion, sha256_hex
 from commerce.purchase import (
@@ -91,9 +92,13 @@ class Gate:
 
     def __init__(self, given: Dependencies) -> None:
         self._given = given
+        self._known_steps = KnownSteps()
 
     async def check(self, broadcast_id: str, product_id: str, customer_id: str) -> GateView:
-        """Answer everything the gate shows: what stands against buying now, the customer, the card, what to type."""
+        """Answer everything the gate shows: what stands against buying now, the customer, the card, what to type.
+
+        How far this customer has come is kept for the show's report.
+        """
         facts = await self._given.read_broadcast(broadcast_id)
         require_broadcast(facts)
         now = self._given.now()
@@ -107,6 +112,10 @@ class Gate:
             assert quota is not None, "what is on sale was approved"
             currency = card.content.currency
             available_minor = await unit.ledger.balance(ledger.money("available", customer_id, currency))
+            where = broadcast_id, product_id, customer_id
+            if new := self._known_steps.new(*where, steps_of(refusals)):
+                await unit.funnel.note(*where, new, now)
+        self._known_steps.keep(*where, new)
         return GateView(
             allowed=not refusals,
             refusals=[GateRefusal(refusal.code, refusal.detail) for refusal in refusals],
@@ -124,12 +133,25 @@ class Gate:
         """
         facts = await self._given.read_broadcast(reading.broadcast_id)
         require_broadcast(facts)
-        async with self._given.units.begin() as unit:
-            await unit.showings.hold_shared(reading.broadcast_id)
-            on_stage = await unit.showings.open_on(reading.broadcast_id)
-            raise_first([stage_refusal(facts, on_stage, reading.product_id, reading.card_version)])
-            assert on_stage is not None, "an empty stage was refused"
-            return await self._acknowledge(unit, customer_id, reading, on_stage.card, facts.stream_time_ms)
+        try:
+            async with self._given.units.begin() as unit:
+                await unit.showings.hold_shared(reading.broadcast_id)
+                on_stage = await unit.showings.open_on(reading.broadcast_id)
+                raise_first([stage_refusal(facts, on_stage, reading.product_id, reading.card_version)])
+                assert on_stage is not None, "an empty stage was refused"
+                return await self._acknowledge(unit, customer_id, reading, on_stage.card, facts.stream_time_ms)
+        except Refusal as refusal:
+            if refusal.code == "risk_mismatch":
+                await self._keep_mismatch(reading.broadcast_id, reading.product_id, customer_id)
+            raise
+
+    async def _keep_mismatch(self, broadcast_id: str, product_id: str, customer_id: str) -> None:
+        """In a transaction of its own, as that of the refusal is undone."""
+        where = broadcast_id, product_id, customer_id
+        if new := self._known_steps.new(*where, ["detail", "mismatch"]):
+            async with self._given.units.begin() as unit:
+                await unit.funnel.note(*where, new, self._given.now())
+            self._known_steps.keep(*where, new)
 
     async def _acknowledge(
         self, unit: Unit, customer_id: str, reading: Reading, card: CardVersion, stream_time_ms: int | None

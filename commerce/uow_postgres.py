@@ -21,6 +21,7 @@ from commerce.customers_postgres import Customers
 from commerce.envelopes import Envelopes
 from commerce.errors import Invalid, Unavailable
 from commerce.evidence_postgres import EvidenceStore
+from commerce.funnel_postgres import FunnelSteps
 from commerce.groups_postgres import Groups
 from commerce.holds_postgres import Holds
 from commerce.keys_postgres import Keys
@@ -106,6 +107,10 @@ class Unit:
     @cached_property
     def evidence(self) -> EvidenceStore:
         return EvidenceStore(self._connection)
+
+    @cached_property
+    def funnel(self) -> FunnelSteps:
+        return FunnelSteps(self._connection)
 
     @cached_property
     def outbox(self) -> Outbox:

@@ -62,6 +62,7 @@ from server.http import (
     pages,
     points,
     products,
+    reports,
     rooms,
     sessions,
     shelf,
@@ -95,6 +96,7 @@ from server.picture_news import PictureNews
 from server.probes import probes
 from server.publisher_watch import PublisherWatch
 from server.recording_watch import RecordingWatch
+from server.reports.funnel_postgres import ShowReports
 from server.room_identity import RoomAuthenticator
 from server.settings import Settings, SettingsError
 from server.stream_state import StreamState
@@ -397,6 +399,7 @@ class Parts:
             *identity.routes(self.accounts, self.passwords, self.proofs),
             *assessments.routes(self.commerce),
             *points.routes(self.commerce),
+            *reports.routes(self.broadcasting, ShowReports(self.pool)),
             *rooms.routes(self.broadcasting, self.moderation, self.talk, self.figures, self.presence),
         ]
         gate = MediaGate(self.store, self.identities, self.encoder_tokens, self._banned)

@@ -48,6 +48,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "figures.read": _STAFF,
     "moderation.read": _MONITOR | _HOST,
     "talk.read": _ALL,
+    "report.read": _HOST | _MONITOR | _CHECKER,
 }
 
 

@@ -17,13 +17,14 @@ from server.http.broadcasts import Edit, MoveRequest, NewBroadcast
 from server.http.config import ConfigView
 from server.http.identity import IdentityProof, Password
 from server.http.orders import Acknowledged, NewAcknowledgement, NewOrder, OrderList, Submission
-from server.http.parameters import LIMIT, PRODUCT, STATES, Parameter, cursor, flag
+from server.http.parameters import LIMIT, PRODUCT, STATES, TABLE, Parameter, cursor, flag
 from server.http.points import Refund
-from server.http.products import ProductList, ProductMove
+from server.http.products import CardChanges, ProductList, ProductMove
 from server.http.rooms import FiguresView, ModerationView, PollList, QuestionList
 from server.http.sessions import AccountView, Credentials, SessionView
 from server.http.shelf import Shelf
 from server.http.stage import Feature, Pull
+from server.reports.funnel import ShowReport
 
 _BROADCAST = "/api/v1/broadcasts/{broadcast_id}"
 _PRODUCT = "/api/v1/products/{product_id}"
@@ -232,6 +233,22 @@ _BROADCASTS = (
         example={"reason": "给错了主播"},
         answer=TipRefund,
     ),
+    _op(
+        "GET",
+        _BROADCAST + "/report",
+        "Funnel by product, and who looks after the buyers",
+        _NO_BROADCAST,
+        answer=ShowReport,
+    ),
+    _op(
+        "GET",
+        _BROADCAST + "/report.csv",
+        "A table of the report for a spreadsheet: UTF-8 with a byte order mark",
+        {**_NO_BROADCAST, **_BAD_FIELD},
+        query=(TABLE,),
+        answer=str,
+        media_type="text/csv",
+    ),
     _op("GET", _BROADCAST + "/figures", "Audience figures", _NO_BROADCAST, answer=FiguresView),
     _op(
         "GET",
@@ -289,7 +306,7 @@ _CATALOGUE = (
             412: "version_stale",
             422: "bad_product bad_text",
         },
-        body=dict[str, Any],
+        body=CardChanges,
         example={"quota_total_minor": 200_000_000},
         answer=ProductView,
         versioned=True,

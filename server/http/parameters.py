@@ -44,3 +44,4 @@ STATES = Parameter(
     more={"style": "form", "explode": False},
 )
 PRODUCT = Parameter("product_id", id_schema("pr"), "Which card", required=True)
+TABLE = Parameter("table", {"type": "string", "enum": ["funnel", "managers"], "default": "funnel"}, "Which table")

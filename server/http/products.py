@@ -1,6 +1,6 @@
 """Products over HTTP: list, read, make, edit, move."""
 
-from typing import Any, Literal
+from typing import Literal, Union
 
 import msgspec
 from aiohttp import web
@@ -27,6 +27,17 @@ class ProductMove(msgspec.Struct, forbid_unknown_fields=True):
     """A move by name."""
 
     move: Literal["submit", "approve", "reject", "withdraw"]
+
+
+CardChanges = msgspec.defstruct(
+    "CardChanges",
+    [
+        (one.name, Union[one.type, msgspec.UnsetType], msgspec.UNSET)  # noqa: UP007  # made as it runs
+        for one in msgspec.structs.fields(CardContent)
+    ],
+    forbid_unknown_fields=True,
+)
+CardChanges.__doc__ = "Fields of the next card version; what is left out stays."
 
 
 class ProductList(msgspec.Struct):
@@ -60,7 +71,7 @@ def routes(service: CommerceService) -> list[web.RouteDef]:
 
     async def edit(request: web.Request) -> web.Response:
         who = require(request, "product.make")
-        changes = await read_json(request, dict[str, Any], most=LARGE_BYTES)
+        changes = msgspec.to_builtins(await read_json(request, CardChanges, most=LARGE_BYTES))
         seen = seen_version(request)
         return _answer(await service.products.edit(_product_id(request), changes, who.account_id, seen=seen))
 

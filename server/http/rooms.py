@@ -17,7 +17,8 @@ from server.auth.permissions import require
 from server.broadcasting import Broadcasting
 from server.http.body import json_response
 from server.http.errors import ApiError
-from server.http.query import page_of, page_size, page_start, path_id
+from server.http.one_broadcast import read_broadcast, require_own_of_host
+from server.http.query import page_of, page_size, page_start
 from streaming.broadcast import Broadcast
 
 _PATH = "/api/v1/broadcasts/{broadcast_id}"
@@ -82,11 +83,7 @@ def routes(
     """Routes below one broadcast."""
 
     async def broadcast(request: web.Request, permission: str) -> Broadcast:
-        who = require(request, permission)
-        try:
-            return await broadcasting.read(who, path_id(request, "broadcast_id", "bc", "no_such_broadcast"))
-        except LookupError:
-            raise ApiError(404, "no_such_broadcast", "there is no such broadcast") from None
+        return await read_broadcast(request, broadcasting, require(request, permission))
 
     async def show_figures(request: web.Request) -> web.Response:
         broadcast_id = (await broadcast(request, "figures.read")).broadcast_id
@@ -100,8 +97,7 @@ def routes(
     async def show_moderation(request: web.Request) -> web.Response:
         found = await broadcast(request, "moderation.read")
         who = require(request, "moderation.read")
-        if who.role == "host" and who.account_id != found.host.account_id:
-            raise ApiError(403, "forbidden", "this is another host's broadcast")
+        require_own_of_host(found, who)
         broadcast_id, limit = found.broadcast_id, page_size(request)
         desk = ModerationView(
             held=await moderation.held(broadcast_id, limit),

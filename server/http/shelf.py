@@ -9,7 +9,7 @@ from server.auth.permissions import require
 from server.broadcasting import Broadcasting
 from server.http.body import json_response
 from server.http.errors import ApiError
-from server.http.query import path_id
+from server.http.one_broadcast import read_broadcast
 from streaming.lifecycle import ON_AIR
 
 _PATH = "/api/v1/broadcasts/{broadcast_id}/shelf"
@@ -26,10 +26,7 @@ def routes(broadcasting: Broadcasting, service: CommerceService) -> list[web.Rou
 
     async def show(request: web.Request) -> web.Response:
         who = require(request, "shelf.read")
-        try:
-            broadcast = await broadcasting.read(who, path_id(request, "broadcast_id", "bc", "no_such_broadcast"))
-        except LookupError:
-            raise ApiError(404, "no_such_broadcast", "there is no such broadcast") from None
+        broadcast = await read_broadcast(request, broadcasting, who)
         if not who.is_staff and broadcast.state not in ON_AIR:
             raise ApiError(409, "not_live", "the broadcast is not on air")
         return json_response(Shelf(await service.products.shelf(broadcast.product_ids, staff=who.is_staff)))

@@ -1,6 +1,7 @@
 """What a fuzz target is. Pure.
 
-To add one: write a class with these members in a module here, and name it in `targets.py`. Nothing else has to change:
+To add one: write a class with these members in a module here, and name it in `targets.py` (one that needs a whole
+server: in `live.py`). Nothing else has to change:
 `./run fuzz`, the bounded slice in `./run test` and the corpus take every target there is.
 """
 

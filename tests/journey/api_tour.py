@@ -67,11 +67,11 @@ class Crawl:
             headers={"Idempotency-Key": secrets.token_hex(8)} if "/orders" in path or "/assess" in path else {},
             **sent,
         )
-        response = self._send(who, case)
+        response = self.send(who, case)
         assert 200 <= response.status_code < 300, f"{method} {path}: {response.status_code} {response.text[:300]}"
         return response.json() if response.content and "json" in response.headers["content-type"][0] else response.text
 
-    def _send(self, who: str | None, case: Any) -> Response:
+    def send(self, who: str | None, case: Any) -> Response:
         headers = {} if who is None else {"Authorization": f"Bearer {self.tokens[who]}"}
         response: Response = case.call(base_url=self.base, session=self.session, headers=headers, timeout=_TIMEOUT_S)
         name = (case.operation.method.upper(), case.operation.path)
@@ -114,7 +114,7 @@ def tour(crawl: Crawl, tip_id: str) -> None:
     crawl.ask("host", "DELETE", one + "/encoder-tokens/{token_id}")
     crawl.known["tip_id"] = tip_id
     crawl.ask("monitor", "POST", one + "/tips/{tip_id}/refund", {"reason": "给错了主播"})
-    for path in ("figures", "moderation", "questions", "polls"):
+    for path in ("figures", "moderation", "questions", "polls", "report", "report.csv"):
         crawl.ask("monitor", "GET", f"{one}/{path}")
 
     content = next(o.example for o in OPERATIONS if (o.method, o.path) == ("POST", "/api/v1/products"))
@@ -154,6 +154,7 @@ def _reserve(crawl: Crawl) -> str:
         "typed_text": gate["acknowledgement_text"], "documents_opened": documents, "dwell_ms": 10_000,
     }  # fmt: skip
     kept = crawl.ask("mei", "POST", "/api/v1/acknowledgements", reading)
+    crawl.known["acknowledgement_id"] = kept["acknowledgement_id"]
     wanted = {
         "acknowledgement_id": kept["acknowledgement_id"], "amount_minor": gate["card"]["minimum_minor"],
         "currency": gate["card"]["currency"],

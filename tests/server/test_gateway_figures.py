@@ -59,6 +59,6 @@ async def test_figures_add_up_over_gateways_and_survive_their_end(rig: Rig) -> N
 async def test_a_repeated_checkpoint_changes_nothing(rig: Rig) -> None:
     store = PostgresFigures(rig.pool)
     for totals in (Totals(2, 5_000, 0, 0), Totals(3, 9_000, 1_000, 1), Totals(2, 5_000, 0, 0)):
-        await store.keep(BROADCAST, "gw/1", totals, {"ac_a", "ac_b"}, 2, datetime.now(UTC))
+        await store.keep(BROADCAST, "gw/1", totals, {"ac_a", "ac_b"}, [], 2, datetime.now(UTC))
     figures = await store.read(BROADCAST)
     assert (figures.views, figures.watched_s, figures.visitors, figures.average_watch_s) == (3, 9, 2, 4.5)

@@ -53,6 +53,7 @@ CALLS: dict[str, tuple[str, str, Any]] = {
     "figures.read": ("GET", f"{B}/figures", None),
     "moderation.read": ("GET", f"{B}/moderation", None),
     "talk.read": ("GET", f"{B}/questions", None),
+    "report.read": ("GET", f"{B}/report", None),
 }
 # The other operations, each of which shares one of those permissions.
 MORE_CALLS: tuple[tuple[str, str, str, Any], ...] = (
@@ -68,6 +69,7 @@ MORE_CALLS: tuple[tuple[str, str, str, Any], ...] = (
     ("product.make", "POST", "/api/v1/products/pr_none/moves", {"move": "submit"}),
     ("product.check", "POST", "/api/v1/products/pr_none/moves", {"move": "reject"}),
     ("talk.read", "GET", f"{B}/polls", None),
+    ("report.read", "GET", f"{B}/report.csv", None),
 )
 ALL_CALLS = (*((name, *call) for name, call in CALLS.items()), *MORE_CALLS)
 # Media is asked at signalling, with the broadcast's own rules: tests/server/test_media_gate.py walks those two.

@@ -79,8 +79,11 @@ export const get = (path) => call("GET", path);
 export const post = (path, body = {}, headers = {}) => call("POST", path, { body, headers });
 
 /** A document's text; documents are public reading for whoever is signed in. */
-export async function getText(path) {
+export const getText = async (path) => (await getBlob(path)).text();
+
+/** What is no JSON, as it was sent, a byte order mark included. */
+export async function getBlob(path) {
   const response = await reach(path, { headers: { Authorization: `Bearer ${tokenSource()}`, Accept: "text/*" } });
   if (!response.ok) throw await problemOf(response);
-  return response.text();
+  return response.blob();
 }

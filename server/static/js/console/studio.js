@@ -15,6 +15,7 @@ import { DraftForm } from "./draft_form.js";
 import { EncoderToken } from "./encoder_token.js";
 import { Preview } from "./preview.js";
 import { Readiness, useReadiness } from "./readiness.js";
+import { Report } from "./report.js";
 import { SenderFigures } from "./sender_figures.js";
 import { Shelf } from "./shelf.js";
 import { Talk } from "./talk.js";
@@ -66,6 +67,7 @@ export function Studio({ config, session, broadcastId }) {
         ${EDITABLE.has(known.state) && html`<button type="button" class="button" onClick=${() => setSheet("edit")} data-testid="edit">${t("draft.edit")}</button>`}
         ${["submit", "revise", "cancel"].filter((name) => known.allowed_moves.includes(name)).map((name) => html`<button type="button" key=${name} class=${`button ${name === "submit" ? "button--primary" : ""}`} disabled=${busy} onClick=${() => (name === "cancel" ? setSheet("cancel") : move(name))} data-testid=${name}>${t(`move.${name}`)}</button>`)}
         ${staged && html`<button type="button" class="button" onClick=${() => setSheet("encoder")} data-testid="encoder-open">${t("encoder.title")}</button>`}
+        ${known.started_at && html`<button type="button" class="button" onClick=${() => setSheet("report")} data-testid="report-open">${t("report.title")}</button>`}
       </div>
     </header>
     ${staged
@@ -88,6 +90,7 @@ export function Studio({ config, session, broadcastId }) {
         </section>`}
     ${sheet === "edit" && html`<${DraftForm} broadcast=${known} monitors=${known.monitor ? [known.monitor] : []} onClose=${() => setSheet(null)} onSaved=${(next) => (setKnown(next), setSheet(null))} />`}
     ${sheet === "cancel" && html`<${Confirm} title=${t("move.cancel")} text=${t("move.cancel_sure")} action=${t("move.cancel")} danger testid="cancel" onClose=${() => setSheet(null)} onConfirm=${() => (setSheet(null), move("cancel"))} />`}
+    ${sheet === "report" && html`<${Report} broadcastId=${broadcastId} say=${say} onClose=${() => setSheet(null)} />`}
     ${sheet === "encoder" && html`<${EncoderToken} broadcastId=${broadcastId} say=${say} onClose=${() => setSheet(null)} />`}
     ${toasts}
   </main>`;

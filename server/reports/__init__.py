@@ -1,0 +1,1 @@
+"""What a show is judged by afterwards: read from what every part has kept."""
