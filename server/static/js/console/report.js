@@ -13,18 +13,18 @@ export function Report({ broadcastId, say, onClose }) {
   const path = `/api/v1/broadcasts/${broadcastId}/report`;
   const { value: report, error, reload } = useLoaded(() => get(path), path);
   const save = (table) => getBlob(`${path}.csv?table=${table}`).then((blob) => download(blob, `${broadcastId}-${table}.csv`), (failed) => say(errorText(failed), "bad"));
-  return html`<${Sheet} title=${t("report.title")} kind="wide" onClose=${onClose} testid="report">
+  return html`<${Sheet} title=${t("funnel.title")} kind="wide" onClose=${onClose} testid="report">
     ${error && html`<p class="form-error" role="alert">${errorText(error)}</p>`}
     ${!report && !error && html`<p role="status">${t("page.loading")}</p>`}
     ${report &&
     html`<div class="stack report">
       <div class="row report__head">
-        <p class="small">${t("report.read_at", { at: formatMoment(report.read_at) })}</p>
-        <button type="button" class="button" onClick=${reload}>${t("report.reload")}</button>
-        <button type="button" class="button" onClick=${() => save("funnel")} data-testid="report-funnel-csv">${t("report.funnel_csv")}</button>
-        <button type="button" class="button" onClick=${() => save("managers")} data-testid="report-managers-csv">${t("report.managers_csv")}</button>
+        <p class="small">${t("funnel.read_at", { at: formatMoment(report.read_at) })}</p>
+        <button type="button" class="button" onClick=${reload}>${t("funnel.reload")}</button>
+        <button type="button" class="button" onClick=${() => save("funnel")} data-testid="report-funnel-csv">${t("funnel.funnel_csv")}</button>
+        <button type="button" class="button" onClick=${() => save("managers")} data-testid="report-managers-csv">${t("funnel.managers_csv")}</button>
       </div>
-      ${report.products.length === 0 && html`<p class="empty">${t("report.none")}</p>`}
+      ${report.products.length === 0 && html`<p class="empty">${t("funnel.none")}</p>`}
       ${report.products.map((product) => html`<${Funnel} key=${product.product_id} product=${product} />`)}
       ${report.relationship_managers.length > 0 && html`<${Managers} lines=${report.relationship_managers} />`}
     </div>`}
@@ -39,32 +39,32 @@ function Funnel({ product }) {
     <h3>${product.product_name}</h3>
     <ol class="funnel">
       ${STEPS.map((step) => html`<li key=${step} class="funnel__step" data-testid=${`funnel-${step}`}>
-        <span class="funnel__name">${t(`report.step.${step}`)}</span>
+        <span class="funnel__name">${t(`funnel.step.${step}`)}</span>
         <span class="funnel__track" aria-hidden="true"><span class="funnel__bar" style=${{ width: `${(100 * counts[step]) / widest}%` }}></span></span>
         <span class="funnel__count">${formatNumber(counts[step])}</span>
         <span class="funnel__share">${Math.round((100 * counts[step]) / widest)}%</span>
       </li>`)}
     </ol>
     <dl class="report__sums">
-      <div><dt>${t("report.submitted")}</dt><dd data-testid="submitted">${formatMoney(product.submitted_minor, product.currency)}</dd></div>
-      <div><dt>${t("report.confirmed")}</dt><dd data-testid="confirmed">${formatMoney(product.confirmed_minor, product.currency)}</dd></div>
-      <div><dt>${t("report.mismatches")}</dt><dd>${formatNumber(product.mismatches_blocked)}</dd></div>
+      <div><dt>${t("funnel.submitted")}</dt><dd data-testid="submitted">${formatMoney(product.submitted_minor, product.currency)}</dd></div>
+      <div><dt>${t("funnel.confirmed")}</dt><dd data-testid="confirmed">${formatMoney(product.confirmed_minor, product.currency)}</dd></div>
+      <div><dt>${t("funnel.mismatches")}</dt><dd>${formatNumber(product.mismatches_blocked)}</dd></div>
     </dl>
   </section>`;
 }
 
-const Managers = ({ lines }) => html`<section class="panel" aria-label=${t("report.managers")}>
-  <h3>${t("report.managers")}</h3>
-  <div class="report__scroll" tabindex="0" role="region" aria-label=${t("report.managers")}>
+const Managers = ({ lines }) => html`<section class="panel" aria-label=${t("funnel.managers")}>
+  <h3>${t("funnel.managers")}</h3>
+  <div class="report__scroll" tabindex="0" role="region" aria-label=${t("funnel.managers")}>
     <table class="report__table" data-testid="managers">
       <thead>
         <tr>
-          ${["manager", "branch", "product", "customers", "orders", "submitted", "confirmed"].map((name) => html`<th key=${name} scope="col">${t(`report.${name}`)}</th>`)}
+          ${["manager", "branch", "product", "customers", "orders", "submitted", "confirmed"].map((name) => html`<th key=${name} scope="col">${t(`funnel.${name}`)}</th>`)}
         </tr>
       </thead>
       <tbody>
         ${lines.map((line, index) => html`<tr key=${index}>
-          <th scope="row">${line.relationship_manager_id ?? t("report.nobody")}</th>
+          <th scope="row">${line.relationship_manager_id ?? t("funnel.nobody")}</th>
           <td>${line.branch ?? "—"}</td>
           <td>${line.product_name}</td>
           <td>${formatNumber(line.customers)}</td>

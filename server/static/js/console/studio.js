@@ -67,7 +67,7 @@ export function Studio({ config, session, broadcastId }) {
         ${EDITABLE.has(known.state) && html`<button type="button" class="button" onClick=${() => setSheet("edit")} data-testid="edit">${t("draft.edit")}</button>`}
         ${["submit", "revise", "cancel"].filter((name) => known.allowed_moves.includes(name)).map((name) => html`<button type="button" key=${name} class=${`button ${name === "submit" ? "button--primary" : ""}`} disabled=${busy} onClick=${() => (name === "cancel" ? setSheet("cancel") : move(name))} data-testid=${name}>${t(`move.${name}`)}</button>`)}
         ${staged && html`<button type="button" class="button" onClick=${() => setSheet("encoder")} data-testid="encoder-open">${t("encoder.title")}</button>`}
-        ${known.started_at && html`<button type="button" class="button" onClick=${() => setSheet("report")} data-testid="report-open">${t("report.title")}</button>`}
+        ${known.started_at && html`<button type="button" class="button" onClick=${() => setSheet("report")} data-testid="report-open">${t("funnel.title")}</button>`}
       </div>
     </header>
     ${staged
