@@ -17,9 +17,10 @@ from typing import Any, Final
 
 import uvloop
 
+from load_tests.bench.nchan_peer import nchan_us_per_frame
 from load_tests.bench.processes import BenchFailed, LineProcess, started
 from load_tests.bench.room_crowd import JOIN_S, RoomServer, start_publisher, start_server, start_swarms
-from load_tests.bench.room_peers import node_ws_us_per_frame
+from load_tests.bench.ws_peer import node_ws_us_per_frame
 
 KEYS: Final = (
     "us_per_frame", "us_per_event", "floor_us", "ratio", "rss_per_connection_bytes", "p50_ms", "p99_ms", "p999_ms",
@@ -69,12 +70,8 @@ async def run(given: argparse.Namespace) -> dict[str, Any]:
     found["rss_per_connection_bytes"] = round((joined["rss_bytes"] - empty["rss_bytes"]) / given.viewers)
     found["floor_us"] = round(await _floor(given, found["mean_bytes"], found["frames_per_s"]), 2)
     found["ratio"] = round(found["us_per_frame"] / found["floor_us"], 3)
-    found["peers"] = {
-        "ws": await node_ws_us_per_frame(
-            given.viewers, found["mean_bytes"], found["frames_per_s"], min(given.seconds, _FLOOR_S), given.pin
-        ),
-        "nchan": None,
-    }
+    alike = (given.viewers, found["mean_bytes"], found["frames_per_s"], min(given.seconds, _FLOOR_S), given.pin)
+    found["peers"] = {"ws": await node_ws_us_per_frame(*alike), "nchan": await nchan_us_per_frame(*alike)}
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a frame to one viewer costs other WebSocket servers in the same run, where they are installed. Starts processes.
+"""What a frame to one viewer costs Node's `ws` in the same run, where it is installed. Starts processes.
 
 `ws` is looked for as Node looks for it: in a `node_modules` above the working folder, or in NODE_PATH.
 """
