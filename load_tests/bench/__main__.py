@@ -11,6 +11,7 @@ BENCHES = {
     "orders": "load_tests.bench.orders",
     "fanout": "load_tests.bench.fanout",
     "storm": "load_tests.bench.storm",
+    "hostile": "load_tests.bench.hostile",
 }
 
 

@@ -120,6 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--readable", type=int, default=0, help="comments a second that viewers are shown; 0: all")
     parser.add_argument("--tick-ms", type=int, default=100)
+    parser.add_argument("--proxy", default=None, metavar="NETWORK", help="whose word on a client's address is taken")
     parser.add_argument("--writer", choices=("auto", "native", "python"), default="auto", help="of a room's frames")
     given = parser.parse_args()
     with stores() as (redis_url, database_url):
@@ -131,7 +132,7 @@ def main() -> None:
             roles=("gateway",),
             host="127.0.0.1",
             gateway_port=0,
-            connections_per_address=1_000_000,  # all viewers come from one
+            trusted_proxies=(given.proxy,) if given.proxy else (),
             comments_shown_per_s=given.readable,
             room_tick_ms=given.tick_ms,
             room_frame_writer=given.writer,

@@ -19,6 +19,7 @@ class GatewayCounters:
     errors_out: int = 0
     slow_closes: int = 0
     silent_closes: int = 0
+    flood_closes: int = 0
     shed_may: int = 0
     shed_should: int = 0
     internal_errors: int = 0

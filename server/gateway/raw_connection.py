@@ -20,7 +20,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.http11 import Request
-from websockets.protocol import OPEN
+from websockets.protocol import OPEN, Event
 
 from chat.close_codes import CloseCode
 from chat.codec import encode_event, join_events
@@ -46,6 +46,11 @@ _ANY_REQUEST = Request("", Headers())
 _PING = b"\x89\x00"
 # Sweeps without a word from the peer after which it is asked, and after which it is gone.
 _ASKED_AFTER, _GONE_AFTER = 3, 5
+# Three times what a session lets its client say between two sweeps: the session never sees pings and fragments, and
+# each costs the loop as much as a message.
+_FRAMES_A_SWEEP = 600
+# What comes is read in pieces, so that a flood shows after some hundred frames and not after a whole buffer of them.
+_PIECE_BYTES = 4_096
 
 
 class RawConnection(ServerConnection):
@@ -74,6 +79,8 @@ class RawConnection(ServerConnection):
         self._seats: array[int] | None = None
         self._place = 0
         self._silent_sweeps = 0
+        self._frames_heard = 0
+        self._deaf = False
         self._abort_timer: asyncio.TimerHandle | None = None
         self._ending = False
         self._sockets = sockets
@@ -159,6 +166,7 @@ class RawConnection(ServerConnection):
 
     def sweep(self) -> None:
         """Ask a peer that has been silent for long, and give up one that stays so; to be called at a steady pace."""
+        self._frames_heard = 0
         if self.recv_messages.paused:
             return  # it is we who do not read: what it said before waits to be carried out
         self._silent_sweeps += 1
@@ -174,7 +182,22 @@ class RawConnection(ServerConnection):
 
     def data_received(self, data: bytes) -> None:
         self._silent_sweeps = 0
-        super().data_received(data)
+        if len(data) <= _PIECE_BYTES:
+            super().data_received(data)
+            return
+        for start in range(0, len(data), _PIECE_BYTES):
+            if self._deaf:
+                return
+            super().data_received(data[start : start + _PIECE_BYTES])
+
+    def process_event(self, event: Event) -> None:
+        super().process_event(event)
+        self._frames_heard += 1
+        if self._frames_heard > _FRAMES_A_SWEEP and not self._ending and self.protocol.state is OPEN:
+            self._counters.flood_closes += 1
+            self._deaf = True
+            self.transport.pause_reading()
+            self._dismiss(CloseCode.RATE_LIMITED)
 
     def send_data(self) -> None:
         super().send_data()
@@ -191,7 +214,7 @@ class RawConnection(ServerConnection):
             counters.frames_queued += 1
         else:
             counters.slow_closes += 1
-            self.end(CloseCode.SLOW, text_frame(join_events([encode_event(CloseCode.SLOW.bye(random.random()))])))
+            self._dismiss(CloseCode.SLOW)
         counters.shed_may += outbox.shed_may - may
         counters.shed_should += outbox.shed_should - should
 
@@ -200,6 +223,9 @@ class RawConnection(ServerConnection):
         self._counters.bytes_out += len(frame)
         self._unclear()
         self.transport.write(frame)
+
+    def _dismiss(self, close_code: CloseCode) -> None:
+        self.end(close_code, text_frame(join_events([encode_event(close_code.bye(random.random()))])))
 
     def end(self, close_code: CloseCode, bye: bytes) -> None:
         """Write a last frame (may be empty) and the close frame, and abort if the peer does not answer in time.
@@ -240,7 +266,7 @@ class RawConnection(ServerConnection):
                 self._write(frame)
 
     def _resume_reading(self) -> None:
-        if not self.paused and not self.transport.is_closing():
+        if not (self.paused or self._deaf or self.transport.is_closing()):
             self.transport.resume_reading()
 
     def _abort_after(self, delay_s: float) -> None:

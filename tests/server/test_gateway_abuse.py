@@ -139,6 +139,19 @@ async def test_a_peer_that_is_gone_without_a_word_is_found(rig: Rig) -> None:
             assert gateway.counters.silent_closes == 1
 
 
+async def test_a_flood_of_pings_ends_its_own_connection_and_some_pings_do_not(rig: Rig) -> None:
+    ping = bytes((0x89, 0x80, 0, 0, 0, 0))
+    people = (("ac_calm", "viewer"), ("ac_flood", "viewer"))
+    async with rig.gateway() as gateway, joined(rig, gateway, *people) as (calm, flood):
+        calm.socket.transport.write(ping * 100)
+        flood.socket.transport.write(ping * 20_000)
+        assert await flood.closed() == (4006, "rate_limited")
+        assert flood.events[-1]["type"] == "bye"
+        assert flood.events[-1]["retry_after_ms"] >= 10_000
+        assert gateway.counters.flood_closes == 1
+        assert (await calm.comment("还在"))["type"] == "ack"
+
+
 def test_delays_of_return_are_spread_between_their_bounds() -> None:
     for code in CloseCode:
         delays = [code.bye(i / 1_000).retry_after_ms for i in range(1_000)]

@@ -234,6 +234,7 @@ async def test_a_peer_that_floods_pings_without_reading_is_dropped(rig: Rig) -> 
                         pass
                     most = max(most, connection.transport.get_write_buffer_size())
             assert most < 1_000_000
+            assert gateway.counters.flood_closes + gateway.counters.slow_closes == 1
 
 
 def _wide_event(number: int) -> CardPulled:
