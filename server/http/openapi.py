@@ -34,6 +34,8 @@ _PATH_IDS = {
     "order_id": "or",
 }
 _KEY = "^[\\x21-\\x7e]{1,128}$"
+_RETRY = {"description": "Whole seconds to wait before the same request", "schema": {"type": "integer", "minimum": 1}}
+_BEARER = {"description": "How to sign in", "schema": {"const": "Bearer"}}
 _TAG = {"description": "What to send as `If-None-Match`, or `If-Match`, later", "schema": {"type": "string"}}
 _KEYED = {400: "missing_idempotency_key bad_idempotency_key"}
 
@@ -125,7 +127,10 @@ def _refusal(status: int, codes: list[str], schema: Any) -> dict[str, Any]:
         for code in codes
     }
     content = {"application/problem+json": {"schema": narrowed, "examples": examples}}
-    return {"description": ", ".join(codes), "content": content}
+    refusal: dict[str, Any] = {"description": ", ".join(codes), "content": content}
+    if status in (401, 503):
+        refusal["headers"] = {"WWW-Authenticate": _BEARER} if status == 401 else {"Retry-After": _RETRY}
+    return refusal
 
 
 def _parameters(one: Operation) -> list[dict[str, Any]]:

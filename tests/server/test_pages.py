@@ -188,4 +188,6 @@ def test_vendored_code_is_what_its_record_says() -> None:
 
 def _strings(language: str) -> dict[str, str]:
     text = (STATIC / "js" / "i18n" / f"{language}.js").read_text()
-    return dict(re.findall(r'^  "([^"]+)": "(.*)",$', text, re.MULTILINE))
+    found = re.findall(r'^  "([^"]+)": "(.*)",$', text, re.MULTILINE)
+    assert len(found) == len(dict(found)), "of two strings with one key the last would win"
+    return dict(found)

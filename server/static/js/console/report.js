@@ -40,7 +40,9 @@ function Funnel({ product }) {
     <ol class="funnel">
       ${STEPS.map((step) => html`<li key=${step} class="funnel__step" data-testid=${`funnel-${step}`}>
         <span class="funnel__name">${t(`funnel.step.${step}`)}</span>
-        <span class="funnel__track" aria-hidden="true"><span class="funnel__bar" style=${{ width: `${(100 * counts[step]) / widest}%` }}></span></span>
+        <svg class="funnel__track" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
+          <rect class="funnel__bar" x=${50 - (50 * counts[step]) / widest} width=${(100 * counts[step]) / widest} height="10" />
+        </svg>
         <span class="funnel__count">${formatNumber(counts[step])}</span>
         <span class="funnel__share">${Math.round((100 * counts[step]) / widest)}%</span>
       </li>`)}
