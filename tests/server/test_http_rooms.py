@@ -114,3 +114,21 @@ async def test_figures_are_for_staff(client: TestClient[Any, Any]) -> None:
     status, body = await got(client, "figures", "operator")
     assert (status, body["views"], body["online"], body["average_watch_s"]) == (200, 0, 0, 0.0)
     assert (await got(client, "figures", "viewer"))[0] == 403
+
+
+async def test_a_report_is_for_the_shows_host_and_for_who_checks(client: TestClient[Any, Any]) -> None:
+    for name, status in (
+        ("host", 200),
+        ("monitor", 200),
+        ("checker", 200),
+        ("other_host", 403),
+        ("guest", 403),
+        ("operator", 403),
+        ("viewer", 403),
+    ):
+        assert (await got(client, "report", name))[0] == status, name
+    async with client.get(f"{PATH}/report.csv?table=managers", headers=session("monitor")) as response:
+        assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
+        assert response.headers["Content-Disposition"] == 'attachment; filename="bc_1-managers.csv"'
+        assert (await response.read()).startswith("﻿直播场次".encode())
+    assert (await got(client, "report.csv?table=customers", "monitor"))[0] == 422
