@@ -39,7 +39,8 @@ class PacketWriter(Protocol):
     Order: packets to one peer leave in the order of the calls, also across a full socket. Loss: a packet that finds the
     socket full waits in one bounded queue; where that is full too the newest packet is dropped and counted, and no
     other peer's packets wait for it. Atomicity: each lane's counters count only packets handed to the kernel or queued.
-    A lane left out of the next table is never written to after the call that is running.
+    A lane left out of the next table is never written to after the call that is running. What was gathered leaves
+    before any other call does its work; who changes a lane that stands in a table calls `flush` first.
     """
 
     @property
@@ -61,6 +62,14 @@ class PacketWriter(Protocol):
 
     def write(self, packet: RelayedPacket, table: LaneTable) -> None:
         """Send one packet to every lane, each with its own SSRC, sequence number, timestamp and payload type."""
+        ...
+
+    def gather(self, packet: RelayedPacket, table: LaneTable) -> None:
+        """As `write`, but together with the packets that came with it, within two milliseconds."""
+        ...
+
+    def flush(self) -> None:
+        """Send what was gathered."""
         ...
 
     def write_rtp(self, peer: WriterPeer, packet: bytes) -> None:

@@ -36,7 +36,7 @@ def choose_writer(wanted: WriterName) -> WriterChoice:
     if wanted == "python":
         return WriterChoice("python", "the settings ask for it", None)
     try:
-        return WriterChoice("native", "one call a packet: OpenSSL and sendmmsg", PACKET_WRITER.load())
+        return WriterChoice("native", "one call a burst: OpenSSL and sendmmsg", PACKET_WRITER.load())
     except NativeUnavailable as error:
         if wanted == "native":
             raise

@@ -123,6 +123,13 @@ class PythonPacketWriter:
         counters.packets_sent += sent
         counters.bytes_sent += sent_bytes
 
+    def gather(self, packet: RelayedPacket, table: LaneTable) -> None:
+        """Send one packet to every lane at once: there is nothing to be won by waiting."""
+        self.write(packet, table)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
     def write_rtp(self, peer: WriterPeer, packet: bytes) -> None:
         """Protect and send one finished RTP packet."""
         assert isinstance(peer, PythonPeer)

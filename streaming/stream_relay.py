@@ -101,6 +101,7 @@ class StreamRelay:
         if stream in self._catching:
             self._advance(len(self._group.packets))
         self.remove(stream)
+        self._writer.flush()
         if self.newest is not None and stream.line is self:
             stream.end(self.newest, self._reading(now_s))
 
@@ -139,7 +140,7 @@ class StreamRelay:
         if self.waiting and (keyframe or not self._video) and packet.payload:
             self._begin_waiting(relayed, now_s)
         if self._flowing:
-            self._writer.write(relayed, self._table)
+            self._writer.gather(relayed, self._table)
         if self._video:
             self._group.put(relayed)
             self._advance(CATCH_UP_PACKETS)
@@ -152,7 +153,7 @@ class StreamRelay:
             assert stream.catch_up is not None
             table = self._writer.table([stream.lane])
             for packet in stream.catch_up.take(most):
-                self._writer.write(packet, table)
+                self._writer.gather(packet, table)
             if stream.catch_up.done:
                 stream.catch_up.finish()
                 arrived.append(stream)
@@ -168,6 +169,7 @@ class StreamRelay:
         if source.codec == self.codec:
             return
         self.codec = source.codec
+        self._writer.flush()
         self._ring.clear()
         for stream in (*self._flowing, *(stream for stream in self.waiting if stream.line is None)):
             stream.take_codec(source.codec)

@@ -10,10 +10,11 @@ from streaming.native.extension import Extension
 _DEFINITIONS = """
 #define WC_SLOT_BYTES ...
 #define WC_BATCH ...
+#define WC_BURST ...
 #define WC_MAX_STREAMS ...
 typedef int... socklen_t;
 struct iovec { void *iov_base; size_t iov_len; ...; };
-struct msghdr { void *msg_name; socklen_t msg_namelen; struct iovec *msg_iov; ...; };
+struct msghdr { void *msg_name; socklen_t msg_namelen; struct iovec *msg_iov; size_t msg_iovlen; ...; };
 struct mmsghdr { struct msghdr msg_hdr; unsigned int msg_len; ...; };
 typedef int (*wc_send)(int, struct mmsghdr *, unsigned);
 typedef struct {
@@ -33,10 +34,10 @@ typedef struct {
     uint32_t timestamp; uint32_t abs_send_time; uint16_t sequence; uint16_t picture_id; uint8_t marker;
     uint8_t picture_id_bytes, picture_id_at, tl0, tl0_at; ...;
 } wc_packet;
-typedef struct { unsigned lane; unsigned bytes; uint8_t data[...]; ...; } wc_slot;
+typedef struct { unsigned lane; unsigned bytes; unsigned payload_bytes; uint8_t data[...]; ...; } wc_slot;
 typedef struct {
     uint64_t packets_sent, bytes_sent, dropped;
-    unsigned pending_first, pending_end; wc_slot slots[...]; ...;
+    unsigned pending_first, pending_end; int segmentation; wc_slot slots[...]; ...;
 } wc_writer;
 int wc_derive(int, const uint8_t *, size_t, wc_session_keys *);
 wc_peer *wc_peer_new(int, const wc_session_keys *);
@@ -47,7 +48,7 @@ int wc_protect_rtp(wc_peer *, const uint8_t *, size_t, uint8_t *);
 int wc_protect_rtcp(wc_peer *, const uint8_t *, size_t, uint8_t *);
 wc_writer *wc_writer_new(int, wc_send);
 void wc_writer_free(wc_writer *);
-unsigned wc_write(wc_writer *, const wc_packet *, wc_lane *const *, unsigned, unsigned, int);
+unsigned wc_write(wc_writer *, const wc_packet *, unsigned, wc_lane *const *, unsigned, unsigned, int);
 """
 
 PACKET_WRITER = Extension(

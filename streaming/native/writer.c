@@ -1,8 +1,13 @@
 #include "writer.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <string.h>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103 /* linux/udp.h; C libraries name it since 2.28 */
+#endif
 
 static int system_send(int descriptor, struct mmsghdr *messages, unsigned count)
 {
@@ -13,15 +18,14 @@ static int system_send(int descriptor, struct mmsghdr *messages, unsigned count)
 wc_writer *wc_writer_new(int descriptor, wc_send send)
 {
     wc_writer *writer = OPENSSL_zalloc(sizeof *writer);
+    int none = 0;
     if (writer == NULL)
         return NULL;
     writer->descriptor = descriptor;
+    writer->segmentation = setsockopt(descriptor, IPPROTO_UDP, UDP_SEGMENT, &none, sizeof none) == 0;
     writer->send = send != NULL ? send : system_send;
-    for (unsigned i = 0; i < WC_BATCH; i++) {
+    for (unsigned i = 0; i < WC_BATCH; i++)
         writer->vectors[i].iov_base = writer->slots[i].data;
-        writer->messages[i].msg_hdr.msg_iov = &writer->vectors[i];
-        writer->messages[i].msg_hdr.msg_iovlen = 1;
-    }
     return writer;
 }
 
@@ -71,75 +75,143 @@ static void lay_picture_ids(const wc_packet *packet, const wc_lane *lane, uint8_
         payload[packet->tl0_at] = (uint8_t)(packet->tl0 + lane->tl0_delta);
 }
 
-/* Protects for lanes[*from..count) until the slots are full; returns how many slots are filled. */
-static unsigned fill(wc_writer *writer, const wc_packet *packet, wc_lane *const *lanes, unsigned count, unsigned *from)
+static int rewrites(const wc_packet *packet)
+{
+    return packet->picture_id_bytes != 0 || packet->tl0_at != 0;
+}
+
+/* Protects one packet for one lane into a slot; whether there is something to send. */
+static int seal(wc_writer *writer, const wc_packet *packet, uint8_t *rewritten, wc_lane *lane, wc_slot *slot)
+{
+    const uint8_t *payload = packet->payload;
+    int bytes = -1;
+    if (rewrites(packet) && packet->payload_bytes <= WC_SLOT_BYTES) { /* what is longer is refused below */
+        lay_picture_ids(packet, lane, rewritten);
+        payload = rewritten;
+    }
+    if (lane->peer->address_bytes != 0)
+        bytes = wc_seal_rtp(lane->peer, lane->stream, slot->data, lay_header(packet, lane, slot->data), payload,
+                            packet->payload_bytes);
+    if (bytes < 0) {
+        writer->dropped++;
+        return 0;
+    }
+    slot->bytes = (unsigned)bytes;
+    slot->payload_bytes = (unsigned)packet->payload_bytes;
+    return 1;
+}
+
+/* Protects for lanes[*from..count) while a whole lane fits into the slots; returns how many slots are filled. */
+static unsigned fill(wc_writer *writer, const wc_packet *packets, unsigned packet_count, wc_lane *const *lanes,
+                     unsigned count, unsigned *from)
 {
     unsigned filled = 0;
-    const uint8_t *payload = packet->payload;
-    int rewrites = packet->picture_id_bytes != 0 || packet->tl0_at != 0;
-    if (rewrites && packet->payload_bytes <= sizeof writer->rewritten) { /* what is longer is refused below */
-        memcpy(writer->rewritten, packet->payload, packet->payload_bytes);
-        payload = writer->rewritten;
-    }
-    while (*from < count && filled < WC_BATCH) {
-        wc_lane *lane = lanes[*from];
-        wc_slot *slot = &writer->slots[filled];
-        struct msghdr *header = &writer->messages[filled].msg_hdr;
-        int bytes = -1;
-        if (payload == writer->rewritten)
-            lay_picture_ids(packet, lane, writer->rewritten);
-        if (lane->peer->address_bytes != 0)
-            bytes = wc_seal_rtp(lane->peer, lane->stream, slot->data, lay_header(packet, lane, slot->data),
-                                payload, packet->payload_bytes);
-        if (bytes < 0) {
-            writer->dropped++;
-        } else {
+    for (; *from < count && filled + packet_count <= WC_BATCH; ++*from) {
+        for (unsigned i = 0; i < packet_count; i++) {
+            wc_slot *slot = &writer->slots[filled];
+            if (!seal(writer, &packets[i], writer->rewritten[i], lanes[*from], slot))
+                continue;
             slot->lane = *from;
-            slot->bytes = (unsigned)bytes;
-            writer->vectors[filled].iov_len = (size_t)bytes;
-            header->msg_name = &lane->peer->address;
-            header->msg_namelen = lane->peer->address_bytes;
-            filled++;
+            writer->vectors[filled++].iov_len = slot->bytes;
         }
-        ++*from;
     }
     return filled;
 }
 
-/* Sends slots [0, filled); returns the first one that the full socket did not take. */
-static unsigned flush(wc_writer *writer, const wc_packet *packet, wc_lane *const *lanes, unsigned filled)
+/* Where the message ends that begins at slot `at`: the kernel cuts equal pieces, of which the last may be shorter. */
+static unsigned message_end(const wc_writer *writer, unsigned at, unsigned filled)
 {
-    unsigned done = 0, interruptions = 0;
+    const wc_slot *slots = writer->slots;
+    unsigned end = at + 1;
+    while (end < filled && slots[end].lane == slots[at].lane && slots[end - 1].bytes == slots[at].bytes &&
+           slots[end].bytes <= slots[at].bytes)
+        end++;
+    return end;
+}
+
+/* Lays out messages for slots [at, filled), those before `singly` one by one; returns how many there are. */
+static unsigned lay_messages(wc_writer *writer, wc_lane *const *lanes, unsigned at, unsigned singly, unsigned filled)
+{
+    unsigned count = 0;
+    while (at < filled) {
+        unsigned end = writer->segmentation && at >= singly ? message_end(writer, at, filled) : at + 1;
+        struct msghdr *header = &writer->messages[count].msg_hdr;
+        wc_peer *peer = lanes[writer->slots[at].lane]->peer;
+        header->msg_name = &peer->address;
+        header->msg_namelen = peer->address_bytes;
+        header->msg_iov = &writer->vectors[at];
+        header->msg_iovlen = end - at;
+        header->msg_control = NULL;
+        header->msg_controllen = 0;
+        if (end - at > 1) {
+            uint16_t piece = (uint16_t)writer->slots[at].bytes;
+            struct cmsghdr *control = &writer->controls[count].header;
+            control->cmsg_level = IPPROTO_UDP;
+            control->cmsg_type = UDP_SEGMENT;
+            control->cmsg_len = CMSG_LEN(sizeof piece);
+            memcpy(CMSG_DATA(control), &piece, sizeof piece);
+            header->msg_control = writer->controls[count].bytes;
+            header->msg_controllen = sizeof writer->controls[count].bytes;
+        }
+        count++;
+        at = end;
+    }
+    return count;
+}
+
+static void count_sent(wc_writer *writer, wc_lane *const *lanes, unsigned from, unsigned end)
+{
+    for (; from < end; from++) {
+        const wc_slot *slot = &writer->slots[from];
+        lanes[slot->lane]->packets++;
+        lanes[slot->lane]->octets += slot->payload_bytes;
+        writer->packets_sent++;
+        writer->bytes_sent += slot->bytes;
+    }
+}
+
+/* Sends slots [0, filled); returns the first one that the full socket did not take. */
+static unsigned flush(wc_writer *writer, wc_lane *const *lanes, unsigned filled)
+{
+    unsigned done = 0, next = 0, interruptions = 0, messages = lay_messages(writer, lanes, 0, 0, filled);
     while (done < filled) {
-        int taken = writer->send(writer->descriptor, &writer->messages[done], filled - done);
+        unsigned pieces = (unsigned)writer->messages[next].msg_hdr.msg_iovlen;
+        int taken = writer->send(writer->descriptor, &writer->messages[next], messages - next);
         if (taken > 0) {
-            unsigned end = (unsigned)taken > filled - done ? filled : done + (unsigned)taken;
-            for (; done < end; done++) {
-                wc_lane *lane = lanes[writer->slots[done].lane];
-                lane->packets++;
-                lane->octets += packet->payload_bytes;
-                writer->packets_sent++;
-                writer->bytes_sent += writer->slots[done].bytes;
-            }
+            unsigned from = done;
+            for (; taken > 0 && next < messages; taken--)
+                done += (unsigned)writer->messages[next++].msg_hdr.msg_iovlen;
+            count_sent(writer, lanes, from, done);
         } else if (taken == -EINTR && ++interruptions < WC_BATCH) {
             continue;
         } else if (taken == 0 || taken == -EAGAIN || taken == -EWOULDBLOCK || taken == -EINTR) {
             break;
+        } else if (pieces > 1) { /* this way takes no segments, or the address is refused: one by one will tell */
+            writer->segmentation = taken != -EIO;
+            messages = lay_messages(writer, lanes, done, done + pieces, filled);
+            next = 0;
         } else {
             writer->dropped++; /* the kernel refuses this address: the others must not suffer */
             done++;
+            next++;
         }
     }
     return done;
 }
 
-unsigned wc_write(wc_writer *writer, const wc_packet *packet, wc_lane *const *lanes, unsigned count, unsigned from,
-                  int hold)
+unsigned wc_write(wc_writer *writer, const wc_packet *packets, unsigned packet_count, wc_lane *const *lanes,
+                  unsigned count, unsigned from, int hold)
 {
     writer->pending_first = writer->pending_end = 0;
+    if (packet_count > WC_BURST)
+        packet_count = WC_BURST;
+    for (unsigned i = 0; i < packet_count; i++) {
+        if (rewrites(&packets[i]) && packets[i].payload_bytes <= WC_SLOT_BYTES)
+            memcpy(writer->rewritten[i], packets[i].payload, packets[i].payload_bytes);
+    }
     while (from < count) {
-        unsigned filled = fill(writer, packet, lanes, count, &from);
-        unsigned done = hold ? 0 : flush(writer, packet, lanes, filled);
+        unsigned filled = fill(writer, packets, packet_count, lanes, count, &from);
+        unsigned done = hold ? 0 : flush(writer, lanes, filled);
         if (done < filled) {
             writer->pending_first = done;
             writer->pending_end = filled;

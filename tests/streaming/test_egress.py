@@ -8,14 +8,14 @@ import gc
 import os
 import random
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import pytest
 from pylibsrtp import Policy, Session
 
 from streaming.egress import PacketWriter, WriterPeer
-from streaming.egress_native import NativePacketWriter
+from streaming.egress_native import MANY_LANES, NativePacketWriter
 from streaming.egress_python import PythonPacketWriter
 from streaming.forwarding import Lane, RelayedPacket
 from streaming.ice_lite import Address
@@ -56,6 +56,10 @@ class StuffySocket:
         self.refused: set[Address] = set()
         self.most_at_once = 1_000
         self.interruptions = 0
+        self.messages = 0
+        """What C handed over in one piece, a burst for one peer perhaps."""
+        self.segments_refused = 0
+        """The errno with which messages of several datagrams are refused; 0: they are taken."""
         self._real = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._callback: Any = None
 
@@ -79,13 +83,19 @@ class StuffySocket:
                 header = messages[taken].msg_hdr
                 name = bytes(binding.ffi.buffer(header.msg_name, header.msg_namelen))
                 address = (socket.inet_ntop(socket.AF_INET, name[4:8]), int.from_bytes(name[2:4], "big"))
-                data = bytes(binding.ffi.buffer(header.msg_iov.iov_base, header.msg_iov.iov_len))
+                if header.msg_iovlen > 1 and self.segments_refused:
+                    return taken or -self.segments_refused
+                pieces = [header.msg_iov[i] for i in range(header.msg_iovlen)]
                 try:
-                    self.sendto(data, address)
+                    self.sendto(bytes(binding.ffi.buffer(pieces[0].iov_base, pieces[0].iov_len)), address)
                 except BlockingIOError:
                     return taken or -errno.EAGAIN
                 except PermissionError:
                     return taken or -errno.EPERM
+                self.sent += [
+                    (bytes(binding.ffi.buffer(piece.iov_base, piece.iov_len)), address) for piece in pieces[1:]
+                ]
+                self.messages += 1
                 taken += 1
             return taken
 
@@ -458,6 +468,143 @@ async def test_arbitrary_finished_packets_are_refused_or_sent_and_never_crash(
         writer.write_rtp(peer, bytes(data))
         writer.write_rtcp(peer, bytes(data))
     assert writer.counters.dropped > 0
+
+
+SIZES = [100, 100, 101, 101, 40, 101, 101, 101, 101, 60]
+
+
+def burst() -> list[RelayedPacket]:
+    """Packets as an encoder cuts frames: nearly equal, the last of each shorter; more than leave in one call."""
+    return [packet(1 + i, bytes([i]) * size) for i, size in enumerate(SIZES)]
+
+
+def sequences_by_port(sent: list[tuple[bytes, Address]], keys: list[SrtpKeys]) -> dict[int, list[int]]:
+    seen: dict[int, list[int]] = {}
+    inbound = [opposite(k) for k in keys]
+    for data, address in sent:
+        plain = inbound[address[1] - 100].unprotect_rtp(data)
+        assert plain is not None
+        seen.setdefault(address[1], []).append(parse_rtp(plain).sequence)
+    return seen
+
+
+def gather_burst(writer: PacketWriter, peers: int) -> tuple[list[SrtpKeys], list[Lane[WriterPeer]]]:
+    keys = [new_keys() for _ in range(peers)]
+    lanes = [lane_to(writer, k, ("127.0.0.1", 100 + i), 50 + i) for i, k in enumerate(keys)]
+    table = writer.table(lanes)
+    for one in burst():
+        writer.gather(one, table)
+    return keys, lanes
+
+
+async def test_what_was_gathered_leaves_by_itself_in_order_to_every_peer(stuffy: StuffySocket, make: Maker) -> None:
+    writer = make(stuffy)
+    keys, lanes = gather_burst(writer, 30)
+    await eventually("the burst has left", lambda: len(stuffy.sent) == 30 * len(SIZES))
+    assert sequences_by_port(stuffy.sent, keys) == {100 + i: list(range(1, len(SIZES) + 1)) for i in range(30)}
+    assert [(lane.packets, lane.octets) for lane in lanes] == [(len(SIZES), sum(SIZES))] * 30
+    assert writer.counters.packets_sent == 30 * len(SIZES)
+
+
+async def test_a_frame_for_many_leaves_with_its_last_packet_or_without_it_after_a_moment(
+    stuffy: StuffySocket,
+) -> None:
+    writer = NativeMaker()(stuffy)
+    lanes = [lane_to(writer, new_keys(), ("127.0.0.1", 100 + i)) for i in range(MANY_LANES)]
+    table = writer.table(lanes)
+    for sequence, marker in ((1, False), (2, True)):
+        writer.gather(RelayedPacket(sequence, 0, b"payload", marker, False, 0.0), table)
+    assert len(stuffy.sent) == 2 * MANY_LANES
+    assert stuffy.messages == MANY_LANES
+    writer.gather(RelayedPacket(3, 1, b"payload", False, False, 0.0), table)
+    assert len(stuffy.sent) == 2 * MANY_LANES
+    await eventually("it left without waiting for more", lambda: len(stuffy.sent) == 3 * MANY_LANES)
+
+
+async def test_every_other_call_comes_after_what_was_gathered(stuffy: StuffySocket, make: Maker) -> None:
+    writer = make(stuffy)
+    lane = lane_to(writer, new_keys(), ("127.0.0.1", 9))
+    table = writer.table([lane])
+    calls: tuple[Callable[[], None], ...] = (
+        lambda: writer.write_rtcp(lane.peer, bytes([0x80, 201, 0, 1, 0, 0, 0, 9])),
+        lambda: writer.write_rtp(lane.peer, serialize_rtp(97, 4, 6000, 8, b"again")),
+        lambda: writer.write_plain(b"stun", lane.peer.address),
+        lambda: writer.write(packet(9), writer.table([lane])),
+    )
+    for number, call in enumerate(calls):
+        writer.gather(packet(1 + number), table)
+        call()
+        assert len(stuffy.sent) == 2 * (number + 1)
+        assert stuffy.sent[-2][0][2:4] == (1 + number).to_bytes(2, "big")
+
+
+async def test_a_gathered_burst_across_a_full_socket_keeps_order_and_counts_each_packet_once(
+    stuffy: StuffySocket, make: Maker
+) -> None:
+    writer = make(stuffy)
+    stuffy.room = 25
+    keys, lanes = gather_burst(writer, 20)
+    writer.flush()
+    stuffy.room = 100_000
+    await eventually("what waited is sent", lambda: len(stuffy.sent) == 20 * len(SIZES))
+    assert sequences_by_port(stuffy.sent, keys) == {100 + i: list(range(1, len(SIZES) + 1)) for i in range(20)}
+    assert [(lane.packets, lane.octets) for lane in lanes] == [(len(SIZES), sum(SIZES))] * 20
+    writer.close()
+
+
+async def test_equal_packets_of_a_burst_are_one_message_to_the_kernel(stuffy: StuffySocket) -> None:
+    writer = NativeMaker()(stuffy)
+    gather_burst(writer, 5)
+    writer.flush()
+    # The first call takes eight packets: 100+100, 101+101+40, 101+101+101; the second 101+60.
+    assert stuffy.messages == 5 * 4
+    assert len(stuffy.sent) == 5 * len(SIZES)
+
+
+@pytest.mark.parametrize(("refusal", "later"), [(errno.EIO, 8), (errno.EINVAL, 2)])
+async def test_where_no_segments_are_taken_packets_go_one_by_one(
+    stuffy: StuffySocket, refusal: int, later: int
+) -> None:
+    writer = NativeMaker()(stuffy)
+    stuffy.segments_refused = refusal
+    keys, lanes = gather_burst(writer, 5)
+    writer.flush()
+    assert sequences_by_port(stuffy.sent, keys) == {100 + i: list(range(1, len(SIZES) + 1)) for i in range(5)}
+    assert writer.counters.dropped == 0
+    # A route that cannot carry them is remembered; an address that does not take them is not everybody's.
+    stuffy.segments_refused, stuffy.messages = 0, 0
+    table = writer.table(lanes[:1])
+    for sequence in range(20, 28):
+        writer.gather(packet(sequence, bytes(100 if sequence < 24 else 90)), table)
+    writer.flush()
+    assert stuffy.messages == later
+
+
+async def test_an_address_that_is_refused_a_burst_costs_the_others_nothing(stuffy: StuffySocket, make: Maker) -> None:
+    writer = make(stuffy)
+    stuffy.refused = {("127.0.0.1", 103)}
+    keys, lanes = gather_burst(writer, 20)
+    writer.flush()
+    expected = {100 + i: list(range(1, len(SIZES) + 1)) for i in range(20) if i != 3}
+    assert sequences_by_port(stuffy.sent, keys) == expected
+    assert writer.counters.dropped == len(SIZES)
+    assert lanes[3].packets == 0
+
+
+async def test_the_kernel_delivers_a_burst_as_the_packets_that_went_in(make: Maker) -> None:
+    sender, receiver = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    receiver.bind(("127.0.0.1", 0))
+    receiver.settimeout(30)
+    writer, keys = make(sender), new_keys()
+    table = writer.table([lane_to(writer, keys, receiver.getsockname())])
+    for one in burst():
+        writer.gather(one, table)
+    writer.flush()
+    inbound = opposite(keys)
+    seen = [parse_rtp(inbound.unprotect_rtp(receiver.recv(2048)) or b"") for _ in SIZES]
+    assert [(one.sequence, one.payload) for one in seen] == [(one.sequence, one.payload) for one in burst()]
+    sender.close()
+    receiver.close()
 
 
 async def test_an_ipv6_peer_is_reached(make: Maker) -> None:

@@ -51,6 +51,11 @@ class NotingWriter:
             self.ids.append(packet.picture_ids)
             self.timestamps.append((lane.ssrc, lane.sequence_of(packet), lane.timestamp_of(packet.timestamp)))
 
+    def gather(self, packet: RelayedPacket, table: LaneTable) -> None:
+        self.write(packet, table)
+
+    def flush(self) -> None: ...
+
     def write_rtp(self, peer: WriterPeer, packet: bytes) -> None:
         self.repeated.append(packet)
 
