@@ -46,7 +46,7 @@ class MediaGate:
             permit = Permit(who.account_id, who.expires_at_s)
         if broadcast.state not in PUBLISHABLE:
             detail = f"the broadcast is {broadcast.state}: rehearse or go live first"
-            raise SignallingRefused(409, "not_live", detail, retry_after_s=_ASK_AGAIN_S)
+            raise SignallingRefused(409, "not_live", detail, _ASK_AGAIN_S, permit.holder_id)
         return permit
 
     async def may_view(self, broadcast_id: str, bearer: str) -> Permit:
@@ -54,9 +54,9 @@ class MediaGate:
         who = await self._principal(bearer, broadcast_id)
         broadcast = await self._broadcast(broadcast_id)
         if broadcast.state in OVER:
-            raise SignallingRefused(409, "broadcast_over", f"the broadcast is {broadcast.state}")
+            raise SignallingRefused(409, "broadcast_over", f"the broadcast is {broadcast.state}", None, who.account_id)
         if broadcast.state not in (PUBLISHABLE if who.is_staff else ON_AIR):
-            raise SignallingRefused(409, "not_live", "the broadcast is not live yet", retry_after_s=_ASK_AGAIN_S)
+            raise SignallingRefused(409, "not_live", "the broadcast is not live yet", _ASK_AGAIN_S, who.account_id)
         return Permit(who.account_id, who.expires_at_s)
 
     async def _principal(self, bearer: str, broadcast_id: str) -> Principal:

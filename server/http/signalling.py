@@ -54,14 +54,20 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class SignallingRefused(Exception):
-    """The gate's no: an HTTP status (401, 403, 404, 409, 429, 503) and a stable code."""
+    """The gate's no: an HTTP status (401, 403, 404, 409, 429, 503) and a stable code.
 
-    def __init__(self, status: int, code: str, detail: str, retry_after_s: int | None = None) -> None:
+    `holder_id` says who asked, where that is known and only the broadcast's state keeps them out.
+    """
+
+    def __init__(
+        self, status: int, code: str, detail: str, retry_after_s: int | None = None, holder_id: str | None = None
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
         self.detail = detail
         self.retry_after_s = retry_after_s
+        self.holder_id = holder_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class SignallingGate(Protocol):
     """Decides who may publish and who may view, by bearer token and the broadcast's state.
 
     Both return a permit and raise SignallingRefused; they must be bounded in time. They are asked again for a
-    DELETE or PATCH of a resource, where a refusal other than 401 and 403 does not keep a session from being ended.
+    DELETE or PATCH of a resource: who is known and kept out by the broadcast's state alone may still end a session.
     """
 
     async def may_publish(self, broadcast_id: str, bearer: str) -> Permit: ...
@@ -162,7 +168,7 @@ class _Signalling:
             return _not_allowed("DELETE, PATCH, OPTIONS")
         bearer = _bearer(request)
         resource = await self._find(request)
-        await self._check_owner(resource, bearer)
+        await self._check_owner(request.method, resource, bearer)
         if request.method == "DELETE":
             await self._media.close(resource.resource_id)
             return web.Response(status=200)
@@ -195,15 +201,18 @@ class _Signalling:
             raise UnknownResource("no such resource, or it has ended")
         return resource
 
-    async def _check_owner(self, resource: Resource, bearer: str) -> None:
-        """A session can be ended by whoever may hold one of its kind, a viewer's only by that viewer."""
+    async def _check_owner(self, method: str, resource: Resource, bearer: str) -> None:
+        """A session is restarted by its holder only; a viewer's is ended by its holder, a publisher's by any publisher.
+
+        The latter lets a host end what their encoder left behind.
+        """
         try:
-            permit = await self._admit(resource.broadcast_id, bearer)
+            holder_id = (await self._admit(resource.broadcast_id, bearer)).holder_id
         except SignallingRefused as refusal:
-            if refusal.status not in (404, 409):
-                raise  # who cannot be known now may not act
-            return
-        if resource.kind == "viewer" and permit.holder_id != resource.holder_id:
+            if method != "DELETE" or refusal.holder_id is None:
+                raise  # who is not known now may not act, and a session that has no right any more is not restarted
+            holder_id = refusal.holder_id
+        if holder_id != resource.holder_id and (method != "DELETE" or resource.kind == "viewer"):
             raise SignallingRefused(403, "not_your_resource", "this session belongs to someone else")
 
 

@@ -93,6 +93,19 @@ async def test_the_broadcast_state_decides(
         assert await refusal(gate, "view", token_of("viewer")) == (409, view)
 
 
+async def test_who_is_kept_out_by_the_state_alone_is_named_so_that_they_may_end_their_session(
+    gate: MediaGate, pool: asyncpg.Pool
+) -> None:
+    await pool.execute("UPDATE broadcasts SET state = 'terminated'")
+    for ask, name, holder_id in (
+        (gate.may_publish, "host", "ac_host"), (gate.may_view, "viewer", "ac_viewer"),
+        (gate.may_publish, "viewer", None), (gate.may_view, "nobody", None),
+    ):  # fmt: skip
+        with pytest.raises(SignallingRefused) as refused:
+            await ask(SHOW, "nonsense" if name == "nobody" else token_of(name))
+        assert refused.value.holder_id == holder_id
+
+
 async def test_staff_watch_a_rehearsal(gate: MediaGate, pool: asyncpg.Pool) -> None:
     await pool.execute("UPDATE broadcasts SET state = 'rehearsal'")
     assert (await gate.may_view(SHOW, token_of("monitor"))).holder_id == "ac_monitor"

@@ -28,6 +28,8 @@ class OpenGate:
     def __init__(self) -> None:
         self.refusal: SignallingRefused | None = None
         self.until_s = math.inf
+        self.looks: list[Callable[[], None]] = []
+        """What happens as the gate is asked, once each, in order."""
 
     async def may_publish(self, broadcast_id: str, bearer: str) -> Permit:
         return self._admit(bearer)
@@ -36,6 +38,8 @@ class OpenGate:
         return self._admit(bearer)
 
     def _admit(self, bearer: str) -> Permit:
+        if self.looks:
+            self.looks.pop(0)()
         if bearer == "expired":
             raise SignallingRefused(401, "token_expired", "sign in again")
         if self.refusal is not None:

@@ -129,9 +129,72 @@ async def test_a_resource_belongs_to_its_viewer_its_broadcast_and_its_protocol()
             assert status == 404
         status, _, _ = await ask(show, "DELETE", location)
         assert status == 401
-        show.gate.refusal = SignallingRefused(409, "not_live", "the show is over")
-        status, _, _ = await ask(show, "DELETE", location, **ANNA)
-        assert status == 200
+
+
+NOT_NOW = SignallingRefused(503, "issuer_unavailable", "who you are cannot be asked now", retry_after_s=5)
+
+
+def over(holder_id: str) -> SignallingRefused:
+    """Say no to who is known, because the show is over."""
+    return SignallingRefused(409, "broadcast_over", "the show is over", holder_id=holder_id)
+
+
+async def test_a_session_of_a_show_that_is_over_is_ended_by_its_viewer_and_nobody_else() -> None:
+    async with station() as show:
+        _, _, headers = await ask(show, "POST", "/whep/show", VIEWER, **ANNA, **SDP)
+        show.gate.refusal = over("bert")
+        status, problem, _ = await ask(show, "DELETE", headers["Location"], Authorization="Bearer bert")
+        assert (status, problem["code"], show.engine.snapshot().half_open) == (403, "not_your_resource", 1)
+        show.gate.refusal = over("anna")
+        status, problem, _ = await ask(show, "PATCH", headers["Location"], **ANNA)
+        assert (status, problem["code"]) == (409, "broadcast_over")
+        status, _, _ = await ask(show, "DELETE", headers["Location"], **ANNA)
+        assert (status, show.engine.snapshot().half_open) == (200, 0)
+
+
+@pytest.mark.parametrize(("protocol", "offer"), [("whip", PUBLISHER), ("whep", VIEWER)])
+@pytest.mark.parametrize("method", ["DELETE", "PATCH"])
+async def test_who_cannot_be_checked_now_acts_on_no_session(protocol: str, offer: str, method: str) -> None:
+    async with station() as show:
+        _, _, headers = await ask(show, "POST", f"/{protocol}/show", offer, **ANNA, **SDP)
+        show.gate.refusal = NOT_NOW
+        status, problem, answered = await ask(show, method, headers["Location"], **ANNA)
+        assert (status, problem["code"], answered["Retry-After"]) == (503, "issuer_unavailable", "5")
+        assert show.engine.snapshot().half_open == 1
+        show.gate.refusal = None
+        assert (await ask(show, "DELETE", headers["Location"], **ANNA))[0] == 200
+
+
+async def test_a_publishers_session_is_ended_by_another_who_may_publish_and_restarted_by_its_holder_only() -> None:
+    async with station() as show:
+        _, _, headers = await ask(show, "POST", "/whip/show", PUBLISHER, **ANNA, **SDP)
+        host = {"Authorization": "Bearer host"}
+        status, problem, _ = await ask(show, "PATCH", headers["Location"], If_Match="*", **host)
+        assert (status, problem["code"]) == (403, "not_your_resource")
+        assert (await ask(show, "DELETE", headers["Location"], **host))[0] == 200
+
+
+@pytest.mark.parametrize(("protocol", "offer"), [("whip", PUBLISHER), ("whep", VIEWER)])
+@pytest.mark.parametrize("cut_first", [False, True])
+async def test_a_right_that_ends_while_the_offer_is_answered_leaves_no_session(
+    protocol: str, offer: str, cut_first: bool
+) -> None:
+    async with station() as show:
+
+        def cut() -> None:
+            """End the show between the answer and the second look; the cut may have ended the session itself."""
+            assert show.engine.snapshot().half_open == 1
+            if cut_first:
+                show.engine.end_broadcast("show", "terminated")
+            show.gate.refusal = over("anna")
+
+        show.gate.looks = [lambda: None, cut]
+        status, problem, headers = await ask(show, "POST", f"/{protocol}/show", offer, **ANNA, **SDP)
+        assert (status, problem["code"], "Location" in headers) == (409, "broadcast_over", False)
+        assert show.engine.snapshot().half_open == 0
+        show.gate.refusal = None
+        status, _, _ = await ask(show, "POST", f"/{protocol}/show", offer, **ANNA, **SDP)
+        assert status == 201  # nothing was left behind that would keep the next one out
 
 
 async def test_trickled_candidates_need_the_right_etag_and_a_restart_gets_new_credentials() -> None:
