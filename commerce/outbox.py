@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import asyncpg
 
-from commerce.outbox_postgres import OutboxReader
-from commerce.ports import FactReader
+from commerce.outbox_postgres import OutboxReader, UnreadFact
+from commerce.ports import FactReader, FactUnreadable
 
 _log = logging.getLogger(__name__)
 
@@ -17,7 +17,8 @@ class OutboxRelay:
 
     Polling rather than LISTEN/NOTIFY: a NOTIFY takes one lock of the whole server at commit and would queue all
     orders behind each other. A fact that its reader does not take is tried again, after a growing delay up to 5 s,
-    and holds back those behind it: their order is promised.
+    and holds back those behind it: their order is promised. One that can never be read is set aside in the table,
+    and does not hold back the facts of all other shows.
     """
 
     def __init__(
@@ -75,10 +76,16 @@ class OutboxRelay:
                     # Not wait_for: before Python 3.12 it loses a cancellation that meets a finished wait.
                     async with asyncio.timeout(self._read_timeout_s):
                         await self._read(fact)
+                except FactUnreadable as error:
+                    batch.set_aside.append(UnreadFact(fact.fact_id, fact.kind, str(error)))
+                    continue
                 except Exception as error:  # the reader is a boundary: whatever it raises means "not taken"
                     refused = FactNotTaken(f"fact {fact.fact_id} ({fact.kind}): {type(error).__name__}: {error}")
                     break
                 batch.taken.append(fact.fact_id)
+        for one in batch.set_aside:
+            fields = {"fact_id": one.fact_id, "kind": one.kind}
+            _log.error("a fact that no room can read was set aside: %s", one.because, extra=fields)
         if refused is not None:
             raise refused
         return len(batch.taken)

@@ -10,7 +10,7 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from commerce.facts import Fact, FactKind, NewFact
-from commerce.ports import Trace
+from commerce.ports import FactUnreadable, Trace
 from commerce.rows import from_json, to_json
 
 _READER_LOCK = 0x5743_4F42_4F58  # one reader at a time in the whole deployment: two would mix up the order
@@ -18,10 +18,11 @@ _KINDS: frozenset[str] = frozenset(get_args(FactKind))
 
 
 class OutboxDepth(msgspec.Struct, frozen=True):
-    """How many facts wait to be read, and the age of the oldest in seconds, 0 when there is none."""
+    """How many facts wait to be read, the age of the oldest in seconds (0 when there is none), how many are aside."""
 
     waiting: int
     oldest_age_s: float
+    set_aside: int
 
 
 class Outbox:
@@ -45,10 +46,14 @@ class Outbox:
         self.written += 1
 
     async def depth(self, now: datetime) -> OutboxDepth:
-        """Count the facts of all that wait to be read."""
-        row = await self._connection.fetchrow("SELECT count(*) AS waiting, min(at) AS oldest FROM commerce_outbox")
+        """Count the facts of all that wait to be read, and those that were set aside."""
+        row = await self._connection.fetchrow(
+            "SELECT count(*) FILTER (WHERE set_aside_at IS NULL) AS waiting, count(set_aside_at) AS set_aside,"
+            " min(at) FILTER (WHERE set_aside_at IS NULL) AS oldest FROM commerce_outbox"
+        )
         oldest = row["oldest"]
-        return OutboxDepth(row["waiting"], 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds()))
+        age_s = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+        return OutboxDepth(row["waiting"], age_s, row["set_aside"])
 
 
 class OutboxReader:
@@ -62,34 +67,59 @@ class OutboxReader:
     async def batch(self, limit: int) -> AsyncIterator["Batch"]:
         """Hold the next facts until the block ends; none when another process is reading.
 
-        Facts marked as taken are gone when the block ends without error; all others come again.
+        When the block ends without error, facts marked as taken are gone, those set aside are marked in the table with
+        the reason and come no more, and all others come again.
         """
         async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection, connection.transaction():
             alone = await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _READER_LOCK)
-            batch = Batch(await _read(connection, limit) if alone else [])
+            batch = await _read(connection, limit) if alone else Batch()
             yield batch
+            for unread in batch.set_aside:
+                await connection.execute(
+                    "UPDATE commerce_outbox SET set_aside_at = now(), set_aside_because = $2 WHERE fact_id = $1",
+                    unread.fact_id, unread.because,
+                )  # fmt: skip
             if batch.taken:
                 await connection.execute("DELETE FROM commerce_outbox WHERE fact_id = ANY($1)", batch.taken)
 
 
+class UnreadFact(msgspec.Struct, frozen=True):
+    """A fact that nobody can read, and why."""
+
+    fact_id: int
+    kind: str
+    because: str
+
+
 class Batch:
-    """Facts in order, and which of them their reader took."""
+    """Facts in order, which of them their reader took, and what must be set aside."""
 
-    def __init__(self, facts: list[Fact]) -> None:
-        self.facts = facts
+    def __init__(self) -> None:
+        self.facts: list[Fact] = []
         self.taken: list[int] = []
+        self.set_aside: list[UnreadFact] = []
 
 
-async def _read(connection: PoolConnectionProxy, limit: int) -> list[Fact]:
+async def _read(connection: PoolConnectionProxy, limit: int) -> Batch:
     rows = await connection.fetch(
         "SELECT fact_id, kind, broadcast_id, account_id, payload::text AS payload, at, trace FROM commerce_outbox"
-        " ORDER BY fact_id LIMIT $1",
+        " WHERE set_aside_at IS NULL ORDER BY fact_id LIMIT $1",
         limit,
     )
-    return [_fact(row) for row in rows]
+    batch = Batch()
+    for row in rows:
+        try:
+            batch.facts.append(_fact(row))
+        except FactUnreadable as error:
+            batch.set_aside.append(UnreadFact(row["fact_id"], row["kind"], str(error)))
+    return batch
 
 
 def _fact(row: Any) -> Fact:
-    assert row["kind"] in _KINDS, row["kind"]
-    payload = from_json(row["payload"], dict[str, Any]) or {}
+    if row["kind"] not in _KINDS:
+        raise FactUnreadable("of a kind that this version does not know")
+    try:
+        payload = from_json(row["payload"], dict[str, Any]) or {}
+    except msgspec.MsgspecError as error:
+        raise FactUnreadable(f"its payload: {error}") from error
     return Fact(row["fact_id"], row["kind"], row["broadcast_id"], row["account_id"], payload, row["at"], row["trace"])

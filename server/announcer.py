@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 import msgspec
 
 from chat.broker import Broker
-from chat.envelope import seal
+from chat.envelope import Sealed, seal
 from chat.events import CardPulled, CardShown, OrderChanged, QuotaChanged, RoomEvent, TipGiven
 from commerce.facts import Fact
+from commerce.ports import FactUnreadable
 
 _EVENTS: dict[str, type[RoomEvent]] = {
     "card_shown": CardShown,
@@ -32,11 +33,14 @@ class Announcer:
         self._announced: OrderedDict[int, None] = OrderedDict()
 
     async def take(self, fact: Fact) -> None:
-        """Hand one fact to its room; raises chat's Unavailable when Redis did not take it, so that it comes again."""
+        """Hand one fact to its room.
+
+        Raises chat's Unavailable when Redis did not take it, so that it comes again, and FactUnreadable for one that is
+        no event of its kind.
+        """
         if fact.fact_id in self._announced:
             return
-        event = msgspec.convert(fact.payload, _EVENTS[fact.kind])
-        sealed = seal(event, to=fact.account_id, once=f"fact/{fact.fact_id}")
+        sealed = _sealed(fact)
         with self._noted(fact):
             await self._broker.publish(fact.broadcast_id, sealed)
         self._announced[fact.fact_id] = None
@@ -47,3 +51,11 @@ class Announcer:
         if self._traced is None or fact.trace is None:
             return nullcontext()
         return self._traced(fact.kind, fact.trace)
+
+
+def _sealed(fact: Fact) -> Sealed:
+    try:
+        event = msgspec.convert(fact.payload, _EVENTS[fact.kind])
+    except (KeyError, msgspec.ValidationError) as error:
+        raise FactUnreadable(f"no {fact.kind} event: {error}") from error
+    return seal(event, to=fact.account_id, once=f"fact/{fact.fact_id}")

@@ -308,7 +308,7 @@ class Parts:
             work.append(self.recording.run())
         if self.gateway is not None and self.echo is not None:
             work.append(PublisherWatch(self.directory, self.gateway.rooms, self.clocks).run())
-            work.append(self.echo.run())
+            work += [self.echo.run(), self.gateway.run()]
         if self.media is not None and self.feeds is not None:
             watch = MediaWatch(self.media, self.store, self.encoder_tokens, self.session_ends)
             work += [watch.run(), self.membership.say(self.media), self.feeds.run()]

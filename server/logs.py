@@ -19,6 +19,10 @@ def _count(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     return event
 
 
+# What the packages say beside their text, as fields of their own; libraries' extras are objects, not for a log.
+_FIELDS = ("fact_id", "kind")
+
+
 def configure_logs(level: str, *, readable: bool) -> None:
     """Send everything, the libraries' warnings too, to standard error in one form, scrubbed of what is people's own."""
     shared: list[Any] = [
@@ -38,7 +42,7 @@ def configure_logs(level: str, *, readable: bool) -> None:
     handler.addFilter(ForeignArguments())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(_FIELDS), *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 scrub,

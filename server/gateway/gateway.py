@@ -32,7 +32,7 @@ DEFLATE = ServerPerMessageDeflateFactory(
 
 
 class Gateway:
-    """Serves rooms on one port from `start` until `stop`.
+    """Serves rooms on one port from `start` until `stop`; what it does again and again is `run`, a task of its owner's.
 
     The broker, the archive and the restriction feed are run (`run`) by whoever owns them, as they serve others too.
     """
@@ -58,7 +58,6 @@ class Gateway:
         self._sockets: set[RawConnection] = set()
         self._pulse = Pulse(options, self._services, self._participants, self._sockets)
         self._server: Server | None = None
-        self._ticking: asyncio.Task[None] | None = None
 
     @property
     def port(self) -> int:
@@ -92,7 +91,10 @@ class Gateway:
                 RawConnection, limits=options.write, counters=self.counters, sockets=self._sockets
             ),
         )
-        self._ticking = asyncio.create_task(self._pulse.run())
+
+    async def run(self) -> None:
+        """Tick, beat and count until cancelled; without it nothing that waits for a tick is ever sent."""
+        await self._pulse.run()
 
     async def _handle(self, connection: ServerConnection) -> None:
         assert isinstance(connection, RawConnection)
@@ -117,7 +119,6 @@ class Gateway:
     async def stop(self, drain_s: float) -> None:
         """Accept nobody more, send everyone away over half of `drain_s`, and be gone when it has passed."""
         assert self._server is not None
-        assert self._ticking is not None
         self._server.close(close_connections=False)
         await self._drain(drain_s / 2)
         try:
@@ -127,8 +128,7 @@ class Gateway:
             for connection in self._sockets.copy():
                 connection.transport.abort()
             await self._server.wait_closed()
-        self._ticking.cancel()
-        await asyncio.wait([self._ticking])
+        self._pulse.rest()
         await self.rooms.close()
         await self._services.attendance.flush()
 

@@ -32,6 +32,11 @@ class Pulse:
         self._services = services
         self._participants = participants
         self._sockets = sockets
+        self._resting = False
+
+    def rest(self) -> None:
+        """Begin nothing more, for the gateway signs off; the task stays its owner's to end."""
+        self._resting = True
 
     async def run(self) -> None:
         """Beat until cancelled."""
@@ -52,6 +57,8 @@ class Pulse:
     async def _every(self, period_s: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while True:
             await asyncio.sleep(period_s)
+            if self._resting:
+                continue
             try:
                 await work()
             except Exception:

@@ -58,3 +58,4 @@ class OutboxStanding:
         if self._depth is not None:
             yield Sample("outbox_waiting", self._depth.waiting)
             yield Sample("outbox_oldest_age_seconds", self._depth.oldest_age_s)
+            yield Sample("outbox_set_aside", self._depth.set_aside)

@@ -63,6 +63,7 @@ order_queue_waiting            gauge     -             orders waiting for a grou
 _COMMERCE = """
 outbox_waiting                 gauge     -             committed facts that have not reached their room
 outbox_oldest_age_seconds      gauge     -             age of the oldest of them
+outbox_set_aside               gauge     -             facts that no room could read, until an operator looks at them
 outbox_facts                   counter   -             facts handed to their room
 outbox_failures                counter   -             times a fact was not taken and waits for another try
 """

@@ -9,6 +9,7 @@ from commerce.facts import Fact
 from commerce.money import Money
 from commerce.outbox import FactNotTaken, OutboxRelay
 from commerce.outbox_postgres import OutboxReader
+from commerce.ports import FactUnreadable
 from commerce.settings import CommerceSettings
 from tests.commerce.bank import HOST, Bank
 
@@ -111,6 +112,38 @@ async def test_a_fact_that_is_not_taken_comes_again_with_its_id_and_keeps_its_pl
     assert reader.facts == []
     assert await relay.relay_once() == 3
     assert reader.kinds == ["card_shown", "order", "quota"]
+
+
+async def test_a_fact_that_nobody_can_read_is_set_aside_and_holds_back_no_other(
+    bank: Bank, reader: Reader, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bank.open_shop()
+    await bank.pool.execute(
+        "INSERT INTO commerce_outbox (kind, broadcast_id, payload, at) VALUES"
+        " ('of the next version', 'bc_a', '{}', now()), ('quota', 'bc_a', '[]', now())"
+    )
+    await bank.reserved()
+    assert (await bank.service.outbox_depth()).waiting == 5
+
+    async def no_tongue_for_orders(fact: Fact) -> None:
+        if fact.kind == "order":
+            raise FactUnreadable("no order event")
+        await reader(fact)
+
+    relay = OutboxRelay(OutboxReader(bank.pool, 2.0), no_tongue_for_orders)
+    assert await relay.relay_once() == 2
+    assert reader.kinds == ["card_shown", "quota"]
+    kept = await bank.pool.fetch("SELECT fact_id, kind, set_aside_because FROM commerce_outbox ORDER BY fact_id")
+    assert [row["kind"] for row in kept] == ["of the next version", "quota", "order"]
+    assert all(row["set_aside_because"] for row in kept)
+    logged = {(record.__dict__["fact_id"], record.__dict__["kind"]) for record in caplog.records}
+    assert logged == {(row["fact_id"], row["kind"]) for row in kept}
+    depth = await bank.service.outbox_depth()
+    assert (depth.waiting, depth.oldest_age_s, depth.set_aside) == (0, 0.0, 3)
+    # An operator hands one out again, to a version that can read it.
+    await bank.pool.execute("UPDATE commerce_outbox SET set_aside_at = NULL WHERE kind = 'order'")
+    assert await relay_of(bank, reader).relay_once() == 1
+    assert reader.kinds[-1] == "order"
 
 
 async def test_facts_taken_before_a_crash_come_again(bank: Bank, reader: Reader) -> None:

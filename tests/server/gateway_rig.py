@@ -131,6 +131,7 @@ class Rig:
             ),
         )
         await gateway.start()
+        running.append(asyncio.create_task(gateway.run()))
         try:
             yield gateway
         finally:

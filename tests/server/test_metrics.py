@@ -9,12 +9,14 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 import pytest
+import redis.asyncio
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from chat.broker import Deliver, Delivery, Gap
 from chat.envelope import Sealed
 from chat.errors import Unavailable
+from chat.keys_redis import position_key
 from server.metrics import room_echo
 from server.metrics.collector import Sample, Sources
 from server.metrics.families import FAMILIES
@@ -94,24 +96,36 @@ async def test_a_process_with_every_role_tells_every_metric_and_no_other(
     assert found["wealthcast_event_loop_tasks"][()] > 1
 
 
-async def test_a_fact_that_its_room_does_not_take_shows_as_waiting(
-    postgres_url: str, redis_url: str, pool: asyncpg.Pool, tmp_path: Path
+async def test_facts_that_their_room_cannot_take_now_wait_and_one_that_nobody_can_read_is_set_aside(
+    postgres_url: str, redis_client: redis.asyncio.Redis, redis_url: str, pool: asyncpg.Pool, tmp_path: Path
 ) -> None:
     async with program(postgres_url, redis_url, tmp_path) as ports:
         assert (await scrape(ports.admin_port))["wealthcast_outbox_waiting"][()] == 0
-        # A payload that is no event: its reader cannot take it, and it holds back what follows.
+
+        async def shows(**expected: float) -> bool:
+            found = await scrape(ports.admin_port)
+            return all(found[f"wealthcast_outbox_{name}"][()] >= least for name, least in expected.items())
+
+        # Redis refuses every command for this room: its place is taken by something of another type.
+        await redis_client.set(position_key("bc_away"), "not a hash")
+        pulled = """INSERT INTO commerce_outbox (kind, broadcast_id, payload, at) VALUES
+            ('card_pulled', $1, '{"product_id": "pr_a", "reason": "done"}', now() - interval '1 minute')"""
+        await pool.execute(pulled, "bc_away")
+        await so(lambda: shows(failures_total=1, waiting=1, oldest_age_seconds=60))
+        await redis_client.delete(position_key("bc_away"))
+        await so(lambda: shows(facts_total=1))
+        # A payload that is no event holds nobody back.
         await pool.execute(
-            "INSERT INTO commerce_outbox (kind, broadcast_id, payload, at)"
-            " VALUES ('quota', 'bc_x', '{}', now() - interval '1 minute')"
+            "INSERT INTO commerce_outbox (kind, broadcast_id, payload, at) VALUES ('quota', 'bc_x', '{}', now())"
         )
-
-        async def failed() -> bool:
-            return (await scrape(ports.admin_port))["wealthcast_outbox_failures_total"][()] > 0
-
-        await so(failed)
-        found = await scrape(ports.admin_port)
-        assert found["wealthcast_outbox_waiting"][()] == 1
-        assert found["wealthcast_outbox_oldest_age_seconds"][()] >= 60
+        await pool.execute(pulled, "bc_y")
+        await so(lambda: shows(facts_total=2, set_aside=1))
+        assert (await scrape(ports.admin_port))["wealthcast_outbox_waiting"][()] == 0
+        row = await pool.fetchrow(
+            "SELECT kind, set_aside_at IS NOT NULL AS marked, set_aside_because FROM commerce_outbox"
+        )
+        assert (row["kind"], row["marked"]) == ("quota", True)
+        assert "missing required field" in row["set_aside_because"]
 
 
 def test_the_supervisor_tells_its_own_and_every_name_is_of_the_table() -> None:
