@@ -26,6 +26,7 @@ class About(msgspec.Struct, frozen=True):
     process: str
     host: str
     port: int
+    admin_port: int
     advertised: str
     packet_writer: str
     room_fan_out: str
@@ -119,6 +120,7 @@ def _running(data: Path, running: InUse) -> list[Finding]:
         Finding("packet writer", about.packet_writer),
         Finding("room fan-out", about.room_fan_out),
         *_ports(about.host, about.port, ours=answers),
+        port("admin", about.admin_port, "127.0.0.1", socket.SOCK_STREAM, ours=answers),
         _advertised(about.advertised),
     ]
 

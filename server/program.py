@@ -42,6 +42,10 @@ class Running:
     admin_port: int
 
 
+Ready = Callable[[Running], Coroutine[Any, Any, None] | None]
+"""Told of the ports once the program serves; what it gives back runs beside the program, as a task of its own."""
+
+
 @asynccontextmanager
 async def running(settings: Settings, inherited: Inherited = NOTHING_INHERITED) -> AsyncIterator[Running]:
     """Run the program's parts until the block ends, then drain and stop them in the opposite order.
@@ -170,7 +174,7 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
         log.error("tasks_do_not_end", tasks=[str(task.get_coro()) for task in left])
 
 
-async def _run(settings: Settings, ready: Callable[[Running], None], inherited: Inherited) -> None:
+async def _run(settings: Settings, ready: Ready, inherited: Inherited) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(log_of_loop)
@@ -178,13 +182,12 @@ async def _run(settings: Settings, ready: Callable[[Running], None], inherited: 
         loop.add_signal_handler(number, stopped.set)
     async with running(settings, inherited) as ports:
         calm_collector()
-        ready(ports)
-        await stopped.wait()
+        beside = ready(ports)
+        async with _in_background([beside] if beside is not None else []):
+            await stopped.wait()
 
 
-def run_until_stopped(
-    settings: Settings, ready: Callable[[Running], None], inherited: Inherited = NOTHING_INHERITED
-) -> None:
+def run_until_stopped(settings: Settings, ready: Ready, inherited: Inherited = NOTHING_INHERITED) -> None:
     """Run on uvloop where there is one, until SIGINT or SIGTERM; `ready` is called once it serves."""
     if (open_files := raise_limit()) < ENOUGH:
         log.warning("few_open_files", limit=open_files, advice=ADVICE)

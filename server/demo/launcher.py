@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import segno
@@ -18,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from server.demo import bank
+from server.demo.children import Children
 from server.demo.places import (
     ABOUT,
     CHECKOUT,
@@ -74,20 +76,23 @@ def run_demo(options: DemoOptions) -> None:
     places = open_places(options.data_dir, reset=options.reset)
     configure_logs("warning", readable=True)
     with ExitStack() as running:
+        children = Children(lambda line: console.print(line, soft_wrap=True))
+        running.callback(children.stop)
+        data_key = demo_data_key(places.data)
         with step("Starting Valkey"):
-            valkey = start_valkey(places.data, places.runtime / "valkey")
-            running.callback(valkey.stop)
+            runtime = places.runtime / "valkey"
+            valkey = children.start("Valkey", lambda: start_valkey(places.data, runtime), needed=True)
         with step("Starting PostgreSQL"):
-            postgres = start_postgres(places.data, places.runtime / "postgres")
-            running.callback(postgres.stop)
+            sockets = places.runtime / "postgres"
+            postgres = children.start("PostgreSQL", lambda: start_postgres(places.data, sockets), needed=True)
         with step("Migrating and seeding"):
             migrate(postgres.url)
-            seed(postgres.url, demo_data_key(places.data))
+            seed(postgres.url, data_key)
         settings = load_settings(
             database_url=postgres.url,
             redis_url=valkey.url,
             jwt_secret=demo_secret(places.data),
-            data_keys=demo_data_key(places.data),
+            data_keys=data_key,
             host=bind,
             http_port=options.port,
             gateway_port=options.port + 1,
@@ -102,22 +107,36 @@ def run_demo(options: DemoOptions) -> None:
             log_level="warning",
         )
 
-        def ready(ports: Running) -> None:
-            show = start_show(options, places, settings)
-            running.callback(stop, show, signal.SIGTERM, timeout_s=5)
-            say_what_runs(places, settings)
-            say_where_to_look(options, address, time.monotonic() - started)
+        def ready(ports: Running) -> Coroutine[Any, Any, None]:
+            children.start("The sample show", lambda: start_show(options, places, settings), needed=False)
+            say_what_runs(places, settings, ports)
+            say_where_to_look(options, address, ports, time.monotonic() - started)
+            return children.watch()
 
         run_until_stopped(settings, ready)
         console.print("Stopping …")
+    if children.lost is not None:
+        raise children.lost
 
 
-def say_what_runs(places: Places, settings: Settings) -> None:
+@dataclass(frozen=True)
+class Show:
+    """Publisher, crowd and robot monitors, in a process of their own."""
+
+    process: subprocess.Popen[bytes]
+
+    def stop(self) -> None:
+        """Let them take their leave."""
+        stop(self.process, signal.SIGTERM, timeout_s=5)
+
+
+def say_what_runs(places: Places, settings: Settings, ports: Running) -> None:
     """Leave word for the doctor, whose own environment may ask for other writers than ours did."""
     about = About(
         str(os.getpid()),
         settings.host,
         settings.http_port,
+        ports.admin_port,
         str(settings.media_advertised_ip[0]),
         named(choose_writer(settings.media_packet_writer)),
         named(choose_frame_writer(settings.room_frame_writer)),
@@ -125,7 +144,7 @@ def say_what_runs(places: Places, settings: Settings) -> None:
     (places.data / ABOUT).write_bytes(msgspec.json.encode(about))
 
 
-def start_show(options: DemoOptions, places: Places, settings: Settings) -> subprocess.Popen[bytes]:
+def start_show(options: DemoOptions, places: Places, settings: Settings) -> Show:
     """Start publisher, crowd and the robot monitors in a process of their own, over the public protocols."""
     credentials = places.data / "credentials.json"
     credentials.touch(mode=0o600)
@@ -136,7 +155,7 @@ def start_show(options: DemoOptions, places: Places, settings: Settings) -> subp
     argv += ["--credentials-file", str(credentials)]
     argv += [] if options.sample else ["--no-publisher"]
     argv += [] if options.crowd else ["--no-crowd"]
-    return spawn(argv, log=places.data / "show.log", cwd=CHECKOUT)
+    return Show(spawn(argv, log=places.data / "show.log", cwd=CHECKOUT))
 
 
 def show_credentials() -> dict[str, object]:
@@ -154,7 +173,7 @@ def show_credentials() -> dict[str, object]:
     }
 
 
-def say_where_to_look(options: DemoOptions, address: str, seconds: float) -> None:
+def say_where_to_look(options: DemoOptions, address: str, ports: Running, seconds: float) -> None:
     """Print addresses and accounts, and for phones a QR code."""
     base = f"http://{address if options.lan else 'localhost'}:{options.port}"
     console.print(f"\n[bold]Wealthcast is ready[/bold] after {seconds:.1f} s. Ctrl-C stops everything.\n")
@@ -166,6 +185,7 @@ def say_where_to_look(options: DemoOptions, address: str, seconds: float) -> Non
         ("Monitor", f"{base}/monitor/{watched}", f"sign in as {monitor.login}: watch over it, cut it"),
     ):
         console.print(f"{what:<10}{path}   {note}", soft_wrap=True)  # a narrow terminal must not cut an address
+    console.print(f"{'Operator':<10}http://127.0.0.1:{ports.admin_port}/metrics   and /readyz", soft_wrap=True)
     accounts = Table(title=f"Demo accounts (password: {bank.PASSWORD})", title_justify="left", box=None, padding=(0, 3))
     for column in ("sign in as", "role", "who"):
         accounts.add_column(column, justify="left", overflow="fold")

@@ -22,6 +22,7 @@ MARKER = ".wealthcast-demo"
 ABOUT = "running.json"
 """What the demo that holds the lock says of itself, for `./run doctor`."""
 _ROOTS_PLACE = Path("/var/lib/wealthcast")
+_KEY_BYTES = 32
 _LONGEST_SOCKET_DIR = 80  # a socket's path holds 104 bytes at most
 
 
@@ -185,18 +186,48 @@ def demo_secret(data: Path) -> str:
     """Return the secret that signs this demo's tokens, made once; `serve` refuses it by its prefix."""
     path = data / "jwt-secret"
     if not path.exists() or len(path.read_text()) < 32:
-        path.touch(mode=0o600)
-        path.write_text(DEMO_SECRET_PREFIX + secrets.token_urlsafe(48))
+        _keep(path, DEMO_SECRET_PREFIX + secrets.token_urlsafe(48))
     return path.read_text()
 
 
 def demo_data_key(data: Path) -> dict[str, str]:
-    """Return the key that seals this demo's personal data, made once; `serve` refuses it by its id."""
+    """Return the key that seals this demo's personal data; `serve` refuses it by its id.
+
+    It is made once, before the database; raises DemoError for a database whose key is gone or damaged, as a new key
+    would open nothing of what lies there.
+    """
     path = data / "data-key"
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
-    return {f"{DEMO_SECRET_PREFIX}1": path.read_text()}
+        if (data / "postgres" / "PG_VERSION").exists():
+            raise DemoError(
+                f"{path} is missing, and with it what opens the database: put it back, or start with --reset"
+            )
+        _keep(path, base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode())
+    key = path.read_text()
+    try:
+        whole = len(base64.b64decode(key, validate=True)) == _KEY_BYTES
+    except ValueError:
+        whole = False
+    if not whole:
+        raise DemoError(f"{path} is damaged: put back the one that the database was made with, or start with --reset")
+    return {f"{DEMO_SECRET_PREFIX}1": key}
+
+
+def _keep(path: Path, text: str) -> None:
+    """Write a private file so that it is there as a whole or not at all, whenever the machine stops."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    unfinished.touch(mode=0o600)
+    with unfinished.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def check_ports(host: str, port: int) -> None:

@@ -12,8 +12,8 @@ import aiohttp
 import psutil
 import pytest
 
-from server.demo.bank import OWN_ID, SHOW_ID
-from server.demo.places import MARKER
+from server.demo.bank import CUSTOMERS, OWN_ID, SHOW_ID
+from server.demo.places import MARKER, demo_data_key
 from tests.journey.demo import PATIENCE_S, ROOT, Demo, running_demo
 
 pytestmark = pytest.mark.timeout(180)
@@ -61,7 +61,16 @@ async def pages_answer(text: str) -> None:
                 assert (answer.status, answer.content_type) == (200, "text/html"), address
 
 
-async def doctor_knows(demo: Demo, data: Path) -> None:
+async def the_operators_address_answers(text: str) -> str:
+    """The printed admin port has the figures; gives the port."""
+    found = re.search(r"^Operator +(http://127\.0\.0\.1:(\d+)/metrics) ", text, re.MULTILINE)
+    assert found is not None, text
+    async with aiohttp.ClientSession() as session, session.get(found[1]) as answer:
+        assert "wealthcast_ready 1" in await answer.text()
+    return found[2]
+
+
+async def doctor_knows(demo: Demo, data: Path, admin_port: str) -> None:
     """The doctor says what runs with the folder, and where."""
     said = await asyncio.to_thread(command, "doctor", "--data-dir", str(data))
     assert said.returncode == 0, said.stdout
@@ -70,6 +79,7 @@ async def doctor_knows(demo: Demo, data: Path) -> None:
     for fact in (
         f"process {demo.process.pid} runs with this folder",
         f"HTTP port {port} in use by the running program",
+        f"admin port {admin_port} in use by the running program",
         "PostgreSQL PostgreSQL 18.",
         "Valkey valkey 9.",
         "advertised media address 127.0.0.1",
@@ -108,7 +118,7 @@ async def test_what_is_printed_works_and_the_audit_knows_the_demo_running_and_st
                 assert shown["monitor"]["account_id"] == account
         audited = await asyncio.to_thread(command, "audit", "--data-dir", str(data))
         assert (audited.returncode, audited.stdout) == (0, "audit: clean\n"), audited
-        await doctor_knows(demo, data)
+        await doctor_knows(demo, data, await the_operators_address_answers(text))
         await tokens_work(demo, data)
         said = await asyncio.to_thread(refusal, "demo", "--data-dir", str(data), "--port", "1024")
         assert "already uses" in said
@@ -123,10 +133,50 @@ async def test_what_is_printed_works_and_the_audit_knows_the_demo_running_and_st
     assert (await asyncio.to_thread(command, "token", "--role", "host", "--data-dir", str(data))).stdout.count(".") == 2
 
 
+async def logged(demo: Demo, line: str) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while line not in demo.log.read_text():  # noqa: ASYNC110  # another process: nothing notifies us
+            await asyncio.sleep(0.1)
+
+
+async def signed_in_again(demo: Demo) -> str:
+    """Sign in as soon as the database answers again."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                return await demo.sign_in(CUSTOMERS[0].account.login)
+            except (AssertionError, aiohttp.ClientError):  # refused while it is away
+                await asyncio.sleep(0.2)
+
+
+def test_a_database_without_its_key_is_refused_and_a_key_is_never_remade(demo_dir: Path) -> None:
+    (demo_dir / MARKER).touch()
+    made = demo_data_key(demo_dir)
+    assert demo_data_key(demo_dir) == made
+    assert (demo_dir / "data-key").stat().st_mode & 0o777 == 0o600
+    (demo_dir / "postgres").mkdir()
+    (demo_dir / "postgres" / "PG_VERSION").write_text("18")
+    (demo_dir / "data-key").write_text("half of it")
+    assert "data-key is damaged" in refusal("demo", "--data-dir", str(demo_dir))
+    (demo_dir / "data-key").unlink()
+    assert "data-key is missing" in refusal("demo", "--data-dir", str(demo_dir))
+    assert not (demo_dir / "data-key").exists()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
-async def test_a_killed_demo_leaves_no_process_behind(demo_dir: Path) -> None:
+async def test_what_dies_beside_a_demo_is_started_again_and_a_killed_demo_leaves_no_process_behind(
+    demo_dir: Path,
+) -> None:
     async with running_demo(demo_dir, "--no-sample", "--no-crowd") as demo:
-        assert processes_on(demo_dir / "data")
+        await demo.printed()
+        for what, words in (("The sample show", "load_tests.show"), ("Valkey", "valkey"), ("PostgreSQL", "postgres")):
+            children = psutil.Process(demo.process.pid).children()
+            (child,) = [child for child in children if words in " ".join(child.cmdline())]
+            child.kill()
+            await logged(demo, f"{what} ended (SIGKILL): starting it again\n")
+        token = await signed_in_again(demo)
+        assert (await demo.call("GET", "/api/v1/me", token))["role"] == "viewer"
+        assert len(psutil.Process(demo.process.pid).children()) == 3
         demo.process.kill()
         await demo.process.wait()
         async with asyncio.timeout(PATIENCE_S):
