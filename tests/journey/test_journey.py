@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from playwright.async_api import ViewportSize
 
 from server.demo.bank import OWN_ID
 from server.demo.product import featured_product
@@ -44,6 +45,7 @@ async def test_live_watch_talk_buy_and_cut(demo_dir: Path) -> None:
             await buy(mei)
             await refused_beyond_what_is_left(bo)
             await pull_card(host, mei, bo)
+            await read_report(host)
             await cut(monitor, host, mei, bo)
             for screen in (host, mei, bo, monitor):
                 assert screen.complaints == [], screen.name
@@ -254,6 +256,29 @@ async def pull_card(host: Screen, *viewers: Screen) -> None:
     await host.at("pull-card").click()
     for viewer in viewers:
         await viewer.at("card").wait_for(state="detached")
+
+
+async def read_report(host: Screen) -> None:
+    """The host reads how far customers came, at the desk and on a phone, and takes it away as a table."""
+    await host.at("report-open").click()
+    funnel = host.page.get_by_test_id("funnel").filter(has_text="旅程测试产品")
+    for step, least in (("view", 2), ("card", 2), ("gate", 1), ("submit", 1), ("confirm", 0)):
+        shown = await funnel.get_by_test_id(f"funnel-{step}").locator(".funnel__count").inner_text()
+        assert int(shown) >= least, f"{step}: {shown}"
+    await host.sees("managers", re.compile(r"¥[1-9]"))
+    await assert_accessible(host, "report")
+    await host.shot("8-report")
+    async with host.page.expect_download() as saved:
+        await host.at("report-funnel-csv").click()
+    table = (await (await saved.value).path()).read_bytes()
+    assert table.startswith(b"\xef\xbb\xbf")
+    assert "旅程测试产品" in table.decode()
+    await host.page.set_viewport_size(ViewportSize(width=PHONE["width"], height=PHONE["height"]))
+    wide = "() => document.querySelector('dialog').scrollWidth <= innerWidth"
+    assert await host.page.evaluate(wide), "nothing is wider than a phone"
+    await host.shot("8-report-phone")
+    await host.page.set_viewport_size(ViewportSize(width=DESK["width"], height=DESK["height"]))
+    await host.page.keyboard.press("Escape")
 
 
 async def cut(monitor: Screen, host: Screen, *viewers: Screen) -> None:
