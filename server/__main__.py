@@ -1,4 +1,4 @@
-"""The command line: `python -m server {demo,serve,roll,top,migrate,token,doctor,audit}`; `./run` stands before it."""
+"""The command line: `python -m server COMMAND`; `./run` stands before it. What it does not take, it says in one line."""
 
 import json
 import os
@@ -245,7 +245,14 @@ def main() -> None:
         _add_recordings()
     if sys.argv[1:2] == ["account"]:
         _add_accounts()
-    cli()
+    name = "./run" if Path(sys.argv[0]).name == "__main__.py" else None
+    try:
+        sys.exit(cli(prog_name=name, standalone_mode=False))
+    except typer.TyperException as error:
+        message = error.format_message()
+        helped = "\n" in message  # a group without a command: the message is its help
+        typer.echo(message if helped else f"wealthcast: {message} (--help says what there is)", err=True)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from server.embedded.postgres import EmbeddedPostgres, start_postgres
 from server.embedded.valkey import EmbeddedValkey, start_valkey
 from server.migrate import migrate
 
+pytest_plugins = ["tests.skips"]
+
 _database_numbers = itertools.count(1)
 
 

@@ -25,6 +25,19 @@ def test_every_link_of_the_documents_leads_somewhere() -> None:
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
 
+def pins_of(lock: str) -> dict[str, str]:
+    """Package → version with what it is pinned for, e.g. `2.1 ; sys_platform == 'win32'`."""
+    lines = re.findall(r"^([\w.-]+)==(.+?) \\$", (ROOT / lock).read_text(), re.MULTILINE)
+    return dict(lines)
+
+
+def test_what_runs_is_locked_without_the_tools_and_with_them_in_the_same_versions() -> None:
+    runs, tests = pins_of("requirements.lock"), pins_of("tests/requirements.lock")
+    assert "aiohttp" in runs
+    assert runs.items() <= tests.items()
+    assert not runs.keys() & {"pytest", "mypy", "ruff", "locust", "playwright"}
+
+
 def test_decisions_are_numbered_once() -> None:
     numbers = [path.name[:4] for path in (ROOT / "docs" / "adr").glob("*.md")]
     assert len(numbers) == len(set(numbers))

@@ -19,8 +19,10 @@ def main() -> int:
     """Run the bench that the first argument names; the rest are its own."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in BENCHES:
-        print(f"usage: ./run bench {{{','.join(sorted(BENCHES))}}} [--help]", file=sys.stderr)
-        return 2
+        asked = name in ("-h", "--help")
+        usage = f"usage: ./run bench {{{','.join(sorted(BENCHES))}}} [--help]"
+        print(usage, file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
     status: int = importlib.import_module(BENCHES[name]).main(sys.argv[2:])
     return status
 
