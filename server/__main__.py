@@ -1,4 +1,4 @@
-"""The command line: `python -m server COMMAND`; `./run` stands before it. What it does not take, it says in one line."""
+"""The command line, `python -m server COMMAND`; `./run` stands before it. What it does not take, it says in a line."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Skipped tests where nothing should be missing: with WEALTHCAST_TEST_MAY_SKIP they fail. A plugin of pytest, no I/O."""
+"""Skips where nothing should be missing: with WEALTHCAST_TEST_MAY_SKIP they fail. A plugin of pytest, no I/O."""
 
 import os
 import re

@@ -13,6 +13,7 @@ TOP = PACKAGES | {
     "deploy",
     "run",
     "pyproject.toml",
+    "schemathesis.toml",
     "requirements.lock",
     "README.md",
     "CHANGELOG.md",
