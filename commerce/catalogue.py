@@ -49,7 +49,7 @@ class Products:
             return await self._view(unit, product, staff=True)
 
     async def edit(
-        self, product_id: str, changes: dict[str, Any], maker_id: str, *, seen: str | None = None
+        self, product_id: str, changes: dict[str, Any], maker_id: str, *, seen: Collection[str] | None = None
     ) -> ProductView:
         """Make the next card version from the latest and these changes; `seen` as in `move`.
 
@@ -78,11 +78,13 @@ class Products:
                 await pull_product(unit, product_id, maker_id, "re_rated", now)
             return await self._view(unit, product, staff=True)
 
-    async def move(self, product_id: str, name: str, actor_id: str, *, seen: str | None = None) -> ProductView:
+    async def move(
+        self, product_id: str, name: str, actor_id: str, *, seen: Collection[str] | None = None
+    ) -> ProductView:
         """`submit`, `approve`, `reject` or `withdraw`; approving and withdrawing pull the older card everywhere.
 
-        Raises Conflict `version_stale` when the product is not what `seen` says (`version_tag`): nobody approves
-        what they have not read.
+        Raises Conflict `version_stale` when the product is none of those that were `seen` (`version_tag`): nobody
+        approves what they have not read.
         """
         now = self._given.now()
         async with self._given.units.begin() as unit:
@@ -190,8 +192,8 @@ def version_tag(product: ProductView) -> str:
     return f"{product.card_version}.{product.state}"
 
 
-def _require_seen(product: Product, seen: str | None) -> None:
-    if seen is not None and seen != f"{product.latest_version}.{product.state}":
+def _require_seen(product: Product, seen: Collection[str] | None) -> None:
+    if seen is not None and f"{product.latest_version}.{product.state}" not in seen:
         raise Conflict("version_stale", "somebody changed this product meanwhile: read it again")
 
 

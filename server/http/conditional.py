@@ -30,20 +30,18 @@ async def answer_what_changed(
     return web.Response(status=304, headers=kept)
 
 
-def seen_version(request: web.Request) -> str | None:
-    """Return the one version that `If-Match` names, None where any will do.
-
-    A tag that is weak or malformed, or one of several, names none that there ever was: an empty text.
-    """
+def seen_versions(request: web.Request) -> frozenset[str] | None:
+    """Return the versions that `If-Match` names, None where any will do; a weak tag names none (RFC 9110 §13.1.1)."""
     tags = request.if_match
     if tags is None or any(tag.value == ETAG_ANY for tag in tags):
         return None
-    return tags[0].value if len(tags) == 1 and not tags[0].is_weak else ""
+    return frozenset(tag.value for tag in tags if not tag.is_weak)
 
 
 def require_version(request: web.Request, current: str) -> None:
     """Hold who sends `If-Match` to the version that they have read: nobody approves what they have not seen."""
-    if seen_version(request) not in (None, current):
+    seen = seen_versions(request)
+    if seen is not None and current not in seen:
         raise ApiError(412, "version_stale", "somebody changed this meanwhile: read it again")
 
 

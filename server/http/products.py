@@ -11,7 +11,7 @@ from commerce.product import CardContent
 from commerce.service import CommerceService
 from server.auth.permissions import require
 from server.http.body import LARGE_BYTES, json_response, read_json
-from server.http.conditional import seen_version
+from server.http.conditional import seen_versions
 from server.http.query import page_of, page_size, page_start, path_id
 
 _BASE = "/api/v1/products"
@@ -72,14 +72,14 @@ def routes(service: CommerceService) -> list[web.RouteDef]:
     async def edit(request: web.Request) -> web.Response:
         who = require(request, "product.make")
         changes = msgspec.to_builtins(await read_json(request, CardChanges, most=LARGE_BYTES))
-        seen = seen_version(request)
+        seen = seen_versions(request)
         return _answer(await service.products.edit(_product_id(request), changes, who.account_id, seen=seen))
 
     async def move(request: web.Request) -> web.Response:
         require(request, "product.read")
         given = await read_json(request, ProductMove)
         who = require(request, _MOVE_PERMISSIONS[given.move])
-        seen = seen_version(request)
+        seen = seen_versions(request)
         return _answer(await service.products.move(_product_id(request), given.move, who.account_id, seen=seen))
 
     return [

@@ -7,12 +7,14 @@ never done. Does I/O: HTTP to a server on the air.
 
 import base64
 import re
+import warnings
 from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 import hypothesis
 import msgspec
+from hypothesis.errors import HypothesisDeprecationWarning
 from schemathesis.core import NOT_SET
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation.case import Case
@@ -90,7 +92,9 @@ class HttpApi:
         def collect(case: Case[Any]) -> None:
             found.append(case)
 
-        collect()
+        with warnings.catch_warnings():  # schemathesis draws some of what is wrong by chance of its own
+            warnings.simplefilter("ignore", HypothesisDeprecationWarning)
+            collect()
         everybody = range(len(self._people))  # there may be fewer cases than people: then some ask the same
         return [self._acquainted(chance, _request(name, found[one % len(found)])) for one in everybody]
 

@@ -10,7 +10,8 @@ from tests.fuzz.target import Target
 
 MAX_GROWTH_BYTES = 64 << 20
 _PAGE_BYTES = 4_096
-_CHECK_EVERY = 1_024
+_LOOK_EVERY = 1_024
+_CLOCK_EVERY = 64
 
 
 class Found(Exception):
@@ -37,7 +38,7 @@ def run(target: Target, seed: int, runs: int, seconds: float | None = None) -> O
         _feed(target, data)
     chance, start_s, warm_bytes, done = Random(seed), time.monotonic(), 0, 0
     while done < runs if seconds is None else time.monotonic() - start_s < seconds:
-        for _ in range(min(_CHECK_EVERY, runs - done) if seconds is None else _CHECK_EVERY):
+        for _ in range(min(_LOOK_EVERY, runs - done) if seconds is None else _CLOCK_EVERY):
             _feed(target, target.make(chance))
             done += 1
         over = done / runs if seconds is None else (time.monotonic() - start_s) / seconds
