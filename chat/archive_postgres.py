@@ -1,11 +1,9 @@
 """The archive in Postgres. Talks to Postgres."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 import asyncpg
 
@@ -13,6 +11,7 @@ from chat.archive import CommentRecord, StoredComment
 from chat.comment_groups import CommentGroups
 from chat.errors import CommandRefused, Unavailable
 from chat.events import Comment
+from chat.postgres_work import connection, transaction
 from chat.published_marks import PublishedMarks
 
 COLUMNS = (
@@ -91,39 +90,39 @@ class PostgresArchive:
 
     async def recent(self, broadcast_id: str, limit: int, *, staff: bool) -> list[Comment]:
         """As the port says."""
-        async with self._connection() as connection:
-            rows = await connection.fetch(_RECENT, broadcast_id, limit, staff)
+        async with connection(self._pool, self._timeout_s, "the archive") as lent:
+            rows = await lent.fetch(_RECENT, broadcast_id, limit, staff)
         return [_shown(row, staff=staff) for row in reversed(rows)]
 
     async def pinned(self, broadcast_id: str) -> Comment | None:
         """As the port says."""
-        async with self._connection() as connection:
-            row = await connection.fetchrow(_PINNED, broadcast_id)
+        async with connection(self._pool, self._timeout_s, "the archive") as lent:
+            row = await lent.fetchrow(_PINNED, broadcast_id)
         return None if row is None else record_of(row).shown(with_verdict=False)
 
     async def pin(self, broadcast_id: str, comment_id: str | None, actor_id: str, at: datetime) -> Comment | None:
         """As the port says."""
-        async with self._connection() as connection, connection.transaction():
+        async with transaction(self._pool, self._timeout_s, "the archive") as lent:
             if comment_id is None:
-                await connection.execute("DELETE FROM pinned_comments WHERE broadcast_id = $1", broadcast_id)
-                await connection.execute(_ACT, broadcast_id, "unpin", None, actor_id, None, at)
+                await lent.execute("DELETE FROM pinned_comments WHERE broadcast_id = $1", broadcast_id)
+                await lent.execute(_ACT, broadcast_id, "unpin", None, actor_id, None, at)
                 return None
-            row = await connection.fetchrow(_SHOWN, broadcast_id, comment_id)
+            row = await lent.fetchrow(_SHOWN, broadcast_id, comment_id)
             if row is None:
                 raise CommandRefused("no_such_comment", "there is no such comment here")
-            await connection.execute(
+            await lent.execute(
                 "INSERT INTO pinned_comments (broadcast_id, comment_id) VALUES ($1, $2) "
                 "ON CONFLICT (broadcast_id) DO UPDATE SET comment_id = excluded.comment_id",
                 broadcast_id,
                 comment_id,
             )
-            await connection.execute(_ACT, broadcast_id, "pin", comment_id, actor_id, None, at)
+            await lent.execute(_ACT, broadcast_id, "pin", comment_id, actor_id, None, at)
             return record_of(row).shown(with_verdict=False)
 
     async def remove(self, broadcast_id: str, comment_id: str, actor_id: str, reason: str, at: datetime) -> bool:
         """As the port says."""
-        async with self._connection() as connection, connection.transaction():
-            done = await connection.execute(
+        async with transaction(self._pool, self._timeout_s, "the archive") as lent:
+            done = await lent.execute(
                 "UPDATE comments SET removed_at = coalesce(removed_at, $3) WHERE broadcast_id = $1 AND comment_id = $2",
                 broadcast_id,
                 comment_id,
@@ -131,21 +130,21 @@ class PostgresArchive:
             )
             if done == "UPDATE 0":
                 raise CommandRefused("no_such_comment", "there is no such comment here")
-            unpinned = await connection.execute(
+            unpinned = await lent.execute(
                 "DELETE FROM pinned_comments WHERE broadcast_id = $1 AND comment_id = $2", broadcast_id, comment_id
             )
-            await connection.execute(_ACT, broadcast_id, "remove", comment_id, actor_id, reason, at)
+            await lent.execute(_ACT, broadcast_id, "remove", comment_id, actor_id, reason, at)
             return bool(unpinned == "DELETE 1")
 
     async def _insert(self, records: Sequence[CommentRecord]) -> list[StoredComment]:
         """Keep a group in one statement, then look up those that were there before."""
         rows = [_row(record) for record in records]
-        async with self._connection() as connection:
-            inserted = {row[0] for row in await connection.fetch(_INSERT, *map(list, zip(*rows, strict=True)))}
+        async with connection(self._pool, self._timeout_s, "the archive") as lent:
+            inserted = {row[0] for row in await lent.fetch(_INSERT, *map(list, zip(*rows, strict=True)))}
             repeats = [_key(record) for record in records if record.comment_id not in inserted]
             firsts: dict[tuple[str, str, str], StoredComment] = {}
             if repeats:
-                found = await connection.fetch(_FIRSTS, *map(list, zip(*repeats, strict=True)))
+                found = await lent.fetch(_FIRSTS, *map(list, zip(*repeats, strict=True)))
                 stored = [StoredComment(record_of(row), repeated=True, due=row["due"]) for row in found]
                 firsts = {_key(first.record): first for first in stored}
         return [
@@ -155,23 +154,8 @@ class PostgresArchive:
 
     async def _mark(self, records: Sequence[CommentRecord]) -> None:
         comment_ids, audiences = [record.comment_id for record in records], [record.audience for record in records]
-        async with self._connection() as connection:
-            await connection.execute(_MARK, comment_ids, audiences)
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Any]:
-        """Lend a connection for one piece of work that is bounded in time as a whole."""
-        try:
-            async with asyncio.timeout(self._timeout_s), self._pool.acquire() as connection:
-                yield connection
-        except (
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-            OSError,
-            TimeoutError,
-        ) as error:
-            raise Unavailable("the archive does not answer") from error
+        async with connection(self._pool, self._timeout_s, "the archive") as lent:
+            await lent.execute(_MARK, comment_ids, audiences)
 
 
 def _row(record: CommentRecord) -> list[object]:

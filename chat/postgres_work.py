@@ -11,11 +11,11 @@ from chat.errors import Unavailable
 
 
 @asynccontextmanager
-async def transaction(pool: asyncpg.Pool, timeout_s: float, what: str) -> AsyncIterator[Any]:
-    """Lend a connection in a transaction; raises Unavailable when Postgres does not do it in time."""
+async def connection(pool: asyncpg.Pool, timeout_s: float, what: str) -> AsyncIterator[Any]:
+    """Lend a connection; raises Unavailable when Postgres does not do the work in time."""
     try:
-        async with asyncio.timeout(timeout_s), pool.acquire() as connection, connection.transaction():
-            yield connection
+        async with asyncio.timeout(timeout_s), pool.acquire() as lent:
+            yield lent
     except (
         asyncpg.PostgresConnectionError,
         asyncpg.InterfaceError,
@@ -26,3 +26,10 @@ async def transaction(pool: asyncpg.Pool, timeout_s: float, what: str) -> AsyncI
         raise Unavailable(f"{what} cannot be reached now") from error
     except asyncpg.PostgresError as error:
         raise Unavailable(f"{what} cannot be kept now") from error
+
+
+@asynccontextmanager
+async def transaction(pool: asyncpg.Pool, timeout_s: float, what: str) -> AsyncIterator[Any]:
+    """Lend a connection in a transaction; raises Unavailable when Postgres does not do it in time."""
+    async with connection(pool, timeout_s, what) as lent, lent.transaction():
+        yield lent

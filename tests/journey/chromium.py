@@ -8,6 +8,8 @@ from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 
+from tests.chromium_program import CHROMIUM
+
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
 PATIENCE_MS = 60_000
 PHONE = {"width": 390, "height": 844}
@@ -30,11 +32,12 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
   constructor(...given) { super(...given); window.__peers.push(this); }
 };
 """
-_DECODES = """async (frames) => {
+_DECODED = """async () => {
+  let frames = 0;
   for (const peer of window.__peers)
     for (const entry of (await peer.getStats()).values())
-      if (entry.type === "inbound-rtp" && entry.kind === "video" && entry.framesDecoded >= frames) return true;
-  return false;
+      if (entry.type === "inbound-rtp" && entry.kind === "video") frames += entry.framesDecoded;
+  return frames;
 }"""
 _IS_HEARD = """async () => {
   for (const peer of window.__peers)
@@ -102,7 +105,8 @@ class Screen:
     async def plays(self) -> None:
         """Wait until 20 more frames are decoded and the picture is not black."""
         await self.until("() => document.querySelector('video')?.videoWidth > 0")
-        await self.until(_DECODES, 20)
+        before = await self.page.evaluate(_DECODED)
+        await self.until(f"async frames => await ({_DECODED})() >= frames", before + 20)
         await self.until(_HAS_CONTRAST, 40)
 
     async def hears(self) -> None:
@@ -145,7 +149,7 @@ class Chromium:
 async def chromium(base: str) -> AsyncIterator[Chromium]:
     """Debian's Chromium, headless."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         windows = Chromium(browser, base)
         try:
             yield windows

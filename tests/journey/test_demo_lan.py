@@ -2,7 +2,6 @@
 
 import io
 import re
-import shutil
 from pathlib import Path
 
 import aiohttp
@@ -13,6 +12,7 @@ from load_tests.bench.signalling import post_offer
 from load_tests.bench.webrtc_client import Identity, WebRtcClient
 from server.demo.bank import SHOW_ID
 from server.demo.places import DemoError, lan_address
+from tests.chromium_program import needs_chromium
 from tests.journey.chromium import DESK, PHONE, Screen, chromium
 from tests.journey.demo import Demo, running_demo
 
@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(240),
     pytest.mark.skipif(not ADDRESS, reason="this machine is in no network"),
-    pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine"),
+    needs_chromium,
 ]
 INSECURE = "[isSecureContext, typeof crypto.randomUUID, typeof navigator.clipboard, typeof navigator.mediaDevices]"
 

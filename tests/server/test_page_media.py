@@ -1,7 +1,6 @@
 """The pages' media modules in a real Chromium on a real engine: what the network does to a viewer, what heals it."""
 
 import asyncio
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,13 +12,13 @@ from load_tests.fault_link import FaultLink
 from server.http.pages import load_site, routes
 from streaming.media_events import PublisherStarted, ViewerJoined, ViewerLeft
 from streaming.media_settings import MediaSettings
+from tests.chromium_program import CHROMIUM, needs_chromium
 from tests.streaming.aiortc_clients import publish
 from tests.streaming.harness import PATIENCE_S, Station, eventually, station
 
-CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
+    needs_chromium,
 ]
 SITE = load_site()
 PLAY = """async (modules) => {

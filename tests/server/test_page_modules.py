@@ -4,7 +4,6 @@ The server side is a small fake of the gateway's door, because what it does to t
 """
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,12 +13,12 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from server.http.pages import load_site, routes
+from tests.chromium_program import CHROMIUM, needs_chromium
 
-CHROMIUM = shutil.which("chromium")
 PATIENCE_S = 30.0
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
+    needs_chromium,
 ]
 SITE = load_site()
 MODULES = f"/static/{SITE.digest}/js"

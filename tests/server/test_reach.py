@@ -21,8 +21,9 @@ from server.http.ice_servers import IceServers, rest_credentials
 from server.http.pages import routes
 from server.settings import Settings, SettingsError, load_settings
 from streaming.media_settings import MediaSettings
+from tests.chromium_program import CHROMIUM, needs_chromium
 from tests.commerce.bank import DATA_KEYS
-from tests.server.test_page_media import CHROMIUM, SITE, decodes, play_page
+from tests.server.test_page_media import SITE, decodes, play_page
 from tests.streaming.aiortc_clients import publish
 from tests.streaming.coturn import SECRET, coturn, needs_coturn
 from tests.streaming.harness import PATIENCE_S, eventually, station
@@ -77,7 +78,7 @@ async def test_ice_servers_are_handed_to_whoever_may_come_in_and_to_nobody_else(
 
 @needs_coturn
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+@needs_chromium
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_a_viewer_that_can_only_be_relayed_sees_the_show(transport: str, tmp_path: Path) -> None:
     async with coturn(tmp_path) as relay, async_playwright() as playwright:
@@ -189,7 +190,7 @@ def _note(packets: list[int], packet: memoryview) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+@needs_chromium
 @pytest.mark.skipif(_own_ipv6() is None, reason="this machine has no IPv6 address beside loopback")
 async def test_a_browser_watches_over_ipv6() -> None:
     own = str(_own_ipv6())

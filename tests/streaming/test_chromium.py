@@ -15,9 +15,10 @@ from playwright.async_api import Page, async_playwright
 from load_tests.fault_link import FaultLink
 from streaming.media_events import PublisherGone, ViewerLeft
 from streaming.media_settings import MediaSettings
+from tests.chromium_program import CHROMIUM, needs_chromium
 from tests.streaming.harness import PATIENCE_S, Station, eventually, station
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, needs_chromium]
 
 ARGUMENTS = [
     "--headless=new", "--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
@@ -25,6 +26,7 @@ ARGUMENTS = [
     "--disable-sync", "--autoplay-policy=no-user-gesture-required",
 ]  # fmt: skip
 
+ENOUGH_BPS = 1_500_000
 PAGE = r"""<!doctype html><meta charset=utf-8><title>relay test</title>
 <canvas id=noise width=480 height=360></canvas><video id=screen muted autoplay playsinline></video>
 <script>
@@ -85,7 +87,7 @@ async function stats(pc, type, kind) {
 @asynccontextmanager
 async def browser_page(show: Station) -> AsyncIterator[Page]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
             page = await browser.new_page()
             await page.goto(show.base_url + "/")
@@ -153,23 +155,26 @@ async def test_chromium_repairs_losses_on_its_leg_by_rtx() -> None:
         link.close()
 
 
-async def test_chromium_reaches_its_bitrate_within_seconds() -> None:
+async def test_chromium_reaches_its_bitrate() -> None:
+    """The target is 15 s, which the output tells. Without feedback Chrome's estimate stays near 300 kbps for ever."""
     async with station(page=PAGE) as show, browser_page(show) as page:
         await page.evaluate("view()")
         await page.evaluate("publish('VP8', 'noise', 2500000)")
-        best_bps, before, seen_s = 0.0, 0, time.monotonic()
+        sent_bps, estimate_bps, before, begun_s = 0.0, 0.0, 0, time.monotonic()
         outbound: dict[str, Any] = {}
-        deadline = time.monotonic() + 5 * 15
-        while best_bps < 1_500_000 and time.monotonic() < deadline:
+        seen_s = begun_s
+        while sent_bps < ENOUGH_BPS and seen_s < begun_s + 5 * 15:
             await asyncio.sleep(1)
             outbound = await stats(page, "publisher", "outbound-rtp", "video")
-            sent = outbound.get("bytesSent", 0)
-            now_s = time.monotonic()
-            best_bps, before, seen_s = max(best_bps, 8 * (sent - before) / (now_s - seen_s)), sent, now_s
-        print(f"publisher reached {best_bps / 1e6:.2f} Mbps of 2.5")
-        if best_bps < 1_500_000 and outbound.get("framesPerSecond", 0) < 8:
-            pytest.skip(f"the machine is too busy to encode: {outbound.get('framesPerSecond')} frames a second")
-        assert best_bps >= 1_500_000
+            pair = await stats(page, "publisher", "candidate-pair", "")
+            sent, now_s = outbound.get("bytesSent", 0), time.monotonic()
+            sent_bps, before, seen_s = max(sent_bps, 8 * (sent - before) / (now_s - seen_s)), sent, now_s
+            estimate_bps = max(estimate_bps, pair.get("availableOutgoingBitrate", 0))
+        print(f"publisher sends {sent_bps / 1e6:.2f} Mbps of 2.5 after {seen_s - begun_s:.0f} s", end="; ")
+        print(f"its estimate: {estimate_bps / 1e6:.2f} Mbps")
+        assert estimate_bps >= ENOUGH_BPS
+        # A machine too busy to encode sends little whatever the network takes.
+        assert sent_bps >= ENOUGH_BPS or outbound.get("framesPerSecond", 0) < 8
         await rises(page, "framesDecoded", "video", 20)
 
 

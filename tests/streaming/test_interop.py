@@ -6,7 +6,6 @@ The npm packages are looked for in `.interop/node_modules`, where `.ci/run` puts
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -19,14 +18,13 @@ from aiohttp import web
 from playwright.async_api import Page, async_playwright
 
 from streaming.media_events import PublisherGone, PublisherStarted, ViewerLeft
+from tests.chromium_program import CHROMIUM, needs_chromium
 from tests.streaming.aiortc_clients import watch
 from tests.streaming.harness import PATIENCE_S, Station, eventually, station
 from tests.streaming.test_chromium import ARGUMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / ".interop" / "node_modules"
-CHROMIUM = shutil.which("chromium")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
 
 def needs(*packages: str) -> pytest.MarkDecorator:

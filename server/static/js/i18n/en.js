@@ -69,7 +69,7 @@ export const en = {
   "stage.forbidden": "Not allowed",
   "stage.forbidden.more": "This account cannot watch this show",
   "stage.no_such_broadcast": "No such show",
-  "stage.no_such_broadcast.more": "Please check the link",
+  "stage.no_such_broadcast.more": "Please check the link. If it is yet to be announced, this page opens it by itself",
   "stage.banned": "You were removed from the room",
   "stage.banned.more": "Please contact the bank if this is a mistake",
   "stage.closed": "Connection closed",

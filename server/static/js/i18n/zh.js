@@ -69,7 +69,7 @@ export const zh = {
   "stage.forbidden": "无权观看",
   "stage.forbidden.more": "此账号不能观看本场直播",
   "stage.no_such_broadcast": "没有这场直播",
-  "stage.no_such_broadcast.more": "请检查链接",
+  "stage.no_such_broadcast.more": "请检查链接；若直播尚未公布，公布后本页会自动打开",
   "stage.banned": "您已被移出直播间",
   "stage.banned.more": "如有疑问请联系客服",
   "stage.closed": "连接已关闭",

@@ -1,4 +1,5 @@
 /** A page's connection to one room, as a hook: the reduced state, the connection's status and the client. */
+import { get } from "../api.js";
 import { randomId } from "../random_id.js";
 import { ServerClock } from "../clock.js";
 import { currentToken, onSession, renew, signOut } from "../session.js";
@@ -8,6 +9,8 @@ import { language } from "../i18n/index.js";
 import { useEffect, useMemo, useReducer, useRef, useState } from "./html.js";
 
 const CLOSE_UNAUTHENTICATED = 4501;
+const CLOSE_NO_SUCH_BROADCAST = 4503;
+const LOOK_AGAIN_MS = 15_000;
 
 /** One id for each account on this install, so that two accounts' cumulative likes never mix. */
 function clientId(accountId) {
@@ -27,6 +30,7 @@ export function useRoom({ gatewayUrl, broadcastId, accountId, active = true }) {
   const [room, dispatch] = useReducer((current, event) => reduce(current, event, clock.nowMs()), EMPTY);
   const [status, setStatus] = useState({ phase: "connecting", failures: 0 });
   const clientRef = useRef(null);
+  const visit = useAnnouncement(broadcastId, status.code === CLOSE_NO_SUCH_BROADCAST);
 
   useEffect(() => {
     if (!active) return undefined;
@@ -58,9 +62,24 @@ export function useRoom({ gatewayUrl, broadcastId, accountId, active = true }) {
       stopListening();
       client.close();
     };
-  }, [gatewayUrl, broadcastId, accountId, active]);
+  }, [gatewayUrl, broadcastId, accountId, active, visit]);
 
   return { room, status, client: clientRef.current, clock };
+}
+
+/** A show that is not there may be announced yet: asks now and then, and counts up when it is there, to enter anew. */
+function useAnnouncement(broadcastId, missing) {
+  const [visit, setVisit] = useState(1);
+  useEffect(() => {
+    if (!missing) return undefined;
+    const look = () => {
+      if (document.hidden) return;
+      get(`/api/v1/broadcasts/${broadcastId}`).then(() => setVisit((count) => count + 1), () => {}); // Not yet.
+    };
+    const timer = setInterval(look, LOOK_AGAIN_MS * (0.75 + Math.random() / 2));
+    return () => clearInterval(timer);
+  }, [broadcastId, missing]);
+  return visit;
 }
 
 /** The moment by the server's clock, renewed every `everyMs`; for countdowns and the stream's clock. */
