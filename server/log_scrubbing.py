@@ -37,8 +37,9 @@ def trace_of(error: BaseException) -> str:
     """Write the chain of errors, oldest first, without a word of what they say."""
     lines: list[str] = []
     for one in reversed(_chain(error)):
-        frames = traceback.extract_tb(one.__traceback__)
-        lines += [f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        # Not extract_tb, which reads every file that an error passed through, and keeps them.
+        for frame, line in traceback.walk_tb(one.__traceback__):
+            lines.append(f"  {frame.f_code.co_filename}:{line} {frame.f_code.co_name}")
         lines.append(_kind(one))
         if isinstance(one, BaseExceptionGroup):
             lines += [f"  | {line}" for inner in one.exceptions for line in trace_of(inner).splitlines()]

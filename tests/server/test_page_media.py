@@ -21,15 +21,17 @@ pytestmark = [
     needs_chromium,
 ]
 SITE = load_site()
+FULL_IN_ENGLISH = "Full at the moment; you are in the queue"
 PLAY = """async (modules) => {
   const { play } = await import(modules + "/media/whep.js");
   const video = document.createElement("video");
   Object.assign(video, {muted: true, autoplay: true});
   document.body.append(video);
   window.phases = [];
+  window.said = [];
   window.longestMs = 0;
   window.session = play({
-    broadcastId: "show", token: () => "anna", onPhase: ({phase}) => phases.push(phase),
+    broadcastId: "show", token: () => "anna", onPhase: (one) => { said.push(one); phases.push(one.phase); },
     onStream: (stream) => { if (video.srcObject !== stream) video.srcObject = stream; },
   });
   let frames = 0, since = performance.now();
@@ -146,7 +148,32 @@ async def test_a_session_that_the_server_has_ended_is_replaced_by_a_fresh_one() 
         assert show.engine.drop_viewer("show", "anna") == 1
         await eventually("it joins anew", lambda: len(show.of_type(ViewerJoined)) == 2)
         print(f"a fresh session after {time.monotonic() - started:.1f} s")
-        await page.wait_for_function("phases.at(-1) === 'connected'", timeout=PATIENCE_S * 1000)
+        await page.wait_for_function("() => phases.at(-1) === 'connected'", timeout=PATIENCE_S * 1000)
         await page.evaluate("session.stop()")
         await eventually("the page has left", lambda: len(show.of_type(ViewerLeft)) == 2)
         await asyncio.sleep(0)
+
+
+FULL = """async (modules) => {
+  const { stagePhase } = await import(modules + "/viewer/stage_phase.js");
+  const { codeText } = await import(modules + "/ui/errors.js");
+  const said = window.said.at(-1);
+  const { name, code } = stagePhase({ ready: true, state: "live", publisher: "flowing" }, { phase: "open" }, said);
+  return [name, code && codeText(code)];
+}"""
+
+
+async def test_a_viewer_for_whom_there_is_no_room_is_told_of_the_queue_and_comes_in_when_somebody_leaves() -> None:
+    def one_viewer(link: FaultLink) -> MediaSettings:
+        return MediaSettings(bind_host="127.0.0.1", advertised_port=link.port, max_viewers=1)
+
+    async with watching(one_viewer) as (show, page, _):
+        second = await page.context.browser.new_page()  # type: ignore[union-attr]
+        await play_page(second, show)
+        await second.wait_for_function("() => said.some((one) => one.phase === 'waiting')", timeout=PATIENCE_S * 1000)
+        name, words = await second.evaluate(FULL, f"/static/{SITE.digest}/js")
+        assert (name, words) in (("media_full", "观看人数已满，正在排队"), ("media_full", FULL_IN_ENGLISH))
+        assert show.engine.snapshot().refused["viewer_limit_reached"] >= 1
+        await page.evaluate("session.stop()")
+        await decodes(second, 10)
+        assert (await second.evaluate(FULL, f"/static/{SITE.digest}/js"))[0] == "playing"

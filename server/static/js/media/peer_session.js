@@ -68,13 +68,16 @@ export class PeerSession {
 
   async #run() {
     const { signal } = this.#stop;
+    let code; // why the last attempt has to be repeated: as long as it is not known to have passed
     for (let failures = 0; !signal.aborted; failures += 1) {
+      this.#onPhase({ phase: "connecting", code });
       const outcome = await this.#attempt(signal);
       if (signal.aborted) return;
       this.#leave();
       if (outcome.refused) return this.#onPhase({ phase: "refused", code: outcome.code });
       if (outcome.wasConnected) failures = 0;
-      this.#onPhase({ phase: "waiting", code: outcome.code });
+      code = outcome.code;
+      this.#onPhase({ phase: "waiting", code });
       await sleep(this.#delay(failures, outcome.retryAfterMs), signal);
     }
   }
@@ -86,7 +89,6 @@ export class PeerSession {
 
   /** One connection from offer to break; never raises, says how it ended. */
   async #attempt(signal) {
-    this.#onPhase({ phase: "connecting" });
     const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: this.#iceServers });
     this.#peer = peer;
     try {

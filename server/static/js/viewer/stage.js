@@ -48,7 +48,7 @@ const SoundControl = ({ muted, unmute, mute }) =>
 function Banner({ phase }) {
   const { name, code, quiet } = phase;
   const shown = name !== "playing";
-  const spinning = ["loading", "waiting", "stalled", "reconnecting", "media_reconnecting"].includes(name);
+  const spinning = ["loading", "waiting", "stalled", "reconnecting", "media_reconnecting", "media_full"].includes(name);
   return html`<div
     class=${`state-banner ${quiet ? "state-banner--quiet" : ""} ${shown ? "" : "is-empty"}`}
     role="status"

@@ -2,6 +2,7 @@
 import { OVER } from "../room_state.js";
 
 const ON_AIR = new Set(["live", "paused"]);
+const FULL = new Set(["viewer_limit_reached", "too_many_joins", "too_many_handshakes"]);
 const CLOSED_BY_CODE = { 4502: "forbidden", 4503: "no_such_broadcast", 4505: "banned", 4504: "ended" };
 
 /**
@@ -19,6 +20,7 @@ export function stagePhase(room, status, media) {
   if (room.publisher === "none") return { name: "waiting" };
   if (room.publisher === "stalled") return { name: "stalled", quiet: true };
   if (room.pictureWithheld && media.phase === "connected") return { name: "sound_only", quiet: true };
+  if (media.phase !== "connected" && FULL.has(media.code)) return { name: "media_full", code: media.code };
   if (media.phase === "waiting") return { name: "media_reconnecting" };
   return { name: media.phase === "connected" ? "playing" : "loading" };
 }
