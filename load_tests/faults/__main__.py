@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     load = Load(given.sockets, given.events, given.buyers, given.viewers, given.away)
     verdicts = uvloop.run(_try_all(chosen, load, given))
     if given.record is not None:
-        put(given.record, verdicts, asdict(load))
+        put(given.record, verdicts, asdict(load) | {"after_s": given.after})
     if not given.json:
         print(table(verdicts))
     print(json.dumps({"faults": [verdict.published() for verdict in verdicts]}))
