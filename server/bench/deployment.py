@@ -11,10 +11,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -42,6 +40,7 @@ from server.bench.room_server import stores
 from server.demo import bank
 from server.demo.product import featured_product
 from server.embedded.process import spawn, stop
+from server.embedded.serving import free_ports, loopback_environment
 from server.ids import new_id
 
 _READY_S: Final = 240.0
@@ -69,7 +68,7 @@ def main() -> None:
     given = parser.parse_args()
     with stores() as (redis_url, database_url):
         asyncio.run(_seed(database_url, given.viewers, given.buyers, given.quota_minor))
-        secret, port, admin_port = secrets.token_hex(32), _free_ports(), _free_port()
+        secret, port, admin_port = secrets.token_hex(32), free_ports(2, 12), free_ports(1)
         environment = _environment(database_url, redis_url, secret, port, admin_port, given.shown_per_s)
         argv = [sys.executable, "-m", "server", "serve", "--workers", given.workers]
         server = spawn(argv, env=environment, cwd=_ROOT)
@@ -226,22 +225,13 @@ async def _books(database_url: str, told: list[str]) -> dict[str, Any]:
 def _environment(
     database_url: str, redis_url: str, secret: str, port: int, admin_port: int, shown_per_s: int
 ) -> dict[str, str]:
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("WEALTHCAST_")},
-        "DATABASE_URL": database_url,
-        "REDIS_URL": redis_url,
-        "MEDIA_ADVERTISED_IP": "127.0.0.1",
-        "WEALTHCAST_JWT_SECRET": secret,
-        "WEALTHCAST_DATA_KEYS": json.dumps(DATA_KEYS),
-        "WEALTHCAST_HOST": "127.0.0.1",
-        "WEALTHCAST_HTTP_PORT": str(port),
-        "WEALTHCAST_GATEWAY_PORT": str(port + 1),
-        "WEALTHCAST_MEDIA_PORT": str(port + 2),
-        "WEALTHCAST_ADMIN_PORT": str(admin_port),
-        "WEALTHCAST_SESSION_TTL_S": str(_TOKEN_TTL_S),
-        "WEALTHCAST_COMMENTS_SHOWN_PER_S": str(shown_per_s),
-        "WEALTHCAST_LOG_LEVEL": "warning",
+    settings = {
+        "admin_port": str(admin_port),
+        "session_ttl_s": str(_TOKEN_TTL_S),
+        "comments_shown_per_s": str(shown_per_s),
+        "log_level": "warning",
     }
+    return loopback_environment(database_url, redis_url, port, secret, DATA_KEYS, **settings)
 
 
 async def _until_ready(server: subprocess.Popen[bytes], admin_port: int, workers: str) -> None:
@@ -256,27 +246,6 @@ async def _until_ready(server: subprocess.Popen[bytes], admin_port: int, workers
             except aiohttp.ClientError:
                 pass
             await asyncio.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _free_ports() -> int:
-    """A port whose next five are free as well at this moment: HTTP, gateway, and UDP for media and its successors."""
-    while True:
-        port = _free_port()
-        try:
-            with socket.socket() as gateway:
-                gateway.bind(("127.0.0.1", port + 1))
-            for number in range(port + 2, port + 6):
-                with socket.socket(type=socket.SOCK_DGRAM) as media:
-                    media.bind(("127.0.0.1", number))
-        except (OSError, OverflowError):
-            continue
-        return port
 
 
 if __name__ == "__main__":

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import signal
-import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ import redis.asyncio
 from chat.presence_redis import RedisPresence
 from server.auth.tokens import Tokens
 from server.bench.bank import DATA_KEYS
+from server.embedded.serving import free_ports, loopback_environment
 
 _SECRET = "for-measuring-only-and-made-for-nothing-else"
 _PATIENCE_S = 60.0
@@ -48,7 +47,7 @@ async def measure_http(
     client = redis.asyncio.Redis.from_url(stores.redis_url)
     await RedisPresence(client).report(f"bc_{arm}", "gw-bench", 1, ["ac_bench_monitor"])
     await client.aclose()
-    port = _free_port()
+    port = free_ports(3)
     server = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "server", "serve", env=_environment(stores, port), stdout=asyncio.subprocess.DEVNULL
     )
@@ -80,19 +79,8 @@ async def _order(port: int, asked: Path, clients: int, seconds: float) -> dict[s
 
 
 def _environment(stores: Stores, port: int) -> dict[str, str]:
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("WEALTHCAST_")},
-        "DATABASE_URL": stores.database_url,
-        "REDIS_URL": stores.redis_url,
-        "WEALTHCAST_JWT_SECRET": _SECRET,
-        "WEALTHCAST_DATA_KEYS": json.dumps(DATA_KEYS),
-        "WEALTHCAST_HOST": "127.0.0.1",
-        "WEALTHCAST_HTTP_PORT": str(port),
-        "WEALTHCAST_ADMIN_PORT": "0",
-        "WEALTHCAST_ROLES": '["api", "commerce"]',
-        "WEALTHCAST_MONITOR_ABSENT_AFTER_S": "3600",
-        "WEALTHCAST_LOG_LEVEL": "warning",
-    }
+    settings = {"roles": '["api", "commerce"]', "monitor_absent_after_s": "3600", "log_level": "warning"}
+    return loopback_environment(stores.database_url, stores.redis_url, port, _SECRET, DATA_KEYS, **settings)
 
 
 async def _until_ready(server: asyncio.subprocess.Process, port: int) -> None:
@@ -107,9 +95,3 @@ async def _until_ready(server: asyncio.subprocess.Process, port: int) -> None:
             except aiohttp.ClientError:
                 pass
             await asyncio.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import sys
 import time
 import urllib.error
@@ -16,7 +15,7 @@ from typing import Any
 
 from server.bench.bank import DATA_KEYS
 from server.embedded.process import spawn, stop
-from server.settings import PREFIX
+from server.embedded.serving import free_ports, loopback_environment
 
 _ROOT = Path(__file__).resolve().parents[2]
 _READY_S = 180.0
@@ -24,31 +23,12 @@ _ASK_S = 5.0
 _STOP_S = 40.0
 
 
-def free_ports(count: int) -> int:
-    """Find as many free TCP ports in a row, and return the first."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first: int = probe.getsockname()[1]
-        if first + count < 65_535 and all(_is_free(first + one) for one in range(count)):
-            return first
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
 class Supervised:
     """`serve --workers N` on loopback; ended by `close`."""
 
     def __init__(self, folder: Path, redis_url: str, database_url: str, workers: int, extra: dict[str, str]) -> None:
         """Start it and wait until every role is ready."""
-        self.port = free_ports(3 + 2 * workers)
+        self.port = free_ports(3, 2 * workers)
         self.secret = secrets.token_hex(32)
         self.exports = folder / "evidence"
         self.environment = self._environment(folder, redis_url, database_url, extra)
@@ -58,31 +38,18 @@ class Supervised:
         self._until_ready()
 
     def _environment(self, folder: Path, redis_url: str, database_url: str, extra: dict[str, str]) -> dict[str, str]:
-        settings = {
-            "JWT_SECRET": self.secret,
-            "DATA_KEYS": json.dumps(DATA_KEYS),
-            "HOST": "127.0.0.1",
-            "HTTP_PORT": str(self.port),
-            "GATEWAY_PORT": str(self.port + 1),
-            "ADMIN_PORT": str(self.port + 2),
-            "MEDIA_PORT": str(self.port + 3),
-            "MINIMUM_DWELL_MS": "0",
-            "MONITOR_ABSENT_AFTER_S": "10",
-            "COMMENTS_SHOWN_PER_S": "0",
-            "RECORDING_DIR": str(folder / "recordings"),
-            "EVIDENCE_EXPORT_DIR": str(self.exports),
-        }
         self.exports.mkdir(exist_ok=True)
         (folder / "recordings").mkdir(exist_ok=True)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        return {
-            **inherited,
-            "DATABASE_URL": database_url,
-            "REDIS_URL": redis_url,
-            "MEDIA_ADVERTISED_IP": "127.0.0.1",
-            **{f"{PREFIX}{name}": value for name, value in settings.items()},
-            **extra,
+        settings = {
+            "admin_port": str(self.port + 2),
+            "media_port": str(self.port + 3),
+            "minimum_dwell_ms": "0",
+            "monitor_absent_after_s": "10",
+            "comments_shown_per_s": "0",
+            "recording_dir": str(folder / "recordings"),
+            "evidence_export_dir": str(self.exports),
         }
+        return loopback_environment(database_url, redis_url, self.port, self.secret, DATA_KEYS, **settings) | extra
 
     def _until_ready(self) -> None:
         deadline_s = time.monotonic() + _READY_S

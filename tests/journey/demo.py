@@ -2,10 +2,8 @@
 
 import asyncio
 import os
-import random
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -16,12 +14,11 @@ from typing import Any
 import aiohttp
 
 from server.demo import bank
+from server.embedded.serving import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
 _STARTS_WITHIN_S = 120.0  # a second on a machine of its own; seen to pass 60 s beside a dozen busy processes
-_LOWEST_PORT, _BLOCKS = 12_000, 5_000
-_MARKS: list[socket.socket] = []
 # What a killed test run leaves behind is told to end by the kernel, where there is a program that asks for it.
 DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM") if sys.platform == "linux" and shutil.which("setpriv") else ()
 
@@ -62,24 +59,8 @@ class Demo:
 
 
 def free_port() -> int:
-    """A port that is free with its next two, and that no other test takes for as long as this process lives.
-
-    Below the range from which systems give ports to whoever asks for any, so that nobody gets one of them by chance.
-    The fourth of each block is held as the mark of who took it.
-    """
-    while True:
-        port = _LOWEST_PORT + 4 * random.randrange(_BLOCKS)
-        mark = socket.socket(type=socket.SOCK_DGRAM)
-        with socket.socket() as first, socket.socket() as second, socket.socket(type=socket.SOCK_DGRAM) as third:
-            try:
-                mark.bind(("127.0.0.1", port + 3))
-                for number, probe in enumerate((first, second, third)):
-                    probe.bind(("0.0.0.0", port + number))
-            except OSError:
-                mark.close()
-                continue
-        _MARKS.append(mark)
-        return port
+    """A port that is free with its next two, and that no other test takes for as long as this process lives."""
+    return free_ports(2, 1)
 
 
 async def end_process(process: asyncio.subprocess.Process, sig: signal.Signals) -> None:

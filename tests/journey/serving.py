@@ -1,8 +1,6 @@
 """The production command as operators start it, on real stores, with the demo's bank seeded into them."""
 
 import asyncio
-import json
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -14,6 +12,7 @@ import aiohttp
 from load_tests.http_client import Door, Person, SignIn
 from load_tests.room_client import Event, RoomClient
 from server.demo.bank import OWN_ID, PASSWORD
+from server.embedded.serving import loopback_environment
 from tests.commerce.bank import DATA_KEYS
 from tests.journey.demo import DIES_WITH_US, PATIENCE_S, ROOT, end_process, free_port
 
@@ -75,22 +74,10 @@ async def end(server: Server) -> None:
 
 
 def serve_environment(database_url: str, redis_url: str, port: int, **settings: str) -> dict[str, str]:
-    """What an operator would set."""
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("WEALTHCAST_")},
-        "DATABASE_URL": database_url,
-        "REDIS_URL": redis_url,
-        "MEDIA_ADVERTISED_IP": "127.0.0.1",
-        "WEALTHCAST_JWT_SECRET": SECRET,
-        "WEALTHCAST_DATA_KEYS": json.dumps(DATA_KEYS),
-        "WEALTHCAST_HOST": "127.0.0.1",
-        "WEALTHCAST_HTTP_PORT": str(port),
-        "WEALTHCAST_GATEWAY_PORT": str(port + 1),
-        "WEALTHCAST_MEDIA_PORT": str(port + 2),
-        "WEALTHCAST_ADMIN_PORT": "0",
-        "WEALTHCAST_MINIMUM_DWELL_MS": "0",
-        **{f"WEALTHCAST_{name.upper()}": value for name, value in settings.items()},
-    }
+    """What an operator would set, with a gate that does not ask for patience."""
+    return loopback_environment(
+        database_url, redis_url, port, SECRET, DATA_KEYS, **{"minimum_dwell_ms": "0", **settings}
+    )
 
 
 async def until_ready(server: Server) -> None:
