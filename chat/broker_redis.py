@@ -99,10 +99,13 @@ class RedisBroker:
                 await handed
         except (RedisError, OSError, TimeoutError) as error:
             raise Unavailable("the room cannot be reached now") from error
+        finally:
+            handed.cancel()  # nobody waits any more: it is not sent, nor kept while Redis is away
 
     async def _publish_waiting(self) -> None:
-        """Send what waits in one round trip; whoever holds the turn sends for all."""
-        batch, self._outgoing = self._outgoing[:_PIPELINE], self._outgoing[_PIPELINE:]
+        """Send what waits in one round trip; whoever holds the turn sends for all who have not given up."""
+        waiting = [one for one in self._outgoing if not one[2].done()]
+        batch, self._outgoing = waiting[:_PIPELINE], waiting[_PIPELINE:]
         rooms: dict[str, list[Sealed]] = {}
         for broadcast_id, sealed, _ in batch:
             rooms.setdefault(broadcast_id, []).append(sealed)

@@ -264,6 +264,18 @@ async def test_a_broker_without_redis_refuses_in_time_and_its_run_can_be_cancell
     await client.aclose()
 
 
+async def test_what_was_given_up_while_redis_was_away_is_not_kept() -> None:
+    client = redis.asyncio.Redis(port=1)
+    broker = RedisBroker(client, timeout_s=0.2)
+    crowd = [broker.publish("bc_1", Sealed(b"x" * 1_000)) for _ in range(1_000)]
+    given_up = await asyncio.gather(*crowd, return_exceptions=True)
+    assert {type(error) for error in given_up} == {Unavailable}
+    with pytest.raises(Unavailable):
+        await broker.publish("bc_1", Sealed(b"y"))
+    assert broker._outgoing == []
+    await client.aclose()
+
+
 async def test_replies_that_came_together_are_taken_without_waiting(redis_client: redis.asyncio.Redis) -> None:
     pubsub: Any = redis_client.pubsub()
     await pubsub.subscribe("c")
