@@ -1,7 +1,11 @@
 """What makes a fault's row bad: a lost acknowledgement, a repeat, a gap nobody declared; what was declared does not."""
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
+from load_tests.faults.record import BEGIN, END, PAGE, RECORD, markdown, put
 from load_tests.faults.told import Ledger
 from load_tests.faults.verdict import Verdict, table
 
@@ -108,3 +112,18 @@ def test_the_same_comment_twice_is_a_repeat_unless_a_snapshot_lies_between() -> 
     assert ledger.repeats() == 0
     viewer.positioned("e", 14, now_s=4, comments=["c1"])
     assert ledger.repeats() == 1
+
+
+def test_the_page_of_faults_shows_what_their_record_says() -> None:
+    page, record = PAGE.read_text(), msgspec.json.decode(RECORD.read_bytes())
+    assert page.split(BEGIN)[1].split(END)[0] == markdown(record)
+
+
+def test_a_verdict_takes_the_place_of_an_earlier_one_in_the_record(tmp_path: Path) -> None:
+    kept = tmp_path / "record.json"
+    put(kept, [Verdict("api_killed"), Verdict("clock_jump", untried="no libfaketime")], {"sockets": 1})
+    put(kept, [Verdict("api_killed", acked=5, recovery_s=1.0)], {"sockets": 2})
+    record = msgspec.json.decode(kept.read_bytes())
+    assert (record["api_killed"]["ok"], record["api_killed"]["load"]) == (True, {"sockets": 2})
+    assert "- `clock_jump`: not tried: no libfaketime\n" in markdown(record)
+    assert "| redis_restarted | | | | | | | | | | | **not tried** |\n" in markdown(record)
