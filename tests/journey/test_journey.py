@@ -1,5 +1,6 @@
 """The whole loop in real Chromium: go live, watch, talk, buy, be cut."""
 
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 QUOTA_MINOR = 1_000_000  # 10,000 yuan: the first order takes 8,000 of it, the second wants more than is left
 MOST_STOPS_TO_LIKE = 15
 COMMENT = "这个产品适合三个月后要用的钱吗"
+PLACE_IS_KEPT = """shown => Object.entries(sessionStorage)
+  .some(([key, kept]) => key.startsWith("wealthcast.place.") && kept.includes(shown))"""
 
 
 async def test_live_watch_talk_buy_and_cut(demo_dir: Path) -> None:
@@ -138,9 +141,26 @@ async def pin(host: Screen, *viewers: Screen) -> None:
         await viewer.at("pinned").wait_for(state="detached")
 
 
+def hellos_of(viewer: Screen) -> list[dict[str, object]]:
+    """The first frames of the sockets that the page opens from now on."""
+    hellos: list[dict[str, object]] = []
+
+    def note(payload: str | bytes) -> None:
+        frame = json.loads(payload)
+        if frame["type"] == "hello":
+            hellos.append(frame)
+
+    viewer.page.on("websocket", lambda socket: socket.on("framesent", note))
+    return hellos
+
+
 async def like_and_tip(mei: Screen, bo: Screen) -> None:
+    hellos = hellos_of(mei)
+    await mei.until(PLACE_IS_KEPT, COMMENT)
     await mei.page.reload()  # the keyboard begins at the top, and what was said is still there
     await mei.sees("comment", COMMENT)
+    await mei.until("() => !document.querySelector('[data-testid=like]').disabled")
+    assert "epoch" in hellos[0]  # the page went on where it was: no snapshot, only what it had missed
     assert await tab_to(mei, "like") <= MOST_STOPS_TO_LIKE
     for _ in range(3):
         await mei.at("like").click()

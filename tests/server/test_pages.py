@@ -133,8 +133,7 @@ def test_every_module_is_reached_from_a_page() -> None:
     sources = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in STATIC.rglob("*.js")}
     mains = [name for name in sources if name.endswith("/main.js")]
     reached = {module for main in mains for module in module_closure(main, sources)}
-    # Ours begin with a snapshot after a reload; who embeds the client in an app keeps the place (docs/protocol.md).
-    assert reached | {"js/kept_place.js"} == set(sources)
+    assert reached == set(sources)
 
 
 def test_both_languages_have_the_same_keys_and_places() -> None:

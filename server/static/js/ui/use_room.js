@@ -3,6 +3,7 @@ import { get } from "../api.js";
 import { randomId } from "../random_id.js";
 import { ServerClock } from "../clock.js";
 import { currentToken, onSession, renew, signOut } from "../session.js";
+import { KeptPlace } from "../kept_place.js";
 import { RoomClient } from "../room_client.js";
 import { EMPTY, reduce } from "../room_state.js";
 import { language } from "../i18n/index.js";
@@ -21,13 +22,28 @@ function clientId(accountId) {
 }
 
 /**
- * Stays in the room for as long as `active`.
- * @param {{gatewayUrl:string, broadcastId:string, accountId:string, active?:boolean}} where
+ * Where this tab was in the room, if the page is to go on there after a reload or after the system put it to sleep;
+ * `current` holds what is shown. It goes with the tab: others at this machine shall not read a room from its storage.
+ */
+function usePlace({ broadcastId, accountId, resumes }, current) {
+  return useMemo(() => {
+    const options = { storage: sessionStorage, broadcastId, accountId, shown: () => current.current };
+    return resumes ? new KeptPlace(options) : undefined;
+  }, [broadcastId, accountId, resumes]);
+}
+
+/**
+ * Stays in the room for as long as `active`; with `resumes` a page that comes again begins with what it showed.
+ * @param {{gatewayUrl:string, broadcastId:string, accountId:string, active?:boolean, resumes?:boolean}} where
  * @returns {{room:object, status:object, client:RoomClient|null, clock:ServerClock}}
  */
-export function useRoom({ gatewayUrl, broadcastId, accountId, active = true }) {
+export function useRoom({ gatewayUrl, broadcastId, accountId, active = true, resumes = false }) {
   const clock = useMemo(() => new ServerClock(), []);
-  const [room, dispatch] = useReducer((current, event) => reduce(current, event, clock.nowMs()), EMPTY);
+  const shown = useRef(EMPTY);
+  const place = usePlace({ broadcastId, accountId, resumes }, shown);
+  // Not ready before the room has answered: what follows the place is told after the welcome.
+  const begin = { ...EMPTY, ...place?.last?.shown, ready: false };
+  const [room, dispatch] = useReducer((had, event) => (shown.current = reduce(had, event, clock.nowMs())), begin);
   const [status, setStatus] = useState({ phase: "connecting", failures: 0 });
   const clientRef = useRef(null);
   const visit = useAnnouncement(broadcastId, status.code === CLOSE_NO_SUCH_BROADCAST);
@@ -41,6 +57,7 @@ export function useRoom({ gatewayUrl, broadcastId, accountId, active = true }) {
       lang: language(),
       token: currentToken,
       renewToken: renew,
+      place,
       onStatus: (next) => {
         setStatus(next);
         if (next.code === CLOSE_UNAUTHENTICATED) signOut();
@@ -61,6 +78,7 @@ export function useRoom({ gatewayUrl, broadcastId, accountId, active = true }) {
       document.removeEventListener("visibilitychange", showHidden);
       stopListening();
       client.close();
+      place?.forget(); // Who signs out or goes to another show leaves nothing here; a reload or a kill does not come by.
     };
   }, [gatewayUrl, broadcastId, accountId, active, visit]);
 

@@ -35,6 +35,7 @@ function Viewer({ config, session }) {
     gatewayUrl: config.gateway_url,
     broadcastId,
     accountId: account.account_id,
+    resumes: true,
   });
   const { status, client, clock } = joined;
   const room = usePast(joined.room, status, broadcastId);
