@@ -83,6 +83,7 @@ from server.media.internal_http import LegCounters, internal_application
 from server.media.membership import Membership
 from server.media.remote import Remotes
 from server.media.wire import INTERNAL, InternalSecret
+from server.media_cuts import MediaCuts
 from server.media_gate import MediaGate
 from server.media_watch import MediaWatch
 from server.metrics import readings
@@ -212,7 +213,8 @@ class Parts:
             if self.gateway is not None
             else None
         )
-        consequences = Consequences(self.stream_state, self.media, self.commerce.stage)
+        self.cuts = MediaCuts(client)
+        consequences = Consequences(self.stream_state, self.media, self.cuts, self.commerce.stage)
         self.broadcasting = Broadcasting(
             self.store, self.presence, new_id, consequences.broadcast_moved, _BUSINESS_ZONE
         )
@@ -311,7 +313,7 @@ class Parts:
             work += [self.echo.run(), self.gateway.run()]
         if self.media is not None and self.feeds is not None:
             watch = MediaWatch(self.media, self.store, self.encoder_tokens, self.session_ends)
-            work += [watch.run(), self.membership.say(self.media), self.feeds.run()]
+            work += [watch.run(), self.cuts.run(watch.told.set), self.membership.say(self.media), self.feeds.run()]
         if self.media is not None or "api" in self.settings.roles:
             work.append(self.membership.learn())
         if self.relay is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from commerce.stage import Stage
+from server.media_cuts import MediaCuts
 from server.stream_state import StreamState
 from streaming.broadcast import Broadcast, Transition
 from streaming.engine import MediaEngine
@@ -22,6 +23,7 @@ class Consequences:
 
     room: StreamState
     media: MediaEngine | None
+    cuts: MediaCuts
     stage: Stage
 
     async def broadcast_moved(self, broadcast: Broadcast, made: Transition) -> None:
@@ -36,6 +38,7 @@ class Consequences:
         if made.to_state in OVER:
             if self.media is not None:
                 self.media.end_broadcast(broadcast.broadcast_id, str(made.to_state))
+            steps.append(("media", self.cuts.tell))
             steps.append(("stage", lambda: self._clear_stage(broadcast, made)))
         await asyncio.gather(*(self._bounded(name, step, broadcast) for name, step in steps))
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
@@ -18,15 +18,16 @@ from streaming.lifecycle import PUBLISHABLE
 from streaming.resources import Resource
 
 log = structlog.get_logger("media_watch")
-_EVERY_S = 0.4  # a cut in another process ends media here well within its second
+_EVERY_S = 0.4  # a cut of which nobody told us ends media here well within its second all the same
 
 
 @dataclass(frozen=True)
 class MediaWatch:
     """Run as one task in each process that has media.
 
-    The move itself ends media at once where it is made; this catches what that could not reach: another process, a
-    session that was being opened meanwhile, a move whose consequences were cut off.
+    The move itself ends media at once where it is made, and other processes are told to look at once (`told`). The
+    look catches what neither could reach: a session that was being opened meanwhile, a move whose consequences were
+    cut off, a word that was lost with Redis, and rights that ended by themselves.
     """
 
     engine: MediaEngine
@@ -34,11 +35,15 @@ class MediaWatch:
     encoder_tokens: EncoderTokens
     session_ends: SessionEnds
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    told: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Look again and again until cancelled; while Postgres is away, media that runs goes on."""
         while True:
-            await asyncio.sleep(_EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_EVERY_S):
+                    await self.told.wait()
+            self.told.clear()
             try:
                 await self.look()
             except Exception as error:  # the boundary of a periodic task: it is tried again

@@ -21,7 +21,7 @@ from tests.journey.test_survival import on_air
 
 pytestmark = pytest.mark.timeout(180)
 PATIENCE_S = 30.0
-CUT_WITHIN_S = 5.0  # the promise is one second; a machine that runs other tests gets five
+CUT_WITHIN_S = 5.0  # the promise is one second, and each test prints what it saw; a busy machine gets five
 
 
 async def negotiate(peer: RTCPeerConnection, url: str, bearer: str) -> tuple[int, str]:
@@ -93,7 +93,7 @@ async def a_show(database_url: str, redis_url: str) -> AsyncIterator[tuple[Serve
         yield server, host.person, str((await encoder_token(host.person))["token"])
 
 
-async def test_an_encoder_publishes_a_player_sees_its_stall_is_told_and_the_monitors_cut_ends_both_within_a_second(
+async def test_an_encoder_publishes_a_player_sees_its_stall_is_told_and_the_monitors_cut_ends_both(
     postgres_url: str, redis_url: str
 ) -> None:
     async with (

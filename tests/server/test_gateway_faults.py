@@ -23,7 +23,7 @@ def rig(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> Rig:
     return Rig(pool, redis_client)
 
 
-async def test_termination_sends_everyone_away_within_a_second(rig: Rig) -> None:
+async def test_termination_sends_everyone_away(rig: Rig) -> None:
     async with (
         rig.gateway() as here,
         rig.gateway() as there,
@@ -38,7 +38,8 @@ async def test_termination_sends_everyone_away_within_a_second(rig: Rig) -> None
         assert endings == {(4504, "broadcast_over")}
         assert [event["type"] for event in b.events[-3:]] == ["state", "position", "bye"]
         assert b.events[-1]["reconnect"] is False
-        assert took_s < 5.0  # the promise is 1 s; measured about 0.02 s
+        print(f"everyone was sent away after {took_s * 1000:.0f} ms")  # the promise is 1 s; a busy machine gets five
+        assert took_s < 5.0
         async with connected(there) as late:
             await late.hello(rig.authenticator.issue("ac_c"))
             assert await late.closed() == (4504, "broadcast_over")

@@ -7,18 +7,22 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import asyncpg
+import pytest
+import redis.asyncio
 from aiohttp.test_utils import TestClient, TestServer
 
 from chat.moderation_postgres import PostgresModeration
 from chat.moderation_store import Act
 from chat.restriction_feed import RestrictionFeed
 from chat.restrictions import EVERYWHERE, Restriction, Restrictions
+from server import media_watch
 from server.auth.account_closing_postgres import AccountClosing
 from server.auth.encoder_tokens_postgres import EncoderTokens
 from server.auth.identities import LocalIdentities
 from server.auth.session_ends_postgres import SessionEnds
 from server.http import config
 from server.http.application import build
+from server.media_cuts import MediaCuts
 from server.media_watch import MediaWatch
 from streaming.broadcast import Draft
 from streaming.broadcasts_postgres import PostgresBroadcasts
@@ -26,7 +30,7 @@ from streaming.engine import MediaEngine
 from streaming.media_events import ViewerJoined, ViewerLeft
 from tests.server.people import TOKENS, seed_people, session
 from tests.streaming.aiortc_clients import publish, watch
-from tests.streaming.harness import eventually, station
+from tests.streaming.harness import PATIENCE_S, eventually, station
 
 
 async def test_a_ban_ends_the_accounts_sessions_in_every_broadcast_and_nobody_elses(pool: asyncpg.Pool) -> None:
@@ -60,15 +64,57 @@ async def seed_show(pool: asyncpg.Pool) -> None:
 
 
 @asynccontextmanager
-async def watched(engine: MediaEngine, pool: asyncpg.Pool) -> AsyncIterator[None]:
-    """Run the watch of a media process; acts reach it through Postgres alone, as from another process."""
+async def watched(
+    engine: MediaEngine, pool: asyncpg.Pool, client: redis.asyncio.Redis | None = None
+) -> AsyncIterator[None]:
+    """Run the watch of a media process; acts reach it through Postgres, and by a word over Redis where there is one."""
     watch = MediaWatch(engine, PostgresBroadcasts(pool), EncoderTokens(pool, 60), SessionEnds(pool))
-    task = asyncio.create_task(watch.run())
+    tasks = [asyncio.create_task(watch.run())]
+    if client is not None:
+        tasks.append(asyncio.create_task(MediaCuts(client).run(watch.told.set)))
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def test_a_word_from_another_process_ends_what_is_over_at_once_and_nothing_else(
+    pool: asyncpg.Pool, redis_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media_watch, "_EVERY_S", 3_600.0)  # the look that needs no word is far away
+    await seed_show(pool)
+    async with station() as show, watched(show.engine, pool, redis_client):
+        client = await watch(show, SHOW, bearer="anna")
+        async with asyncio.timeout(PATIENCE_S):
+            while not dict(await redis_client.pubsub_numsub("wc:{media}:cuts")).get(b"wc:{media}:cuts"):  # noqa: ASYNC110  # Redis tells nobody
+                await asyncio.sleep(0.02)
+        elsewhere = MediaCuts(redis_client)
+        await elsewhere.tell()
+        await asyncio.sleep(0.3)
+        assert holders(show.engine) == {"anna"}  # nothing was over
+        await pool.execute("UPDATE broadcasts SET state = 'terminated'")
+        told_s = time.monotonic()
+        await elsewhere.tell()
+        await eventually("the viewer's session has ended", lambda: not holders(show.engine))
+        print(f"ended {(time.monotonic() - told_s) * 1_000:.0f} ms after the word")
+        await client.leave()
+
+
+async def test_words_are_heard_again_after_redis_cut_the_connection(redis_client: redis.asyncio.Redis) -> None:
+    heard = asyncio.Event()
+    listening = asyncio.create_task(MediaCuts(redis_client).run(heard.set))
+    async with asyncio.timeout(PATIENCE_S):
+        await heard.wait()  # what was said before it listened may have been missed
+        heard.clear()
+        await redis_client.client_kill_filter(_type="pubsub")
+        await heard.wait()
+        heard.clear()
+        await MediaCuts(redis_client).tell()
+        await heard.wait()
+    listening.cancel()
+    await asyncio.wait([listening])
 
 
 def holders(engine: MediaEngine) -> set[str]:
