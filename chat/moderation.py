@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import ahocorasick_rs
 
 from chat.contacts import TRIGGERS, has_link, is_contact
-from chat.denials import denied_in_chinese, denied_in_english, ends_a_clause
+from chat.denials import denied_afterwards, denied_in_chinese, denied_in_english, ends_a_clause, goes_on
 from chat.events import Verdict
 from chat.look_alikes import READ_AS_LETTERS
 from chat.normalising import NormalisedText, as_letters, normalise, turned, without_pictured, without_strays
@@ -126,7 +126,7 @@ class Moderator:
                     allowed.append((start, end))
             elif not (one.unsure and phrase.action == "hold"):
                 found.append(one)
-        return [one for one in found if not _excused(one, allowed) and not _denied(text, one)]
+        return _meant(text, [one for one in found if not _excused(one, allowed)])
 
     def _in_letters(self, text: NormalisedText, known: list[_Found]) -> list[_Found]:
         """Find Latin phrases that are written with digits and signs for letters."""
@@ -161,6 +161,28 @@ def _excused(one: _Found, allowed: list[tuple[int, int]]) -> bool:
     # 不保证收益: the allow row 不保证 begins before 保证收益 and reaches into it, so it is what was meant; a forbidden
     # phrase that holds the whole allow row and more is not excused by it.
     return any(start <= one.start < end and not (one.start == start and one.end > end) for start, end in allowed)
+
+
+def _meant(text: NormalisedText, found: list[_Found]) -> list[_Found]:
+    """Leave out what is denied; a denial holds for the list that it stands before or behind: 不得宣传保本、零风险."""
+    meant: list[_Found] = []
+    items: list[_Found] = []
+    reached = 0
+    for one in sorted(found, key=lambda one: one.start):
+        first, after = text.written(one.start, one.end)
+        if items and first >= reached and not goes_on(text.text[reached:first]):
+            meant += _undenied(text, items)
+            items = []
+        items.append(one)
+        reached = max(reached, after)
+    return meant + _undenied(text, items)
+
+
+def _undenied(text: NormalisedText, items: list[_Found]) -> list[_Found]:
+    from_here = next((i for i, one in enumerate(items) if _denied(text, one)), len(items))
+    if any(denied_afterwards(text.folded[one.end :]) for one in items):
+        return []
+    return items[:from_here]
 
 
 def _denied(text: NormalisedText, one: _Found) -> bool:
