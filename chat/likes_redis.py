@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 import redis.asyncio
@@ -52,8 +53,9 @@ class RedisLikeStore:
     """The sum is kept beside the counts, so a merge costs as much as it brings, however many clients there are.
 
     Redis may lose what it has (a restart loses the last moments even when it keeps the rest): the first to notice
-    restores from the checkpoint, with what this process has not saved yet. `run` must run for counts to be saved;
-    until then they are held here, one number for each client that likes.
+    restores from the checkpoint, with what this process has not saved yet. What other processes have not saved then,
+    they bring themselves: whatever was saved is merged once more. `run` must run for counts to be saved; until then
+    they are held here, one number for each client that likes.
     """
 
     def __init__(
@@ -73,7 +75,10 @@ class RedisLikeStore:
     async def merge(self, broadcast_id: str, counts: Mapping[str, int]) -> int:
         """As the port says."""
         self._hold({(broadcast_id, client): count for client, count in counts.items()})
-        total = await self._run(broadcast_id, "merge", counts.items())
+        return await self._merge_or_restore(broadcast_id, counts.items())
+
+    async def _merge_or_restore(self, broadcast_id: str, counts: Iterable[tuple[str, int]]) -> int:
+        total = await self._run(broadcast_id, "merge", counts)
         return total if total != _FORGOTTEN else await self._restore(broadcast_id)
 
     async def _restore(self, broadcast_id: str) -> int:
@@ -112,13 +117,27 @@ class RedisLikeStore:
             await self._save()
 
     async def _save(self) -> None:
-        if not self._unsaved:
-            return
         saving = dict(self._unsaved)
+        if not saving:
+            return
         try:
             await self._checkpoint.save(saving)
+            await self._merge_again(saving)
         except Unavailable:
             log.warning("likes of %d clients wait to be saved", len(saving))
         else:
-            # Held until saved, so that a restore meanwhile misses nothing; what rose since is held on.
+            # Held until then, so that a restore meanwhile misses nothing; what rose since is held on.
             self._unsaved = {client: count for client, count in self._unsaved.items() if count > saving.get(client, -1)}
+
+    async def _merge_again(self, saved: Mapping[tuple[str, str], int]) -> None:
+        """Tell Redis of counts that it was told before, and may have lost before they were saved.
+
+        Another process that then made it whole found them neither in the checkpoint nor with itself. Whoever loads
+        the checkpoint from now on finds them there.
+        """
+        rooms: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+        for (broadcast_id, client), count in saved.items():
+            rooms[broadcast_id].append((client, count))
+        for broadcast_id, counts in rooms.items():
+            for start in range(0, len(counts), _PORTION):
+                await self._merge_or_restore(broadcast_id, counts[start : start + _PORTION])
