@@ -6,6 +6,7 @@ from typing import Protocol
 
 from msgspec import UNSET
 
+from chat.acts import Act
 from chat.envelope import Audience
 from chat.events import Author, Comment, Kind, Verdict
 
@@ -73,13 +74,13 @@ class Archive(Protocol):
     async def pinned(self, broadcast_id: str) -> Comment | None:
         """Return the pinned comment. Raises Unavailable."""
 
-    async def pin(self, broadcast_id: str, comment_id: str | None, actor_id: str, at: datetime) -> Comment | None:
-        """Pin a comment that everyone may see, or with None take the pinned one down; recorded with the actor.
+    async def pin(self, broadcast_id: str, comment_id: str | None, act: Act) -> Comment | None:
+        """Pin a comment that everyone may see, or with None take the pinned one down; return what is pinned now.
 
-        Raises CommandRefused `no_such_comment`, Unavailable.
+        An act that was done before changes nothing. Raises CommandRefused `no_such_comment`, Unavailable.
         """
 
-    async def remove(self, broadcast_id: str, comment_id: str, actor_id: str, reason: str, at: datetime) -> bool:
+    async def remove(self, broadcast_id: str, comment_id: str, act: Act) -> bool:
         """Withdraw a comment and unpin it; return whether it was pinned. Removing it again changes nothing.
 
         Raises CommandRefused `no_such_comment`, Unavailable.

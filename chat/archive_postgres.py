@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
 import asyncpg
 
+from chat.acts import Act
+from chat.acts_postgres import record_act
 from chat.archive import CommentRecord, StoredComment
 from chat.comment_groups import CommentGroups
 from chat.errors import CommandRefused, Unavailable
@@ -51,12 +52,13 @@ ORDER BY comment_seq DESC LIMIT $2
 _PINNED = f"""
 SELECT {COLUMNS} FROM pinned_comments JOIN comments USING (comment_id, broadcast_id) WHERE broadcast_id = $1
 """
+_PIN = """
+INSERT INTO pinned_comments (broadcast_id, comment_id) VALUES ($1, $2)
+ON CONFLICT (broadcast_id) DO UPDATE SET comment_id = excluded.comment_id
+"""
 _SHOWN = f"""
 SELECT {COLUMNS} FROM comments
 WHERE broadcast_id = $1 AND comment_id = $2 AND audience = 'all' AND removed_at IS NULL FOR SHARE
-"""
-_ACT = """
-INSERT INTO moderation_acts (broadcast_id, act, comment_id, actor_id, reason, at) VALUES ($1, $2, $3, $4, $5, $6)
 """
 
 
@@ -100,40 +102,38 @@ class PostgresArchive:
             row = await lent.fetchrow(_PINNED, broadcast_id)
         return None if row is None else record_of(row).shown(with_verdict=False)
 
-    async def pin(self, broadcast_id: str, comment_id: str | None, actor_id: str, at: datetime) -> Comment | None:
+    async def pin(self, broadcast_id: str, comment_id: str | None, act: Act) -> Comment | None:
         """As the port says."""
         async with transaction(self._pool, self._timeout_s, "the archive") as lent:
-            if comment_id is None:
+            name = "unpin" if comment_id is None else "pin"
+            if not await record_act(lent, broadcast_id, name, act, comment_id=comment_id):
+                row = await lent.fetchrow(_PINNED, broadcast_id)
+            elif comment_id is None:
                 await lent.execute("DELETE FROM pinned_comments WHERE broadcast_id = $1", broadcast_id)
-                await lent.execute(_ACT, broadcast_id, "unpin", None, actor_id, None, at)
-                return None
-            row = await lent.fetchrow(_SHOWN, broadcast_id, comment_id)
-            if row is None:
-                raise CommandRefused("no_such_comment", "there is no such comment here")
-            await lent.execute(
-                "INSERT INTO pinned_comments (broadcast_id, comment_id) VALUES ($1, $2) "
-                "ON CONFLICT (broadcast_id) DO UPDATE SET comment_id = excluded.comment_id",
-                broadcast_id,
-                comment_id,
-            )
-            await lent.execute(_ACT, broadcast_id, "pin", comment_id, actor_id, None, at)
-            return record_of(row).shown(with_verdict=False)
+                row = None
+            else:
+                row = await lent.fetchrow(_SHOWN, broadcast_id, comment_id)
+                if row is None:
+                    raise CommandRefused("no_such_comment", "there is no such comment here")
+                await lent.execute(_PIN, broadcast_id, comment_id)
+        return None if row is None else record_of(row).shown(with_verdict=False)
 
-    async def remove(self, broadcast_id: str, comment_id: str, actor_id: str, reason: str, at: datetime) -> bool:
+    async def remove(self, broadcast_id: str, comment_id: str, act: Act) -> bool:
         """As the port says."""
         async with transaction(self._pool, self._timeout_s, "the archive") as lent:
+            if not await record_act(lent, broadcast_id, "remove", act, comment_id=comment_id):
+                return False
             done = await lent.execute(
                 "UPDATE comments SET removed_at = coalesce(removed_at, $3) WHERE broadcast_id = $1 AND comment_id = $2",
                 broadcast_id,
                 comment_id,
-                at,
+                act.at,
             )
             if done == "UPDATE 0":
                 raise CommandRefused("no_such_comment", "there is no such comment here")
             unpinned = await lent.execute(
                 "DELETE FROM pinned_comments WHERE broadcast_id = $1 AND comment_id = $2", broadcast_id, comment_id
             )
-            await lent.execute(_ACT, broadcast_id, "remove", comment_id, actor_id, reason, at)
             return bool(unpinned == "DELETE 1")
 
     async def _insert(self, records: Sequence[CommentRecord]) -> list[StoredComment]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from msgspec import structs
 
 from chat import commands
+from chat.acts import Act
 from chat.archive import Archive, CommentRecord
 from chat.broker import Broker
 from chat.envelope import Audience, seal
@@ -158,16 +159,14 @@ class Conversation:
         return Ack(command.id, "done", points_balance=balance)
 
     async def _pin(self, command: commands.Pin, speaker: Speaker) -> Ack:
-        actor_id = speaker.principal.account_id
-        comment = await self._archive.pin(speaker.broadcast_id, command.comment_id, actor_id, self._now())
+        act = Act(speaker.principal.account_id, None, self._now(), command.id)
+        comment = await self._archive.pin(speaker.broadcast_id, command.comment_id, act)
         await self._broker.publish(speaker.broadcast_id, seal(Pinned(comment)))
         return Ack(command.id, "done")
 
     async def _remove(self, command: commands.Remove, speaker: Speaker) -> Ack:
-        actor_id = speaker.principal.account_id
-        was_pinned = await self._archive.remove(
-            speaker.broadcast_id, command.comment_id, actor_id, command.reason, self._now()
-        )
+        act = Act(speaker.principal.account_id, command.reason, self._now(), command.id)
+        was_pinned = await self._archive.remove(speaker.broadcast_id, command.comment_id, act)
         await self._broker.publish(speaker.broadcast_id, seal(CommentRemoved(command.comment_id)))
         if was_pinned:
             await self._broker.publish(speaker.broadcast_id, seal(Pinned(None)))

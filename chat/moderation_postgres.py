@@ -1,15 +1,18 @@
 """What monitors do, in Postgres. Talks to Postgres."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 
+from chat.acts import Act, RecordedAct
+from chat.acts_postgres import record_act
 from chat.archive import CommentRecord
 from chat.archive_postgres import COLUMNS, record_of
 from chat.errors import CommandRefused
 from chat.events import Comment
-from chat.moderation_store import Act, Changes, RecordedAct, Report
+from chat.moderation_store import Changes, InForce, Report
 from chat.postgres_work import transaction
 from chat.restrictions import EVERYWHERE, Restriction, RoomRules
 
@@ -33,9 +36,15 @@ INSERT INTO room_rules (broadcast_id, muted_all, slow_s) VALUES ($1, $2, $3)
 ON CONFLICT (broadcast_id) DO UPDATE
 SET muted_all = excluded.muted_all, slow_s = excluded.slow_s, changed_at = clock_timestamp()
 """
-_ACT = """
-INSERT INTO moderation_acts (broadcast_id, act, comment_id, account_id, detail, actor_id, reason, at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+_IN_FORCE = """
+SELECT r.kind, r.broadcast_id, r.account_id, r.until,
+       (SELECT reason FROM moderation_acts a WHERE a.broadcast_id = $4 AND a.account_id = r.account_id
+        AND a.act IN (r.kind, 'un' || r.kind) ORDER BY act_id DESC LIMIT 1) AS reason
+FROM account_restrictions r WHERE r.kind = $1 AND r.broadcast_id = $2 AND r.account_id = $3
+"""
+_RELEASED = f"""
+SELECT {COLUMNS} FROM comments
+WHERE broadcast_id = $1 AND comment_id = $2 AND audience = 'all' AND removed_at IS NULL
 """
 _REPORTS = f"""
 SELECT {", ".join(f"c.{name}" for name in COLUMNS.split(", ") if name != "at")}, c.at,
@@ -56,44 +65,51 @@ class PostgresModeration:
     def _work(self) -> Any:
         return transaction(self._pool, self._timeout_s, "moderation")
 
-    async def release(self, broadcast_id: str, comment_id: str, act: Act) -> CommentRecord:
+    async def release(self, broadcast_id: str, comment_id: str, act: Act) -> CommentRecord | None:
         """As the port says."""
         async with self._work() as connection:
+            if not await record_act(connection, broadcast_id, "release", act, comment_id=comment_id):
+                row = await connection.fetchrow(_RELEASED, broadcast_id, comment_id)
+                return None if row is None else record_of(row)
             row = await connection.fetchrow(_RELEASE, broadcast_id, comment_id)
             if row is None:
                 raise CommandRefused("no_such_comment", "there is no such comment to release")
             await connection.execute(_SETTLE, broadcast_id, comment_id, act.at)
-            await record_act(connection, broadcast_id, "release", act, comment_id=comment_id)
         return record_of(row)
 
-    async def restrict(self, restriction: Restriction, broadcast_id: str, act: Act, *, lifts: bool) -> None:
+    async def restrict(self, restriction: Restriction, broadcast_id: str, act: Act, *, lifts: bool) -> InForce:
         """As the port says."""
         until = None if restriction.until_s is None else datetime.fromtimestamp(restriction.until_s, UTC)
         name = f"un{restriction.kind}" if lifts else restriction.kind
+        detail = "without end" if until is None else f"until {until.isoformat(timespec='seconds')}"
+        key = (restriction.kind, restriction.broadcast_id, restriction.account_id)
         async with self._work() as connection:
-            await connection.execute(
-                _RESTRICT,
-                restriction.kind,
-                restriction.broadcast_id,
-                restriction.account_id,
-                _LIFTED if lifts else until,
-            )
-            detail = "without end" if until is None else f"until {until.isoformat(timespec='seconds')}"
-            await record_act(
+            if await record_act(
                 connection,
                 broadcast_id,
                 name,
                 act,
                 account_id=restriction.account_id,
                 detail=None if lifts else detail,
-            )
+            ):
+                await connection.execute(_RESTRICT, *key, _LIFTED if lifts else until)
+                return InForce(restriction, act.reason)
+            row = await connection.fetchrow(_IN_FORCE, *key, broadcast_id)
+        if row is None:  # the id was another act's
+            return InForce(replace(restriction, until_s=_LIFTED.timestamp()), None)
+        return InForce(_restriction(row), row["reason"])
 
-    async def rule(self, broadcast_id: str, rules: RoomRules, act: Act) -> None:
+    async def rule(self, broadcast_id: str, rules: RoomRules, act: Act) -> RoomRules:
         """As the port says."""
         async with self._work() as connection:
-            await connection.execute(_RULE, broadcast_id, rules.muted_all, rules.slow_s)
             detail = f"muted_all={rules.muted_all} slow_s={rules.slow_s}"
-            await record_act(connection, broadcast_id, "rules", act, detail=detail)
+            if await record_act(connection, broadcast_id, "rules", act, detail=detail):
+                await connection.execute(_RULE, broadcast_id, rules.muted_all, rules.slow_s)
+                return rules
+            row = await connection.fetchrow(
+                "SELECT muted_all, slow_s FROM room_rules WHERE broadcast_id = $1", broadcast_id
+            )
+        return RoomRules() if row is None else RoomRules(row["muted_all"], row["slow_s"])
 
     async def report(
         self, broadcast_id: str, comment_id: str | None, account_id: str, reason: str, at: datetime
@@ -186,20 +202,6 @@ class PostgresModeration:
                 now,
             )
         return [_restriction(row) for row in rows]
-
-
-async def record_act(
-    connection: Any,
-    broadcast_id: str,
-    name: str,
-    act: Act,
-    *,
-    comment_id: str | None = None,
-    account_id: str | None = None,
-    detail: str | None = None,
-) -> None:
-    """Add one row to the record of acts, in the caller's transaction."""
-    await connection.execute(_ACT, broadcast_id, name, comment_id, account_id, detail, act.actor_id, act.reason, act.at)
 
 
 def _restriction(row: Any) -> Restriction:

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from chat.acts import Act, RecordedAct
 from chat.archive import CommentRecord
 from chat.events import Comment
 from chat.restrictions import Restriction, RoomRules
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """Who did it, when (UTC) and why; kept for every act."""
+class InForce:
+    """What holds for an account now and why; a `restriction` whose end has passed is none any more."""
 
-    actor_id: str
-    reason: str
-    at: datetime
+    restriction: Restriction
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,33 +38,24 @@ class Report:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedAct:
-    """One row of the record of acts."""
-
-    act: str
-    comment_id: str | None
-    account_id: str | None
-    actor_id: str
-    reason: str | None
-    detail: str | None
-    at: datetime
-
-
 class ModerationStore(Protocol):
-    """Durable; every act and its record are one transaction. All raise Unavailable."""
+    """Durable; every act and its record are one transaction. All raise Unavailable.
 
-    async def release(self, broadcast_id: str, comment_id: str, act: Act) -> CommentRecord:
+    An act that was done before (`Act.client_message_id`) changes nothing and returns how things stand by now.
+    """
+
+    async def release(self, broadcast_id: str, comment_id: str, act: Act) -> CommentRecord | None:
         """Let a held comment through and settle its reports; one that passed before only has its reports settled.
 
-        Repeating it changes nothing. Raises CommandRefused `no_such_comment`; blocked and removed ones are none.
+        Returns the comment, None for a repeat when it was withdrawn since. Raises CommandRefused `no_such_comment`;
+        blocked and removed ones are none.
         """
 
-    async def restrict(self, restriction: Restriction, broadcast_id: str, act: Act, *, lifts: bool) -> None:
-        """Keep a mute or ban, or its lifting, made in this broadcast."""
+    async def restrict(self, restriction: Restriction, broadcast_id: str, act: Act, *, lifts: bool) -> InForce:
+        """Keep a mute or ban, or its lifting, made in this broadcast; return what holds now."""
 
-    async def rule(self, broadcast_id: str, rules: RoomRules, act: Act) -> None:
-        """Keep a room's rules."""
+    async def rule(self, broadcast_id: str, rules: RoomRules, act: Act) -> RoomRules:
+        """Keep a room's rules; return those that hold now."""
 
     async def report(
         self, broadcast_id: str, comment_id: str | None, account_id: str, reason: str, at: datetime

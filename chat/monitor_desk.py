@@ -6,18 +6,22 @@ from datetime import datetime, timedelta
 from msgspec import structs
 
 from chat import commands
+from chat.acts import Act
 from chat.archive import CommentRecord
 from chat.broker import Broker
 from chat.envelope import seal
 from chat.errors import CommandRefused
 from chat.events import Ack, CommentPosted, Reported, Restricted, RulesChanged
-from chat.moderation_store import Act, ModerationStore
+from chat.moderation_store import InForce, ModerationStore
 from chat.ports import Principal
 from chat.restrictions import EVERYWHERE, Restriction, Restrictions, RoomRules
 
 
 class MonitorDesk:
-    """An `Ack` that returns is durable in Postgres; other processes act on it within a second."""
+    """An `Ack` that returns is durable in Postgres; other processes act on it within a second.
+
+    A repeat, by its client message id, is answered alike and only tells again how things stand by now.
+    """
 
     def __init__(
         self,
@@ -42,7 +46,7 @@ class MonitorDesk:
 
     async def carry_out(self, command: commands.MonitorsCommand, principal: Principal, broadcast_id: str) -> Ack:
         """Do it and say so. Raises CommandRefused, Unavailable."""
-        act = Act(principal.account_id, command.reason, self._now())
+        act = Act(principal.account_id, command.reason, self._now(), command.id)
         match command:
             case commands.Release():
                 await self._release(command, broadcast_id, act)
@@ -51,8 +55,8 @@ class MonitorDesk:
             case commands.Ban():
                 await self._ban(command, broadcast_id, act)
             case commands.SetRules():
-                rules = RoomRules(command.muted_all, command.slow_s)
-                await self._store.rule(broadcast_id, rules, act)
+                wanted = RoomRules(command.muted_all, command.slow_s)
+                rules = await self._store.rule(broadcast_id, wanted, act)
                 self._restrictions.rule(broadcast_id, rules)
                 await self._broker.publish(broadcast_id, seal(RulesChanged(rules.muted_all, rules.slow_s)))
             case commands.Report():
@@ -61,32 +65,39 @@ class MonitorDesk:
 
     async def _release(self, command: commands.Release, broadcast_id: str, act: Act) -> None:
         record = await self._store.release(broadcast_id, command.comment_id, act)
+        if record is None:
+            return  # withdrawn since
         comment = record.shown(with_verdict=False)
         await self._broker.publish(broadcast_id, seal(CommentPosted(**structs.asdict(comment))))
         self._published(record)
 
     async def _mute(self, command: commands.Mute, broadcast_id: str, act: Act) -> None:
         _not_oneself(command.account_id, act)
-        lifts = command.seconds == 0
-        until = act.at + timedelta(seconds=command.seconds)
-        restriction = Restriction("mute", broadcast_id, command.account_id, until.timestamp())
-        await self._store.restrict(restriction, broadcast_id, act, lifts=lifts)
-        self._restricted(restriction)
-        until_ms = None if lifts else int(until.timestamp() * 1_000)
-        event = Restricted("unmuted" if lifts else "muted", until_ms, command.reason)
+        until_s = (act.at + timedelta(seconds=command.seconds)).timestamp()
+        wanted = Restriction("mute", broadcast_id, command.account_id, until_s)
+        holds = await self._store.restrict(wanted, broadcast_id, act, lifts=command.seconds == 0)
+        self._restricted(holds.restriction)
+        event = _restricted(holds, act.at.timestamp())
         await self._broker.publish(broadcast_id, seal(event, to=command.account_id))
 
     async def _ban(self, command: commands.Ban, broadcast_id: str, act: Act) -> None:
         _not_oneself(command.account_id, act)
         until_s = act.at.timestamp() if command.lift else None
-        restriction = Restriction("ban", EVERYWHERE, command.account_id, until_s)
-        await self._store.restrict(restriction, broadcast_id, act, lifts=command.lift)
-        self._restricted(restriction)
+        wanted = Restriction("ban", EVERYWHERE, command.account_id, until_s)
+        holds = await self._store.restrict(wanted, broadcast_id, act, lifts=command.lift)
+        self._restricted(holds.restriction)
 
     async def _report(self, command: commands.Report, broadcast_id: str, act: Act) -> None:
         count = await self._store.report(broadcast_id, command.comment_id, act.actor_id, command.reason, act.at)
         event = Reported(command.comment_id, count, command.reason)
         await self._broker.publish(broadcast_id, seal(event, audience="staff"))
+
+
+def _restricted(holds: InForce, now_s: float) -> Restricted:
+    until_s = holds.restriction.until_s
+    if until_s is not None and until_s <= now_s:
+        return Restricted("unmuted", None, holds.reason or "")
+    return Restricted("muted", None if until_s is None else int(until_s * 1_000), holds.reason or "")
 
 
 def _not_oneself(account_id: str, act: Act) -> None:

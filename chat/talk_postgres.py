@@ -6,11 +6,11 @@ from typing import Any
 
 import asyncpg
 
+from chat.acts import Act
+from chat.acts_postgres import record_act
 from chat.archive_postgres import COLUMNS, record_of
 from chat.errors import CommandRefused
 from chat.events import Comment, OfficialWord, Poll, RulesChanged, Speaker, TalkState
-from chat.moderation_postgres import record_act
-from chat.moderation_store import Act
 from chat.postgres_work import transaction
 from chat.talk_store import NewPoll, NewWord, Question
 

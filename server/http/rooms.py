@@ -6,10 +6,11 @@ from datetime import datetime
 import msgspec
 from aiohttp import web
 
+from chat.acts import RecordedAct
 from chat.errors import Unavailable
 from chat.events import Comment, Poll
 from chat.figures import FigureStore
-from chat.moderation_store import ModerationStore, RecordedAct, Report
+from chat.moderation_store import ModerationStore, Report
 from chat.presence import Presence
 from chat.restrictions import Kind, Restriction
 from chat.talk_store import Question, TalkStore

@@ -10,6 +10,7 @@ import redis.asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chat.acts import Act
 from chat.archive import CommentRecord
 from chat.archive_postgres import PostgresArchive
 from chat.errors import CommandRefused, Unavailable
@@ -17,6 +18,7 @@ from chat.likes_redis import RedisLikeStore
 from chat.presence_redis import RedisPresence
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+PINS, REMOVES = Act("ac_host", None, NOW), Act("ac_monitor", "reason", NOW)
 _numbers = iter(range(10**6))
 
 
@@ -108,24 +110,24 @@ async def test_only_a_comment_that_everyone_may_see_can_be_pinned(archive: Postg
     await archive.store(held)
     for comment_id, broadcast_id in ((held.comment_id, "bc_1"), (shown.comment_id, "bc_2"), ("cm_none", "bc_1")):
         with pytest.raises(CommandRefused, match="no such comment"):
-            await archive.pin(broadcast_id, comment_id, "ac_host", NOW)
-    pinned = await archive.pin("bc_1", shown.comment_id, "ac_host", NOW)
+            await archive.pin(broadcast_id, comment_id, PINS)
+    pinned = await archive.pin("bc_1", shown.comment_id, PINS)
     assert pinned == await archive.pinned("bc_1")
-    assert await archive.pin("bc_1", None, "ac_host", NOW) is None
+    assert await archive.pin("bc_1", None, PINS) is None
     assert await archive.pinned("bc_1") is None
 
 
 async def test_a_removed_comment_is_unpinned_and_gone_but_kept(archive: PostgresArchive, pool: asyncpg.Pool) -> None:
     kept = record()
     await archive.store(kept)
-    await archive.pin("bc_1", kept.comment_id, "ac_host", NOW)
-    assert await archive.remove("bc_1", kept.comment_id, "ac_monitor", "reason", NOW) is True
-    assert await archive.remove("bc_1", kept.comment_id, "ac_monitor", "again", NOW) is False
+    await archive.pin("bc_1", kept.comment_id, PINS)
+    assert await archive.remove("bc_1", kept.comment_id, REMOVES) is True
+    assert await archive.remove("bc_1", kept.comment_id, REMOVES) is False
     assert await archive.pinned("bc_1") is None
     assert await archive.recent("bc_1", 50, staff=True) == []
     assert await pool.fetchval("SELECT text FROM comments WHERE comment_id = $1", kept.comment_id) == kept.text
     with pytest.raises(CommandRefused):
-        await archive.remove("bc_2", kept.comment_id, "ac_monitor", "elsewhere", NOW)
+        await archive.remove("bc_2", kept.comment_id, REMOVES)
 
 
 async def test_a_cancelled_writer_refuses_what_waits(pool: asyncpg.Pool) -> None:

@@ -132,3 +132,55 @@ async def test_a_nickname_that_would_not_pass_is_not_shown(rig: Rig) -> None:
         assert welcome["you"]["nickname"] == "客户loud"
         await loud.comment("你好")
         assert (await viewer.next_of("comment"))["author"]["nickname"] == "客户loud"
+
+
+async def test_a_monitors_repeat_undoes_nothing_that_another_monitor_decided_since(rig: Rig) -> None:
+    people = (*PEOPLE, ("ac_colleague", "monitor"))
+    async with rig.gateway() as gateway, joined(rig, gateway, *people) as (viewer, other, monitor, colleague):
+        first, second = [(await viewer.comment(text))["comment"]["comment_id"] for text in ("一", "二")]
+        await monitor.send(type="pin", id="pin-1", comment_id=first)
+        await other.next_of("pinned")
+        await act(monitor, "rules", muted_all=True, slow_s=0)
+        await act(monitor, "mute", account_id="ac_viewer", seconds=600)
+        await act(monitor, "ban", account_id="ac_gone")
+        await colleague.send(type="pin", id="c1", comment_id=second)
+        await colleague.send(type="rules", id="c2", muted_all=False, slow_s=3, reason="enough")
+        await colleague.send(type="mute", id="c3", account_id="ac_viewer", seconds=0, reason="enough")
+        await colleague.send(type="ban", id="c4", account_id="ac_gone", lift=True, reason="enough")
+        await colleague.next_of("ack", where=lambda event: event["id"] == "c4")
+        await viewer.next_of("restricted", where=lambda event: event["kind"] == "unmuted")
+        await other.next_of("pinned", where=lambda event: event["comment"]["comment_id"] == second)
+        await other.next_of("rules", where=lambda event: event["slow_s"] == 3)
+
+        await monitor.send(type="pin", id="pin-1", comment_id=first)
+        assert (await other.next_of("pinned"))["comment"]["comment_id"] == second
+        assert (await act(monitor, "rules", muted_all=True, slow_s=0))["verdict"] == "done"
+        told = await other.next_of("rules")
+        assert (told["muted_all"], told["slow_s"]) == (False, 3)
+        assert (await act(monitor, "mute", account_id="ac_viewer", seconds=600))["verdict"] == "done"
+        told = await viewer.next_of("restricted")
+        assert (told["kind"], told["reason"]) == ("unmuted", "enough")
+        assert (await act(monitor, "ban", account_id="ac_gone"))["verdict"] == "done"
+        assert (await viewer.comment("可以说话"))["verdict"] == "pass"
+        async with connected(gateway) as again:
+            assert (await again.hello(rig.authenticator.issue("ac_gone")))["type"] == "welcome"
+    acts = await rig.pool.fetch("SELECT act FROM moderation_acts ORDER BY act")
+    assert [row["act"] for row in acts] == ["ban", "mute", "pin", "pin", "rules", "rules", "unban", "unmute"]
+
+
+async def test_repeats_that_race_are_one_act_and_a_refused_one_leaves_its_id_free(rig: Rig) -> None:
+    async with (
+        rig.gateway() as one,
+        rig.gateway() as two,
+        joined(rig, one, *PEOPLE) as (viewer, other, monitor),
+        joined(rig, two, PEOPLE[2]) as (elsewhere,),
+    ):
+        assert (await act(monitor, "remove", comment_id="cm_none"))["code"] == "no_such_comment"
+        held = (await viewer.comment("这是最好的"))["comment"]["comment_id"]
+        shown = (await viewer.comment("你好"))["comment"]["comment_id"]
+        for kind, comment_id in (("release", held), ("remove", shown)):
+            both = await asyncio.gather(*(act(who, kind, comment_id=comment_id) for who in (monitor, elsewhere)))
+            assert [answer["verdict"] for answer in both] == ["done", "done"]
+        await other.next_of("comment_removed", where=lambda event: event["comment_id"] == shown)
+    acts = await rig.pool.fetch("SELECT act FROM moderation_acts ORDER BY act_id")
+    assert [row["act"] for row in acts] == ["release", "remove"]

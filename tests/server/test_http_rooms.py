@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio
 from aiohttp.test_utils import TestClient, TestServer
 
-from chat.moderation_store import Act
+from chat.acts import Act
 from chat.restrictions import EVERYWHERE, Restriction
 from chat.talk_store import NewPoll
 from server.app import Parts

@@ -11,8 +11,8 @@ import pytest
 import redis.asyncio
 from aiohttp.test_utils import TestClient, TestServer
 
+from chat.acts import Act
 from chat.moderation_postgres import PostgresModeration
-from chat.moderation_store import Act
 from chat.restriction_feed import RestrictionFeed
 from chat.restrictions import EVERYWHERE, Restriction, Restrictions
 from server import media_watch
