@@ -81,7 +81,10 @@ class Archive(Protocol):
         """
 
     async def remove(self, broadcast_id: str, comment_id: str, act: Act) -> bool:
-        """Withdraw a comment and unpin it; return whether it was pinned. Removing it again changes nothing.
+        """Withdraw a comment and unpin it; return whether the room is to be told anew what is pinned.
+
+        That is so where it was pinned, and where it was withdrawn before, as whoever did that may not have come to
+        tell the room. Removing it again changes nothing.
 
         Raises CommandRefused `no_such_comment`, Unavailable.
         """

@@ -52,6 +52,7 @@ ORDER BY comment_seq DESC LIMIT $2
 _PINNED = f"""
 SELECT {COLUMNS} FROM pinned_comments JOIN comments USING (comment_id, broadcast_id) WHERE broadcast_id = $1
 """
+_LOCKED = "SELECT removed_at FROM comments WHERE broadcast_id = $1 AND comment_id = $2 FOR UPDATE"
 _PIN = """
 INSERT INTO pinned_comments (broadcast_id, comment_id) VALUES ($1, $2)
 ON CONFLICT (broadcast_id) DO UPDATE SET comment_id = excluded.comment_id
@@ -122,15 +123,13 @@ class PostgresArchive:
         """As the port says."""
         async with transaction(self._pool, self._timeout_s, "the archive") as lent:
             if not await record_act(lent, broadcast_id, "remove", act, comment_id=comment_id):
-                return False
-            done = await lent.execute(
-                "UPDATE comments SET removed_at = coalesce(removed_at, $3) WHERE broadcast_id = $1 AND comment_id = $2",
-                broadcast_id,
-                comment_id,
-                act.at,
-            )
-            if done == "UPDATE 0":
+                return True
+            before = await lent.fetchrow(_LOCKED, broadcast_id, comment_id)
+            if before is None:
                 raise CommandRefused("no_such_comment", "there is no such comment here")
+            if before["removed_at"] is not None:
+                return True
+            await lent.execute("UPDATE comments SET removed_at = $2 WHERE comment_id = $1", comment_id, act.at)
             unpinned = await lent.execute(
                 "DELETE FROM pinned_comments WHERE broadcast_id = $1 AND comment_id = $2", broadcast_id, comment_id
             )

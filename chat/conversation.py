@@ -166,8 +166,9 @@ class Conversation:
 
     async def _remove(self, command: commands.Remove, speaker: Speaker) -> Ack:
         act = Act(speaker.principal.account_id, command.reason, self._now(), command.id)
-        was_pinned = await self._archive.remove(speaker.broadcast_id, command.comment_id, act)
+        pin_told_anew = await self._archive.remove(speaker.broadcast_id, command.comment_id, act)
         await self._broker.publish(speaker.broadcast_id, seal(CommentRemoved(command.comment_id)))
-        if was_pinned:
-            await self._broker.publish(speaker.broadcast_id, seal(Pinned(None)))
+        if pin_told_anew:
+            pinned = await self._archive.pinned(speaker.broadcast_id)
+            await self._broker.publish(speaker.broadcast_id, seal(Pinned(pinned)))
         return Ack(command.id, "done")

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 import redis.asyncio
+from msgspec import json
 
 from chat.archive_postgres import PostgresArchive
 from chat.broker_memory import MemoryBroker, MemoryHub
 from chat.broker_redis import RedisBroker
-from chat.commands import PostComment, Release, Remove
+from chat.commands import Pin, PostComment, Release, Remove
 from chat.conversation import Conversation, Speaker
 from chat.envelope import unseal
 from chat.errors import Unavailable
@@ -138,6 +139,23 @@ async def test_a_comment_that_was_withdrawn_unheard_stays_so(house: House, nowhe
         house.later()
         await conversation.carry_out(HELLO, AUTHOR)
         assert house.heard() == 0
+
+
+@pytest.mark.parametrize("again", ["r1", "r2"], ids=["sent again", "pressed again"])
+async def test_a_removal_that_the_room_did_not_hear_takes_the_pin_down_when_it_is_repeated(
+    house: House, nowhere: redis.asyncio.Redis, again: str
+) -> None:
+    async with house.process() as conversation:
+        said = comment_id(await conversation.carry_out(HELLO, AUTHOR))
+        await conversation.carry_out(Pin("p1", said), MONITOR)
+        async with house.process(nowhere) as cut_off:
+            with pytest.raises(Unavailable):
+                await cut_off.carry_out(Remove("r1", said, "no"), MONITOR)
+        heard = house.heard()
+        await conversation.carry_out(Remove(again, said, "no"), MONITOR)
+        told = [json.decode(unseal(one.envelope)[0].event) for one in list(house.hub.rooms[BROADCAST].kept)[heard:]]
+    assert [one["type"] for one in told] == ["comment_removed", "pinned"]
+    assert told[1]["comment"] is None
 
 
 async def test_a_release_that_the_room_did_not_hear_is_made_good_by_the_authors_repeat(
