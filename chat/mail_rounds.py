@@ -22,7 +22,7 @@ FannedOut = Callable[[Sequence[str], int, float], None]
 
 
 class MailRounds:
-    """One task a room, in one TaskGroup."""
+    """Two tasks a room, in one TaskGroup: one speaks, the other fills holes, so that neither waits for the other."""
 
     def __init__(
         self, subscription: Subscription, now_s: Callable[[], float], fanned_out: FannedOut | None = None
@@ -42,7 +42,8 @@ class MailRounds:
     def begin(self, opened: OpenRoom) -> None:
         """Speak in a room from now on; before `run` this does nothing."""
         if self._tasks is not None:
-            opened.speaking = self._tasks.create_task(self._speak(opened))
+            work = (self._speak(opened), self._keep_whole(opened))
+            opened.tasks = [self._tasks.create_task(each) for each in work]
 
     async def _speak(self, opened: OpenRoom) -> None:
         """Mail what is due in a room; the next mail is taken when the last has gone out, which keeps the order."""
@@ -50,17 +51,27 @@ class MailRounds:
             await opened.noted.wait()
             try:
                 await self._speak_once(opened)
-            except Unavailable:
-                log.warning("room %s waits for what it missed", opened.room.broadcast_id)
-                await asyncio.sleep(_ASK_AGAIN_S)
             except Exception:
                 # The boundary of one room: what broke here must not end the others.
                 log.exception("a mail of room %s failed", opened.room.broadcast_id)
                 await asyncio.sleep(_ASK_AGAIN_S)
 
+    async def _keep_whole(self, opened: OpenRoom) -> None:
+        """Make up for what the room missed; what cannot be had now is asked for again."""
+        while True:
+            await opened.unwhole.wait()
+            opened.unwhole.clear()
+            try:
+                await self._subscription.catch_up(opened)
+                continue
+            except Unavailable:
+                log.warning("room %s waits for what it missed", opened.room.broadcast_id)
+            except Exception:
+                log.exception("room %s could not be made whole", opened.room.broadcast_id)
+            opened.unwhole.set()
+            await asyncio.sleep(_ASK_AGAIN_S)
+
     async def _speak_once(self, opened: OpenRoom) -> None:
-        if opened.subscribed and opened.feed.broken:
-            await self._subscription.catch_up(opened)
         coalescer = opened.room.coalescer
         due_s = coalescer.due_s()
         if due_s is None:

@@ -13,7 +13,8 @@ from chat.snapshot import SharedSnapshot
 class OpenRoom:
     """What `subscription`, `mail_rounds` and `entrance_hall` know together about one room.
 
-    `noted` is set when the room may have something to say, `mailed` is set and replaced after each mail.
+    `noted` is set when the room may have something to say, `mailed` is set and replaced after each mail; `unwhole` is
+    set when something is missing, or `state_untold`: it may have changed while nobody could be told.
     """
 
     room: Room
@@ -29,9 +30,11 @@ class OpenRoom:
     loading: SingleFlight[None] = field(default_factory=SingleFlight)
     mailed: asyncio.Event = field(default_factory=asyncio.Event)
     noted: asyncio.Event = field(default_factory=asyncio.Event)
-    speaking: asyncio.Task[None] | None = None
+    unwhole: asyncio.Event = field(default_factory=asyncio.Event)
+    state_untold: bool = False
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def stop_speaking(self) -> None:
-        """End the room's task, if it has one."""
-        if self.speaking is not None:
-            self.speaking.cancel()
+        """End the room's tasks, if it has any."""
+        for task in self.tasks:
+            task.cancel()

@@ -8,12 +8,11 @@ import msgspec
 
 from chat.broker import Broker, Delivery, Position
 from chat.envelope import seal
-from chat.errors import Unavailable
 from chat.events import CardPulled, CardShown, CommentPosted, Pinned, Snapshot, StateChanged
 from chat.importance import Importance
 from chat.open_room import OpenRoom
 from chat.room import Room
-from chat.snapshot import SnapshotBuilder, adopt
+from chat.snapshot import SharedSnapshot, SnapshotBuilder, adopt
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +37,13 @@ class Subscription:
         def deliver(delivery: Delivery) -> None:
             if opened.feed.take(delivery):
                 self._deliver(room, delivery)
-            opened.noted.set()
+                opened.noted.set()
+            elif opened.feed.broken:
+                opened.unwhole.set()
 
         def gap() -> None:
             opened.feed.interrupt()
-            opened.noted.set()
+            opened.unwhole.set()
 
         await self._broker.subscribe(room.broadcast_id, deliver, gap)
         # Read after the subscription: what is at or before it will be in the snapshot, what follows comes.
@@ -58,6 +59,9 @@ class Subscription:
     def _resume(self, opened: OpenRoom, position: Position, missed: list[Delivery]) -> None:
         for delivery in opened.feed.resume(position, missed):
             self._deliver(opened.room, delivery)
+        opened.noted.set()
+        if opened.feed.broken:
+            opened.unwhole.set()  # among what was held there is a hole too
 
     def _deliver(self, room: Room, delivery: Delivery) -> None:
         try:
@@ -66,22 +70,29 @@ class Subscription:
             log.warning("room %s was sent something that is not an envelope; dropped", room.broadcast_id)
 
     async def catch_up(self, opened: OpenRoom) -> None:
-        """Fill a hole from the stream; where it is gone tell everyone so, and how things stand. Raises Unavailable."""
+        """Fill a hole from the stream; where it is gone tell everyone so, and how things stand. Raises Unavailable.
+
+        What the stream still has is passed on at once; the state is read apart from it, and owed until it is told.
+        """
+        if opened.subscribed and opened.feed.broken:
+            await self._fill(opened)
+        if opened.state_untold:
+            await self._mend(opened, lost=False)
+            opened.state_untold = False
+
+    async def _fill(self, opened: OpenRoom) -> None:
         room, here = opened.room, opened.feed.position
         assert here is not None
         replay = await self._broker.replay(room.broadcast_id, here)
-        if replay.missed is None:
-            log.warning("room %s lost events after %s %d", room.broadcast_id, here.epoch, here.offset)
-            await self._mend(opened, lost=True)
-            room.begin(replay.position, lost=True)
-            self._resume(opened, replay.position, [])
-        else:
+        if replay.missed is not None:
+            opened.state_untold = True
             self._resume(opened, here, replay.missed)
-            try:
-                await self._mend(opened, lost=False)
-            except Unavailable:
-                opened.feed.interrupt()
-                raise
+            return
+        log.warning("room %s lost events after %s %d", room.broadcast_id, here.epoch, here.offset)
+        await self._mend(opened, lost=True)
+        room.begin(replay.position, lost=True)
+        self._resume(opened, replay.position, [])
+        opened.state_untold = False
 
     async def _mend(self, opened: OpenRoom, *, lost: bool) -> None:
         """Tell the state, which may have changed while nobody could be told; if events are lost, all that is so now."""
@@ -91,7 +102,7 @@ class Subscription:
             return
         self._snapshots.forget(room, shared.recording)
         snapshot = shared.snapshot
-        if not room.is_stale(snapshot.state):
+        if not (room.is_stale(snapshot.state) or _state_came_by(shared)):
             room.say(StateChanged(snapshot.state, snapshot.publisher, snapshot.stream_time_ms))
         if lost:
             self._tell_all(room, snapshot)
@@ -107,3 +118,8 @@ class Subscription:
         for comment in room.missed(snapshot.comments):
             sealed = seal(CommentPosted(**msgspec.structs.asdict(comment)))
             room.deliver(Delivery(None, False, sealed.data), self._now_s())
+
+
+def _state_came_by(shared: SharedSnapshot) -> bool:
+    """Say whether the state was told in the room's order since the snapshot was begun, which is newer then."""
+    return any(a.headline.type == "state" and a.position is not None for a in shared.recording.arrivals)

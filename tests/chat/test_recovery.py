@@ -12,7 +12,8 @@ from chat.arrival import Arrival
 from chat.broker import Delivery, Position
 from chat.broker_memory import MemoryBroker, MemoryHub
 from chat.envelope import envelop, seal, unseal_headline
-from chat.events import Author, CardPulled, CommentPosted, LikesCounted, OrderChanged, RoomEvent, TipGiven
+from chat.errors import Unavailable
+from chat.events import Author, CardPulled, Comment, CommentPosted, LikesCounted, OrderChanged, RoomEvent, TipGiven
 from chat.feed import Feed
 from chat.history import History
 from chat.ports import Principal
@@ -260,6 +261,48 @@ async def test_a_comment_that_mended_one_gateways_loss_has_its_place_in_the_orde
     for task in running:
         task.cancel()
     await asyncio.wait(running)
+
+
+async def test_a_hole_is_filled_while_the_stores_are_away_and_the_state_is_told_when_they_are_back() -> None:
+    class Away(EmptyStores):
+        away = False
+
+        async def recent(self, *_: object, **__: object) -> list[Comment]:
+            if self.away:
+                raise Unavailable("Postgres is away")
+            return []
+
+    hub, stores, broadcasts = MemoryHub(), Away(), FakeBroadcasts()
+    rooms, person, publisher = make_rooms(hub, broadcasts, stores), Person(), MemoryBroker(hub)
+    running = asyncio.create_task(rooms.run())
+    await person.join(rooms)
+    stores.away = True
+    subscribers = hub.rooms[BROADCAST].subscribers
+    kept = dict(subscribers)
+    subscribers.clear()
+    await publisher.publish(BROADCAST, seal(CardPulled("pr_lost", "x")))
+    broadcasts.states[BROADCAST] = "paused"  # nobody could be told
+    subscribers.update(kept)
+    await publisher.publish(BROADCAST, seal(CardPulled("pr_next", "x")))
+    async with asyncio.timeout(15):
+        while len(person.lasting()) < 2:
+            await asyncio.sleep(0.01)
+            person.read()
+    await publisher.publish(BROADCAST, seal(CardPulled("pr_later", "x")))
+    async with asyncio.timeout(15):
+        while len(person.lasting()) < 3:
+            await asyncio.sleep(0.01)
+            person.read()
+    assert person.lasting() == [("card_pulled", name) for name in ("pr_lost", "pr_next", "pr_later")]
+    assert not [event for event in person.told if event["type"] == "state" or event.get("lost")]
+    stores.away = False
+    async with asyncio.timeout(15):
+        while not [event for event in person.told if event["type"] == "state"]:
+            await asyncio.sleep(0.01)
+            person.read()
+    assert [event["state"] for event in person.told if event["type"] == "state"] == ["paused"]
+    running.cancel()
+    await asyncio.wait([running])
 
 
 async def test_one_who_missed_more_than_anyone_reads_gets_a_snapshot() -> None:
