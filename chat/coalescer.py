@@ -1,5 +1,6 @@
 """When a room speaks: the first event at once, what follows within a tick together. Pure; times in seconds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from chat.arrival import Arrival
@@ -26,11 +27,12 @@ class Coalescer:
     """Gathers a room's arrivals; its owner asks `due_s`, takes the batch then, and says how long that took.
 
     The tick grows with what a fan-out costs, up to `slowest_s`: a room whose fan-out takes 0.1 s speaks every
-    0.2 s. A batch that is full is
-    due at once, so it is bounded by what arrives while the last one goes out.
+    0.2 s. A batch that is full is due at once, of which `filled` is told; so it is bounded by what arrives while
+    the last one goes out.
     """
 
-    def __init__(self, tick_s: float, slowest_s: float = 1.0) -> None:
+    def __init__(self, tick_s: float, slowest_s: float = 1.0, filled: Callable[[], object] = lambda: None) -> None:
+        self._filled = filled
         self._tick_s = tick_s
         self._slowest_s = max(slowest_s, tick_s)
         self._pause_s = tick_s
@@ -47,6 +49,8 @@ class Coalescer:
         if arrival.total_key is None:
             self._batch.arrivals.append(arrival)
             self._batch.size_bytes += len(bytes(arrival.envelope.event))
+            if self._batch.size_bytes >= _FULL_BYTES:
+                self._filled()
         else:
             self._batch.totals[arrival.total_key] = arrival
 

@@ -1,6 +1,7 @@
 """Hands out what open rooms have to say, one mail after the other in each. I/O through ports."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
@@ -78,7 +79,8 @@ class MailRounds:
             opened.noted.clear()
             return
         if due_s > (now_s := self._now_s()):
-            await asyncio.sleep(due_s - now_s)
+            await _wait(opened.filled, due_s - now_s)
+        opened.filled.clear()
         began_s = self._now_s()
         traces = opened.room.take_traces()
         await self._hand_out(opened, began_s)
@@ -99,6 +101,12 @@ class MailRounds:
                 some_left = mailing.pass_on(SLICE)
                 await asyncio.sleep(0)
         await _dismiss(room, ending)
+
+
+async def _wait(filled: asyncio.Event, at_most_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(at_most_s):
+            await filled.wait()
 
 
 async def _dismiss(room: Room, members: tuple[Member, ...]) -> None:

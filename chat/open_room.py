@@ -13,8 +13,9 @@ from chat.snapshot import SharedSnapshot
 class OpenRoom:
     """What `subscription`, `mail_rounds` and `entrance_hall` know together about one room.
 
-    `noted` is set when the room may have something to say, `mailed` is set and replaced after each mail; `unwhole` is
-    set when something is missing, or `state_untold`: it may have changed while nobody could be told.
+    `noted` is set when the room may have something to say, `filled` when that waits for no tick, `mailed` is set and
+    replaced after each mail; `unwhole` is set when something is missing, or `state_untold`: it may have changed while
+    nobody could be told.
     """
 
     room: Room
@@ -30,6 +31,7 @@ class OpenRoom:
     loading: SingleFlight[None] = field(default_factory=SingleFlight)
     mailed: asyncio.Event = field(default_factory=asyncio.Event)
     noted: asyncio.Event = field(default_factory=asyncio.Event)
+    filled: asyncio.Event = field(default_factory=asyncio.Event)
     unwhole: asyncio.Event = field(default_factory=asyncio.Event)
     state_untold: bool = False
     tasks: list[asyncio.Task[None]] = field(default_factory=list)

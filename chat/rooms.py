@@ -1,5 +1,6 @@
 """The rooms of one process: opened by the first joiner, ticked, and swept when empty. I/O through ports."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -103,9 +104,10 @@ class Rooms:
 
     def _open(self, broadcast_id: str) -> OpenRoom:
         times = self._times
-        coalescer = Coalescer(times.tick_s, times.slowest_tick_s)
+        filled = asyncio.Event()
+        coalescer = Coalescer(times.tick_s, times.slowest_tick_s, filled.set)
         room = Room(broadcast_id, self._build_frame, coalescer, times.like_tick_s, self._now_ms(), self._make_audience)
-        opened = self._opened[broadcast_id] = OpenRoom(room)
+        opened = self._opened[broadcast_id] = OpenRoom(room, filled=filled)
         self._mail_rounds.begin(opened)
         return opened
 

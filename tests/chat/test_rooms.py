@@ -12,10 +12,19 @@ from chat.close_codes import CloseCode
 from chat.coalescer import Coalescer
 from chat.entrance_hall import JoinRefused
 from chat.envelope import Sealed, seal
-from chat.events import Author, Comment, CommentPosted, LikesCounted, OrderChanged, QuotaChanged, StateChanged
+from chat.events import (
+    Author,
+    CardPulled,
+    Comment,
+    CommentPosted,
+    LikesCounted,
+    OrderChanged,
+    QuotaChanged,
+    StateChanged,
+)
 from chat.ports import BroadcastFacts, Principal
 from chat.room import Recording, Room
-from chat.rooms import Rooms
+from chat.rooms import Rooms, RoomTimes
 from chat.shared_frame import SharedFrame
 from chat.single_flight import SingleFlight
 from chat.snapshot import SnapshotBuilder
@@ -83,7 +92,7 @@ def event_of(comment: Comment) -> CommentPosted:
     return CommentPosted(comment.comment_id, comment.kind, comment.author, comment.text, comment.at_ms, None)
 
 
-def make_rooms(hub: MemoryHub, broadcasts: FakeBroadcasts, stores: Any) -> Rooms:
+def make_rooms(hub: MemoryHub, broadcasts: FakeBroadcasts, stores: Any, times: RoomTimes | None = None) -> Rooms:
     return Rooms(
         gateway_id="gw",
         broker=MemoryBroker(hub),
@@ -93,6 +102,7 @@ def make_rooms(hub: MemoryHub, broadcasts: FakeBroadcasts, stores: Any) -> Rooms
         build_frame=plain,
         now_s=asyncio.get_running_loop().time,
         now_ms=lambda: 0,
+        times=times,
     )
 
 
@@ -254,3 +264,30 @@ def test_a_recording_that_overflows_is_spoilt() -> None:
         give(room, seal(event_of(posted(f"cm_{i}"))))
     assert recording.spoilt
     assert len(recording.arrivals) == 2
+
+
+async def test_a_batch_that_fills_while_its_tick_is_waited_for_goes_at_once() -> None:
+    hub, listener = MemoryHub(), Listener()
+    rooms = make_rooms(hub, FakeBroadcasts(), EmptyStores(), RoomTimes(tick_s=600.0, slowest_tick_s=600.0))
+    running = asyncio.create_task(rooms.run())
+    (await rooms.enter(BROADCAST, VIEWER)).room.add(listener)
+    publisher = MemoryBroker(hub)
+
+    async def until(product_id: bytes) -> None:
+        for _ in range(2_000):
+            if any(product_id in frame for frame in listener.frames):
+                return
+            await asyncio.sleep(0.01)
+        pytest.fail("never told")
+
+    await publisher.publish(BROADCAST, seal(CardPulled("pr_first", "x")))
+    await until(b"pr_first")
+    await publisher.publish(BROADCAST, seal(CardPulled("pr_small", "x")))
+    await asyncio.sleep(0.05)  # its tick of ten minutes is being waited for
+    assert len(listener.frames) == 1
+    for number in range(90):
+        await publisher.publish(BROADCAST, seal(CardPulled(f"pr_{number}", "r" * 400)))
+    await until(b"pr_small")
+    assert max(map(len, listener.frames)) < 64 * 1024
+    running.cancel()
+    await asyncio.wait([running])
