@@ -58,6 +58,7 @@ class Gateway:
         self._sockets: set[RawConnection] = set()
         self._pulse = Pulse(options, self._services, self._participants, self._sockets)
         self._server: Server | None = None
+        self._draining = False
 
     @property
     def port(self) -> int:
@@ -91,6 +92,9 @@ class Gateway:
                 RawConnection, limits=options.write, counters=self.counters, sockets=self._sockets
             ),
         )
+        # Asked at the end of a handshake alone: one under way at the drain would get a bare 503, with no time to wait.
+        # It is let through instead, and sent away in due form by `_handle`.
+        self._server.is_serving = lambda: True  # type: ignore[method-assign]
 
     async def run(self) -> None:
         """Tick, beat and count until cancelled; without it nothing that waits for a tick is ever sent."""
@@ -103,6 +107,8 @@ class Gateway:
         self._door.enter(address)
         participant = Participant(connection, self._services)
         self._participants.add(participant)
+        if self._draining:
+            participant.dismiss(CloseCode.DRAINING)
         try:
             await participant.serve()
         except ConnectionClosed:
@@ -119,6 +125,7 @@ class Gateway:
     async def stop(self, drain_s: float) -> None:
         """Accept nobody more, send everyone away over half of `drain_s`, and be gone when it has passed."""
         assert self._server is not None
+        self._draining = True
         self._server.close(close_connections=False)
         await self._drain(drain_s / 2)
         try:

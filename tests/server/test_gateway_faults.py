@@ -1,12 +1,14 @@
 """What breaks around the gateway, and what it does then."""
 
 import asyncio
+import socket
 import time
 
 import asyncpg
 import msgspec
 import pytest
 import redis.asyncio
+from websockets.asyncio.client import connect
 
 from chat.broker_redis import RedisBroker
 from chat.envelope import Sealed, seal
@@ -14,8 +16,9 @@ from chat.errors import Unavailable
 from chat.events import CardShown, OrderChanged, StateChanged
 from chat.presence_redis import RedisPresence
 from chat.rooms import RoomTimes
+from server.gateway.gateway import SUBPROTOCOL
 from tests.chat.fakes import BROADCAST
-from tests.server.gateway_rig import Rig, connected, joined
+from tests.server.gateway_rig import Client, Rig, connected, joined
 
 
 @pytest.fixture
@@ -188,3 +191,20 @@ def test_server_frames_are_arrays_of_known_events() -> None:
         "event": {"type": "state", "state": "live", "publisher": "flowing", "stream_time_ms": 1},
         "importance": "must",
     }
+
+
+async def test_a_handshake_under_way_at_the_drain_is_finished_and_told_to_come_again(rig: Rig) -> None:
+    async with rig.gateway() as gateway:
+        url = f"ws://127.0.0.1:{gateway.port}/ws"
+        with socket.create_connection(("127.0.0.1", gateway.port)) as early:
+            for _ in range(1_000):
+                if gateway._sockets:
+                    break
+                await asyncio.sleep(0.01)
+            stopping = asyncio.create_task(gateway.stop(drain_s=30.0))
+            await asyncio.sleep(0.05)  # it accepts nobody more by now
+            async with connect(url, sock=early, subprotocols=[SUBPROTOCOL], compression=None) as late:
+                client = Client(late)
+                assert (await client.closed())[0] == 4001
+                assert client.events[0]["retry_after_ms"] > 0
+            await stopping
