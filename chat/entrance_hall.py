@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from chat.arrival import Arrival
+from chat.broadcast_states import OVER
 from chat.broker import Broker, Delivery, Position
 from chat.close_codes import CloseCode
 from chat.envelope import unseal
@@ -41,6 +42,14 @@ class EntranceHall:
         self._fresh_s = fresh_s
         self._kept_s = kept_s
 
+    async def check(self, broadcast_id: str) -> None:
+        """Raise JoinRefused where no room is to be opened, and Unavailable; leaves nothing behind anywhere."""
+        state = await self._snapshots.state_of(broadcast_id)
+        if state is None:
+            raise _no_such_broadcast()
+        if state in OVER:
+            raise JoinRefused(CloseCode.BROADCAST_OVER, "the broadcast is over")
+
     async def enter(self, opened: OpenRoom, principal: Principal, reached: Position | None) -> Entrance:
         """Return what to tell; the caller adds the member without waiting. Raises JoinRefused and Unavailable."""
         if reached is not None:
@@ -50,7 +59,7 @@ class EntranceHall:
         if room.over:
             raise JoinRefused(CloseCode.BROADCAST_OVER, "the broadcast is over")
         if not shared.welcomes(principal.role):
-            raise JoinRefused(CloseCode.NO_SUCH_BROADCAST, "there is no such broadcast")
+            raise _no_such_broadcast()
         return Entrance(room, shared, _missed(room, reached))
 
     async def _welcoming(self, opened: OpenRoom, principal: Principal) -> SharedSnapshot:
@@ -96,7 +105,7 @@ class EntranceHall:
         room = opened.room
         shared = await self._snapshots.build(room, staff=staff, now_s=self._now_s())
         if shared is None:
-            raise JoinRefused(CloseCode.NO_SUCH_BROADCAST, "there is no such broadcast")
+            raise _no_such_broadcast()
         if shared.recording.spoilt:
             self._snapshots.forget(room, shared.recording)
             raise Unavailable("the room is too busy to join now")
@@ -113,6 +122,10 @@ class EntranceHall:
             if self._now_s() - shared.begun_s > self._kept_s:
                 self._snapshots.forget(opened.room, shared.recording)
                 del opened.snapshots[staff]
+
+
+def _no_such_broadcast() -> JoinRefused:
+    return JoinRefused(CloseCode.NO_SUCH_BROADCAST, "there is no such broadcast")
 
 
 def _missed(room: Room, reached: Position | None) -> list[Arrival] | None:

@@ -22,6 +22,7 @@ from chat.presence import Presence
 from chat.recovery import Entrance
 from chat.room import Room
 from chat.shared_frame import BuildFrame
+from chat.single_flight import SingleFlight
 from chat.snapshot import SnapshotBuilder
 from chat.subscription import Subscription
 
@@ -70,6 +71,7 @@ class Rooms:
         self._make_audience = make_audience
         times = self._times = times or RoomTimes()
         self._opened: dict[str, OpenRoom] = {}
+        self._finding: dict[str, SingleFlight[None]] = {}
         self._subscription = Subscription(broker, snapshots, now_s, now_ms)
         self._mail_rounds = MailRounds(self._subscription, now_s, fanned_out)
         self._hall = EntranceHall(broker, snapshots, now_s, fresh_s=times.snapshot_age_s, kept_s=times.snapshot_kept_s)
@@ -91,9 +93,7 @@ class Rooms:
 
         Raises JoinRefused (no such broadcast, over, not for this role) and Unavailable.
         """
-        opened = self._opened.get(broadcast_id)
-        if opened is None:
-            opened = self._open(broadcast_id)
+        opened = self._opened.get(broadcast_id) or await self._find(broadcast_id)
         opened.joining += 1
         try:
             if not opened.subscribed:
@@ -101,6 +101,15 @@ class Rooms:
             return await self._hall.enter(opened, principal, reached)
         finally:
             opened.joining -= 1
+
+    async def _find(self, broadcast_id: str) -> OpenRoom:
+        """Open a room of a broadcast that there is; asked once for all who come at the same moment."""
+        finding = self._finding.setdefault(broadcast_id, SingleFlight())
+        try:
+            await finding.run(lambda: self._hall.check(broadcast_id))
+        finally:
+            self._finding.pop(broadcast_id, None)
+        return self._opened.get(broadcast_id) or self._open(broadcast_id)
 
     def _open(self, broadcast_id: str) -> OpenRoom:
         times = self._times

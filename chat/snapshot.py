@@ -72,6 +72,11 @@ class SnapshotBuilder:
         self._gateway_id = gateway_id
         self._talk = talk
 
+    async def state_of(self, broadcast_id: str) -> str | None:
+        """Read a broadcast's state before its room is opened; None when there is no such one. Raises Unavailable."""
+        facts = await self._broadcasts.read(broadcast_id)
+        return None if facts is None else facts.state
+
     async def build(self, room: Room, *, staff: bool, now_s: float) -> SharedSnapshot | None:
         """Read and encode; None when there is no such broadcast. Raises Unavailable. The room must be subscribed."""
         recording = Recording()

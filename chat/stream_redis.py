@@ -11,9 +11,10 @@ from chat.broker import Delivery, Position
 from chat.sampling import SHOWN_MS
 
 ONCE_MS = 900_000
+_EPOCH_KEPT_MS = 7 * 24 * 3600 * 1000
 
-# KEYS[1] the position's hash, KEYS[2] the stream. ARGV[1] a fresh epoch's name.
-_EPOCH = """
+# KEYS[1] the position's hash, KEYS[2] the stream. ARGV[1] a fresh epoch's name. Also one that is only read expires.
+_EPOCH = f"""
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'run')
 local epoch = known[1]
@@ -21,6 +22,7 @@ if not epoch or known[2] ~= run then
   epoch = ARGV[1]
   redis.call('DEL', KEYS[1], KEYS[2])
   redis.call('HSET', KEYS[1], 'epoch', epoch, 'run', run)
+  redis.call('PEXPIRE', KEYS[1], {_EPOCH_KEPT_MS})
 end
 """
 
@@ -69,7 +71,7 @@ for i = 1, (#ARGV - 6) / 2 do
 end
 redis.call('XTRIM', KEYS[2], 'MINID', '~', string.format('%d', math.max(0, now - kept_ms)))
 redis.call('PEXPIRE', KEYS[2], kept_ms)
-redis.call('PEXPIRE', KEYS[1], 7 * 24 * 3600 * 1000)
+redis.call('PEXPIRE', KEYS[1], {_EPOCH_KEPT_MS})
 return epoch
 """
 )

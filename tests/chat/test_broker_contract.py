@@ -199,6 +199,11 @@ async def test_a_restarted_redis_begins_a_new_epoch_even_when_it_kept_its_data(
     assert after.position.offset == 0
 
 
+async def test_a_room_that_was_only_asked_for_is_forgotten_in_the_end(redis_client: redis.asyncio.Redis) -> None:
+    await RedisBroker(redis_client).position("bc_1")
+    assert 0 < await redis_client.ttl("wc:{room:bc_1}:position") <= 7 * 24 * 3600
+
+
 async def test_the_stream_is_bounded_by_count_and_age(redis_client: redis.asyncio.Redis) -> None:
     broker = RedisBroker(redis_client, limits=StreamLimits(kept_events=100, kept_s=0.3))
     for _ in range(10):

@@ -53,15 +53,16 @@ class Listener:
 
 
 class SlowBroadcasts(FakeBroadcasts):
-    """Answers when told to."""
+    """Finds a broadcast at once; after that, for snapshots, answers when told to."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked, self.go_on = asyncio.Event(), asyncio.Event()
 
     async def read(self, broadcast_id: str) -> BroadcastFacts | None:
-        self.asked.set()
-        await self.go_on.wait()
+        if self.reads:
+            self.asked.set()
+            await self.go_on.wait()
         return await super().read(broadcast_id)
 
 
@@ -153,6 +154,26 @@ async def test_a_room_whose_broadcast_ends_while_joining_is_refused() -> None:
     with pytest.raises(JoinRefused) as refusal:
         await entering
     assert refusal.value.close_code is CloseCode.BROADCAST_OVER
+
+
+async def test_a_broadcast_that_is_over_or_none_at_all_has_no_room_opened_and_is_asked_for_once() -> None:
+    class Elsewhere(FakeBroadcasts):
+        async def read(self, broadcast_id: str) -> BroadcastFacts | None:
+            await asyncio.sleep(0)
+            return await super().read(broadcast_id)
+
+    broadcasts = Elsewhere({BROADCAST: "ended"})
+    rooms = make_rooms(MemoryHub(), broadcasts, EmptyStores())
+    for broadcast_id, close_code in (
+        (BROADCAST, CloseCode.BROADCAST_OVER),
+        ("bc_made_up", CloseCode.NO_SUCH_BROADCAST),
+    ):
+        broadcasts.reads = 0
+        entering = [rooms.enter(broadcast_id, VIEWER) for _ in range(5)]
+        refusals = await asyncio.gather(*entering, return_exceptions=True)
+        assert [one.close_code for one in refusals if isinstance(one, JoinRefused)] == [close_code] * 5
+        assert broadcasts.reads == 1
+        assert len(rooms) == 0
 
 
 async def test_a_joiner_that_leaves_passes_the_snapshot_on_to_the_next() -> None:

@@ -45,6 +45,18 @@ async def test_a_foreign_origin_is_refused_and_a_native_app_is_not(rig: Rig) -> 
             pass
 
 
+async def test_a_room_that_is_made_up_leaves_nothing_behind(rig: Rig) -> None:
+    async with rig.gateway() as gateway:
+        for number in range(3):
+            async with connected(gateway) as client:
+                token = rig.authenticator.issue("ac_a")
+                await client.send(type="hello", token=token, broadcast_id=f"bc_made_up_{number}", client_id="c")
+                assert (await client.closed())[0] == 4503
+        assert await rig.redis.keys("*made_up*") == []
+        assert len(gateway.rooms) == 0
+        assert rig.broadcasts.reads == 3
+
+
 async def test_a_full_gateway_says_when_to_return(rig: Rig) -> None:
     async with rig.gateway(max_connections=1) as gateway, connected(gateway):
         with pytest.raises(InvalidStatus) as refusal:
