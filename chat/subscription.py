@@ -1,13 +1,14 @@
 """Feeds open rooms from the broker and fills what was lost on the way. I/O through ports."""
 
+import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from chat.broker import Broker, Delivery, Position
-from chat.envelope import seal
+from chat.envelope import seal, unseal
 from chat.events import CardPulled, CardShown, CommentPosted, Pinned, Snapshot, StateChanged
 from chat.importance import Importance
 from chat.open_room import OpenRoom
@@ -77,7 +78,7 @@ class Subscription:
         if opened.subscribed and opened.feed.broken:
             await self._fill(opened)
         if opened.state_untold:
-            await self._mend(opened, lost=False)
+            await self._mend(opened)
             opened.state_untold = False
 
     async def _fill(self, opened: OpenRoom) -> None:
@@ -89,13 +90,16 @@ class Subscription:
             self._resume(opened, here, replay.missed)
             return
         log.warning("room %s lost events after %s %d", room.broadcast_id, here.epoch, here.offset)
-        await self._mend(opened, lost=True)
+        await self._mend(opened, replay.position)
         room.begin(replay.position, lost=True)
         self._resume(opened, replay.position, [])
         opened.state_untold = False
 
-    async def _mend(self, opened: OpenRoom, *, lost: bool) -> None:
-        """Tell the state, which may have changed while nobody could be told; if events are lost, all that is so now."""
+    async def _mend(self, opened: OpenRoom, lost_before: Position | None = None) -> None:
+        """Tell the state, which may have changed while nobody could be told; if events are lost, all that is so now.
+
+        A comment that follows the position where the room goes on is left to its place in the order.
+        """
         room = opened.room
         shared = await self._snapshots.build(room, staff=False, now_s=self._now_s())
         if shared is None:
@@ -104,18 +108,19 @@ class Subscription:
         snapshot = shared.snapshot
         if not (room.is_stale(snapshot.state) or _state_came_by(shared)):
             room.say(StateChanged(snapshot.state, snapshot.publisher, snapshot.stream_time_ms))
-        if lost:
-            self._tell_all(room, snapshot)
+        if lost_before is not None:
+            following = _comment_ids(opened.feed.held_after(lost_before))
+            self._tell_all(room, snapshot, following)
         adopt(room, shared)
         opened.noted.set()
 
-    def _tell_all(self, room: Room, snapshot: Snapshot) -> None:
+    def _tell_all(self, room: Room, snapshot: Snapshot, following: set[str]) -> None:
         if snapshot.card is not None:
             room.say(CardShown(snapshot.card, self._now_ms(), snapshot.stream_time_ms))
         elif room.card_product_id is not None:
             room.say(CardPulled(room.card_product_id, "pulled"))
         room.say(Pinned(snapshot.pinned))
-        for comment in room.missed(snapshot.comments):
+        for comment in room.missed(comment for comment in snapshot.comments if comment.comment_id not in following):
             sealed = seal(CommentPosted(**msgspec.structs.asdict(comment)))
             room.deliver(Delivery(None, False, sealed.data), self._now_s())
 
@@ -123,3 +128,14 @@ class Subscription:
 def _state_came_by(shared: SharedSnapshot) -> bool:
     """Say whether the state was told in the room's order since the snapshot was begun, which is newer then."""
     return any(a.headline.type == "state" and a.position is not None for a in shared.recording.arrivals)
+
+
+def _comment_ids(deliveries: Iterable[Delivery]) -> set[str]:
+    ids: set[str] = set()
+    for delivery in deliveries:
+        with contextlib.suppress(msgspec.DecodeError):
+            envelope, headline = unseal(delivery.envelope)
+            # What is for staff alone does not tell a viewer.
+            if envelope.audience == "all" and headline.type == "comment" and headline.comment_id is not None:
+                ids.add(headline.comment_id)
+    return ids

@@ -263,6 +263,33 @@ async def test_a_comment_that_mended_one_gateways_loss_has_its_place_in_the_orde
     await asyncio.wait(running)
 
 
+async def test_a_comment_that_comes_while_a_loss_is_mended_is_told_once_at_its_place() -> None:
+    hub = MemoryHub()
+    publisher, late = MemoryBroker(hub), posted("cm_late")
+
+    class Talking(EmptyStores):
+        async def recent(self, *_: object, **__: object) -> list[Comment]:
+            if hub.rooms[BROADCAST].epoch == "e0":
+                return []
+            await publisher.publish(BROADCAST, seal(event_of(late)))
+            await asyncio.sleep(0)  # stored, published and delivered before this is read
+            return [posted("cm_before"), late]
+
+    rooms, person = make_rooms(hub, FakeBroadcasts(), Talking()), Person()
+    running = asyncio.create_task(rooms.run())
+    await person.join(rooms)
+    hub.lose(BROADCAST)
+    await publisher.publish(BROADCAST, seal(CardPulled("pr_new", "x")))
+    async with asyncio.timeout(15):
+        while person.reached != Position("e1", 2):
+            await asyncio.sleep(0.01)
+            person.read()
+    comments = [told for told in person.lasting() if told[0] == "comment"]
+    assert comments == [("comment", "cm_before"), ("comment", "cm_late")]
+    running.cancel()
+    await asyncio.wait([running])
+
+
 async def test_a_hole_is_filled_while_the_stores_are_away_and_the_state_is_told_when_they_are_back() -> None:
     class Away(EmptyStores):
         away = False
