@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from chat.audience import Audience, OfferingAudience
@@ -27,6 +27,8 @@ from chat.snapshot import SnapshotBuilder
 from chat.subscription import Subscription
 
 log = logging.getLogger(__name__)
+
+_ROOMS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +124,12 @@ class Rooms:
 
     async def tick_likes(self) -> None:
         """Send each room's counts to the store and its total to everyone; to be called every like tick."""
-        for opened in list(self._opened.values()):
-            await self._merge_likes(opened.room)
-            opened.room.show_likes(self._now_s())
-            opened.noted.set()
+        await _side_by_side(self._tick_likes_of, self._opened.values())
+
+    async def _tick_likes_of(self, opened: OpenRoom) -> None:
+        await self._merge_likes(opened.room)
+        opened.room.show_likes(self._now_s())
+        opened.noted.set()
 
     async def _merge_likes(self, room: Room) -> None:
         counts = room.likes.take_counts()
@@ -141,16 +145,18 @@ class Rooms:
 
     async def tick_presence(self) -> None:
         """Report who is here, learn who is elsewhere and sweep empty rooms; every `presence_s`."""
-        for opened in list(self._opened.values()):
-            room = opened.room
-            try:
-                online = await self._presence.report(room.broadcast_id, self._gateway_id, len(room), room.monitors)
-                room.show_online(online)
-                opened.noted.set()
-            except Unavailable:
-                log.warning("presence of %s waits for the next report", room.broadcast_id)
-            self._hall.drop_snapshots(opened)
-            await self._sweep(opened)
+        await _side_by_side(self._report_presence, self._opened.values())
+
+    async def _report_presence(self, opened: OpenRoom) -> None:
+        room = opened.room
+        try:
+            online = await self._presence.report(room.broadcast_id, self._gateway_id, len(room), room.monitors)
+            room.show_online(online)
+            opened.noted.set()
+        except Unavailable:
+            log.warning("presence of %s waits for the next report", room.broadcast_id)
+        self._hall.drop_snapshots(opened)
+        await self._sweep(opened)
 
     async def _sweep(self, opened: OpenRoom) -> None:
         """Close a room that has been empty for a while."""
@@ -203,3 +209,16 @@ class Rooms:
             await self._subscription.end(opened)
             opened.stop_speaking()
         self._opened.clear()
+
+
+async def _side_by_side(act: Callable[[OpenRoom], Awaitable[None]], rooms: Iterable[OpenRoom]) -> None:
+    """Do this in each room, in a few at once: while Redis hangs, room by room would outlast the life of a report."""
+    waiting = list(rooms)
+
+    async def work() -> None:
+        while waiting:
+            await act(waiting.pop())
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(min(_ROOMS_AT_ONCE, len(waiting))):
+            tasks.create_task(work())

@@ -312,3 +312,38 @@ async def test_a_batch_that_fills_while_its_tick_is_waited_for_goes_at_once() ->
     assert max(map(len, listener.frames)) < 64 * 1024
     running.cancel()
     await asyncio.wait([running])
+
+
+class HungStores(EmptyStores):
+    """Once `hung`, neither likes nor presence are answered until told to; `asked` counts who waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.hung, self.go_on = 0, False, asyncio.Event()
+
+    async def report(self, *_: object) -> int:
+        self.asked += self.hung
+        if self.hung:
+            await self.go_on.wait()
+        return 0
+
+    async def merge(self, *_: object) -> int:
+        return await self.report()
+
+
+@pytest.mark.parametrize("tick", ["tick_presence", "tick_likes"])
+async def test_a_room_does_not_wait_for_another_rooms_hung_report(tick: str) -> None:
+    shows = [f"bc_{number}" for number in range(8)]
+    stores = HungStores()
+    rooms = make_rooms(MemoryHub(), FakeBroadcasts(dict.fromkeys(shows, "live")), stores)
+    for show in shows:
+        (await rooms.enter(show, VIEWER)).room.likes.raise_count("ac_a/phone", 1)
+    stores.hung = True
+    ticking = asyncio.create_task(getattr(rooms, tick)())
+    for _ in range(1_000):
+        if stores.asked == len(shows):
+            break
+        await asyncio.sleep(0.01)
+    assert stores.asked == len(shows)
+    stores.go_on.set()
+    await ticking
