@@ -80,10 +80,16 @@ class PacketRing:
         return held
 
 
+FEW = 4
+
+
 class Repeater:
     """One viewer's answers to NACKs for one stream: RTX on its own SSRC, or the packet as it was.
 
-    `budget_per_s` bounds what a NACK flood can make the relay send; a packet is not repeated within `hold_s`.
+    `budget_per_s` bounds what a NACK flood can make the relay send; a packet is not repeated within `hold_s`. Few at
+    once are lost by chance, which strikes the repetition too, and a receiver that cannot measure its round trip
+    (Chromium, without media of its own) asks again after 100 ms, too late for its picture: they go twice, as two RTX
+    packets. Many at once are a bottleneck: they go once.
     """
 
     __slots__ = ("_allowance", "_budget_per_s", "_hold_s", "_recent", "_refilled_s", "_rtx_sequence", "_rtx_ssrc")
@@ -112,17 +118,21 @@ class Repeater:
         `retime` gives the broadcast timestamp under which the viewer first got a packet, where that is another.
         """
         self._refill(now_s)
+        copies = 2 if rtx_payload_type is not None and len(sequences) <= FEW else 1
         answers: list[bytes] = []
         for sequence in sequences:
-            if self._allowance < 1:
+            if self._allowance < copies:
                 break
             packet = ring.get(lane.broadcast_sequence(sequence, highest), now_s)
             if packet is None or now_s - self._recent.get(sequence, -1.0) < self._hold_s:
                 continue
             self._recent[sequence] = now_s
-            self._allowance -= 1
+            self._allowance -= copies
             timestamp = lane.timestamp_of(packet.timestamp if retime is None else retime(packet))
-            answers.append(self._build(lane, rtx_payload_type, packet, sequence, timestamp, lane.payload_of(packet)))
+            payload = lane.payload_of(packet)
+            answers += [
+                self._build(lane, rtx_payload_type, packet, sequence, timestamp, payload) for _ in range(copies)
+            ]
         return answers
 
     def _refill(self, now_s: float) -> None:

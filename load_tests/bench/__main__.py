@@ -3,10 +3,13 @@
 import importlib
 import sys
 
+from load_tests.bench.processes import BenchFailed
+
 BENCHES = {
     "relay": "load_tests.bench.relay",
     "joins": "load_tests.bench.joins",
     "latency": "load_tests.bench.latency",
+    "loss": "load_tests.bench.loss",
     "feedback": "server.bench.feedback",
     "orders": "load_tests.bench.orders",
     "fanout": "load_tests.bench.fanout",
@@ -23,7 +26,11 @@ def main() -> int:
         usage = f"usage: ./run bench {{{','.join(sorted(BENCHES))}}} [--help]"
         print(usage, file=sys.stdout if asked else sys.stderr)
         return 0 if asked else 2
-    status: int = importlib.import_module(BENCHES[name]).main(sys.argv[2:])
+    try:
+        status: int = importlib.import_module(BENCHES[name]).main(sys.argv[2:])
+    except BenchFailed as failed:
+        print(f"bench {name}: {failed}", file=sys.stderr)
+        return 1
     return status
 
 

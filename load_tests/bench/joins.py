@@ -1,8 +1,10 @@
 """`./run bench joins`: CPU and memory of a WHEP join beside stock aiortc's in the same run, and the first picture. I/O.
 
 `cpu_ms_per_join` and `stock_ms_per_join` leave HTTP out on both sides (offers by lines on a unix socket);
-`joins_per_s` is what one core could take with HTTP. The first frame is timed from the offer to the end of the first
-frame of video, at 50 joins a second while a publisher sends a keyframe a second.
+`joins_per_s` is what one core could take with HTTP. First pictures are those of a publisher that encodes and makes
+keyframes only when asked, at 50 joins a second: one in twenty of the joiners decodes what it gets.
+`first_frame_p95_ms` is from the offer to the first decoded picture, `freeze_longest_ms` the longest time between two
+pictures of a joiner in the 3.5 s after, and `behind_live_p95_ms` how old its oldest picture was from two seconds on.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import asyncio
 import json
 import sys
 import tempfile
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,17 +22,20 @@ from typing import Any, Final
 import uvloop
 from aiohttp import ClientSession, ClientTimeout
 
+from load_tests.bench.picture_source import PictureSource
 from load_tests.bench.processes import LineProcess, Usage, started
 from load_tests.bench.signalling import HEADERS
-from load_tests.bench.source import Source
 from load_tests.bench.webrtc_client import Identity
 
 _CONNECT_TIMEOUT_S: Final = 30.0
 _SETTLE_S: Final = 1.0
 _JOINS_PER_S: Final = 50
 _WARM_UP: Final = 20
+_DECODING: Final = 20
+"""One joiner in so many decodes: more would be short of CPU themselves."""
 _KEYS: Final = (
     "cpu_ms_per_join", "stock_ms_per_join", "ratio", "joins_per_s", "rss_per_viewer_bytes", "first_frame_p95_ms",
+    "freeze_longest_ms", "behind_live_p95_ms", "keyframe_requests_per_s",
 )  # fmt: skip
 
 
@@ -99,19 +105,44 @@ async def _first_frames(viewers: int) -> dict[str, Any]:
         server = await stack.enter_async_context(started("server.bench.relay_server"))
         base = f"http://127.0.0.1:{(await server.read(30))['http_port']}"
         http = await stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=60), headers=HEADERS))
-        source = Source(Identity())
+        source = PictureSource(Identity())
         stack.callback(source.close)
         await source.publish(http, f"{base}/whip/bench", _CONNECT_TIMEOUT_S)
         sending = asyncio.create_task(source.run())
+        stack.push_async_callback(_cancel, sending)
         swarm = await stack.enter_async_context(started("load_tests.bench.swarm", f"{base}/whep/bench"))
+        watchers = await stack.enter_async_context(started("load_tests.bench.watcher", f"{base}/whep/bench"))
         await asyncio.sleep(_SETTLE_S)
-        await swarm.ask(300, do="join", viewers=viewers, per_s=_JOINS_PER_S)
-        await asyncio.sleep(2 * _SETTLE_S)
-        totals = await swarm.ask(do="totals")
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
-    assert totals["first_frames"] == viewers, f"{viewers - totals['first_frames']} viewers saw no picture"
-    return {"first_frame_p95_ms": round(totals["first_frame_p95_ms"], 1)}
+        decoding = max(1, viewers // _DECODING)
+        asked_before, began_s = source.keyframe_requests, time.monotonic()
+        before = Usage.of(watchers.pid)
+        share = decoding / viewers
+        others = swarm.ask(300, do="join", viewers=max(1, viewers - decoding), per_s=_JOINS_PER_S * (1 - share))
+        decoders = watchers.ask(300, viewers=decoding, per_s=_JOINS_PER_S * share)
+        found: list[dict[str, Any]] = (await asyncio.gather(others, decoders))[1]["watchers"]
+        lasted_s = time.monotonic() - began_s
+        asked_per_s = (source.keyframe_requests - asked_before) / lasted_s
+        decoders_share = (Usage.of(watchers.pid).cpu_s - before.cpu_s) / lasted_s
+    assert all(one["pictures"] and one["broken"] == 0 for one in found), f"a viewer saw no whole picture: {found}"
+    return {
+        "first_frame_p95_ms": _p95([one["first_ms"] for one in found]),
+        "freeze_longest_ms": _p95([one["longest_gap_ms"] for one in found], 1.0),
+        "behind_live_p95_ms": _p95([one["behind_ms"] for one in found if one["behind_ms"] is not None]),
+        "keyframe_requests_per_s": round(asked_per_s, 2),
+        "decoders_core_share": round(decoders_share, 2),
+        "decoded": sum(one["pictures"] for one in found),
+        "unreadable": sum(one["unreadable"] for one in found),
+    }
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _p95(values: list[float], share: float = 0.95) -> float | None:
+    ranked = sorted(values)
+    return round(ranked[min(len(ranked) - 1, int(len(ranked) * share))], 1) if ranked else None
 
 
 if __name__ == "__main__":

@@ -13,22 +13,19 @@ import asyncio
 import json
 import time
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Final
 
 import av
 import numpy as np
 from aiohttp import ClientSession, ClientTimeout
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from playwright.async_api import Page, async_playwright
 
 from load_tests import barcode
+from load_tests.bench import chromium
 from load_tests.bench.processes import BenchFailed, started
 from load_tests.bench.signalling import HEADERS
 from load_tests.show.whip_aiortc import configure_encoder, offer_loopback
 
-_CHROMIUM: Final = "/usr/bin/chromium"
-_ARGUMENTS: Final = ["--headless=new", "--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
 _WARM_UP_S: Final = 4.0
 _TIMEOUT_S: Final = 30.0
 _LEAST_PER_S: Final = 4
@@ -94,8 +91,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="how long to look, after the warm-up")
     parser.add_argument("--json", action="store_true", help="print the last line only")
     given = parser.parse_args(arguments)
-    if not Path(_CHROMIUM).exists():
-        raise SystemExit("bench latency needs Chromium: apt install chromium")
+    chromium.require()
     found = asyncio.run(run(given.seconds))
     if not given.json:
         print(f"  {found['frames']} pictures seen, {found['unreadable']} of them unreadable, {found['sent']} sent")
@@ -124,33 +120,19 @@ async def run(seconds: float) -> dict[str, Any]:
 async def _publish(http: ClientSession, url: str, peer: RTCPeerConnection, pictures: NumberedPictures) -> None:
     peer.addTransceiver(pictures, direction="sendonly")
     await peer.setLocalDescription(await peer.createOffer())
-    answer = await _exchange(http, url, peer.localDescription.sdp)
+    answer = await chromium.exchange(http, url, peer.localDescription.sdp)
     await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
 
 async def _watch(http: ClientSession, url: str, seconds: float) -> list[dict[str, Any]]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)
-        try:
-            page: Page = await browser.new_page()
-            await page.set_content(_PAGE)
-            answer = await _exchange(http, url, await page.evaluate("offer()"))
-            await page.evaluate("sdp => accept(sdp)", answer)
-            await asyncio.sleep(_WARM_UP_S)
-            await page.evaluate("void seen.splice(0)")
-            await asyncio.sleep(seconds)
-            seen: list[dict[str, Any]] = await page.evaluate("seen")
-            return seen
-        finally:
-            await browser.close()
-
-
-async def _exchange(http: ClientSession, url: str, offer: str) -> str:
-    async with http.post(url, data=offer.encode(), headers={"Content-Type": "application/sdp"}) as response:
-        text = await response.text()
-        if response.status != 201:
-            raise BenchFailed(f"{url} answered {response.status}: {text}")
-        return text
+    async with chromium.page_with(_PAGE) as page:
+        answer = await chromium.exchange(http, url, await page.evaluate("offer()"))
+        await page.evaluate("sdp => accept(sdp)", answer)
+        await asyncio.sleep(_WARM_UP_S)
+        await page.evaluate("void seen.splice(0)")
+        await asyncio.sleep(seconds)
+        seen: list[dict[str, Any]] = await page.evaluate("seen")
+        return seen
 
 
 def _figures(sent_ms: dict[int, float], seen: list[dict[str, Any]], least: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -14,6 +15,9 @@ from typing import Any, Final
 
 _LINE_LIMIT: Final = 1 << 24
 _END_TIMEOUT_S: Final = 10.0
+
+UNAVAILABLE: Final = "unavailable"
+"""The key of an answer that says in one line why a process cannot do its part."""
 
 
 class BenchFailed(Exception):
@@ -53,13 +57,16 @@ class LineProcess:
         if not line:
             raise BenchFailed(f"process {self.pid} ended early")
         answer: dict[str, Any] = json.loads(line)
+        if UNAVAILABLE in answer:
+            raise BenchFailed(answer[UNAVAILABLE])
         return answer
 
     async def ask(self, timeout_s: float = 30.0, **order: Any) -> dict[str, Any]:
         """Send one order and wait for its answer."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        await self._process.stdin.drain()
+        with contextlib.suppress(ConnectionError):  # it has ended; its last line says why
+            await self._process.stdin.drain()
         return await self.read(timeout_s)
 
     async def end(self, timeout_s: float = _END_TIMEOUT_S) -> None:

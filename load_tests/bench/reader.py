@@ -41,8 +41,12 @@ Take = Callable[[memoryview, int], None]
 """What gets a datagram, valid during the call, and the nanosecond since 1970 at which the kernel got it, 0 unknown."""
 
 
+class ReaderUnavailable(Exception):
+    """There is no C compiler to build the reader with; the text says so in one line."""
+
+
 class Reader:
-    """All sockets of a process; needs a C compiler, as the floor does (raises FileNotFoundError, CalledProcessError).
+    """All sockets of a process; needs a C compiler, as the floor does (raises ReaderUnavailable).
 
     Each viewer's `Take` gets what is not media and one packet of media in `sample_every`; all are counted in C.
     """
@@ -53,7 +57,12 @@ class Reader:
         with tempfile.TemporaryDirectory() as folder:
             library = str(Path(folder, "reader.so"))
             command = ["cc", "-O2", "-shared", "-fPIC", "-o", library, str(_SOURCE)]
-            subprocess.run(command, check=True, timeout=_COMPILE_TIMEOUT_S)
+            try:
+                subprocess.run(command, check=True, timeout=_COMPILE_TIMEOUT_S)
+            except (OSError, subprocess.SubprocessError) as error:
+                raise ReaderUnavailable(
+                    f"many viewers are read in C, and cc failed (apt install gcc): {error}"
+                ) from None
             self._lib: Any = self._ffi.dlopen(library)
         self._c = self._ffi.gc(self._lib.reader_new(_CAPACITY, sample_every, frame_end), self._lib.reader_free)
         self._takes: list[Take] = []

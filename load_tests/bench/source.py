@@ -35,7 +35,7 @@ class Source:
     """One publisher; `run` sends until it is cancelled."""
 
     def __init__(self, identity: Identity) -> None:
-        self._client = WebRtcClient(identity, lambda _: None)
+        self._client = WebRtcClient(identity, self.heard)
         self._plain: dict[bool, tuple[str, int]] | None = None
         self._sequence = {True: 1000, False: 2000}
 
@@ -52,6 +52,9 @@ class Source:
     def publish_plain(self, video_port: int, audio_port: int) -> None:
         """Send plain RTP to two loopback ports instead, as Janus's streaming plugin takes it."""
         self._plain = {True: ("127.0.0.1", video_port), False: ("127.0.0.1", audio_port)}
+
+    def heard(self, datagram: memoryview) -> None:
+        """What the server says is not looked into: the pattern has a keyframe a second."""
 
     async def run(self) -> None:
         """Send the pattern in real time; after a long delay it goes on from there, as an encoder would."""

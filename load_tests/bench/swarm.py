@@ -21,7 +21,8 @@ import uvloop
 
 from load_tests.bench import pattern
 from load_tests.bench.offers import VIDEO_PAYLOAD_TYPE
-from load_tests.bench.reader import Reader
+from load_tests.bench.processes import UNAVAILABLE
+from load_tests.bench.reader import Reader, ReaderUnavailable
 from load_tests.bench.signalling import JANUS_PREFIX, Signaller, signaller
 from load_tests.bench.webrtc_client import Identity, WebRtcClient
 
@@ -189,7 +190,11 @@ async def serve(url: str) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    swarm = Swarm(url)
+    try:
+        swarm = Swarm(url)
+    except ReaderUnavailable as reason:
+        print(json.dumps({UNAVAILABLE: str(reason)}), flush=True)
+        return
     reporting = asyncio.create_task(swarm.report_forever())
     while line := await reader.readline():
         order = json.loads(line)

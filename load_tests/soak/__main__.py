@@ -107,7 +107,8 @@ async def _live(
 ) -> dict[str, Any]:  # fmt: skip
     """Let it go on for its time; returns what the media viewers counted."""
     seconds = given.minutes * 60
-    counted = {"received": 0, "missing": 0, "late": 0, "undecryptable": 0, "silent": 0, "viewers": 0, "dropped_here": 0}
+    names = ("received", "octets", "missing", "late", "undecryptable", "silent", "viewers", "dropped_here")
+    counted: dict[str, Any] = dict.fromkeys(names, 0)
     for process in (audience, life):
         await process.ask(do="start")
     await media.ask(do="reset")
@@ -123,6 +124,8 @@ async def _live(
             await asyncio.sleep(max(0.0, given.every - (time.monotonic() - now_s)))
     await asyncio.sleep(_SETTLE_S)
     await _count(media, counted)
+    counted["packets_per_s"] = round(counted["received"] / seconds)
+    counted["mbps_per_viewer"] = round(counted["octets"] * 8e-6 / seconds / max(1, counted["viewers"]), 3)
     return counted
 
 
@@ -130,11 +133,12 @@ async def _count(media: LineProcess, counted: dict[str, Any]) -> None:
     """Add what the swarm counted since the last time, and let it forget its samples."""
     totals = await media.ask(_LINE_S, do="totals")
     await media.ask(_LINE_S, do="reset")
-    for name in ("received", "missing", "late", "undecryptable"):
+    for name in ("received", "octets", "missing", "late", "undecryptable"):
         counted[name] += totals[name]
     counted["dropped_here"] = totals["dropped_here"]
     counted["silent"] = max(counted["silent"], totals["silent"])
     counted["viewers"] = totals["viewers"]
+    counted["first_frame_p95_ms"] = totals["first_frame_p95_ms"]
 
 
 async def _progress(
@@ -199,6 +203,12 @@ def _explain(found: dict[str, Any]) -> None:
     print(
         f"\n{room['viewers']} viewers: {room['sent']:,} events sent = {room['told']:,} told + {room['sampled_out']:,} "
         f"sampled out + {room['shed']:,} shed; {room['recovered']:,} returns recovered, {room['cuts']:,} cuts"
+    )
+    media = found["media"]
+    print(
+        f"{media['viewers']} WHEP viewers: {media['received']:,} packets ({media['packets_per_s']:,}/s, "
+        f"{media['mbps_per_viewer']} Mbps a viewer), {media['missing']} missed, of which {media['dropped_here']} were "
+        f"dropped at the viewers' own sockets; {media['late']} late, {media['undecryptable']} undecryptable"
     )
     for trouble in found["troubles"] or ["nothing grows, and every event is accounted for"]:
         print(f"- {trouble}")

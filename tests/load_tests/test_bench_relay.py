@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,4 +59,25 @@ async def test_the_joins_bench_compares_with_stock_aiortc_in_one_run() -> None:
     found = await run_bench("joins", "--viewers", "5")
     assert list(found) == [
         "cpu_ms_per_join", "stock_ms_per_join", "ratio", "joins_per_s", "rss_per_viewer_bytes", "first_frame_p95_ms",
+        "freeze_longest_ms", "behind_live_p95_ms", "keyframe_requests_per_s",
     ]  # fmt: skip
+    assert isinstance(found["first_frame_p95_ms"], float), "a joiner decoded a picture"
+
+
+async def test_without_a_compiler_a_bench_says_so_in_one_line() -> None:
+    path = str(Path(sys.executable).parent)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "load_tests.bench", "relay", "--viewers", "1", "--seconds", "0.1",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, "PATH": path},
+    )  # fmt: skip
+    _, said = await process.communicate()
+    assert process.returncode == 1
+    assert said.decode().splitlines()[-1].startswith("bench relay: many viewers are read in C, and cc failed")
+
+
+@pytest.mark.browser
+async def test_the_loss_bench_tells_how_long_the_picture_froze_in_a_minute() -> None:
+    found = await run_bench("loss", "--seconds", "3")
+    assert list(found) == ["frozen_ms_per_minute", "freezes", "frames_per_s", "lost", "repaired", "keyframe_requests"]
+    assert isinstance(found["frames_per_s"], float)
+    assert found["frames_per_s"] > 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streaming.layer_choice import SETTLE_S, LayerChoice, LayerRate
+from streaming.layer_choice import LONGEST_RETRY_S, LONGEST_RETURN_S, SETTLE_S, LayerChoice, LayerRate
 
 RATES = [LayerRate(0, 150_000), LayerRate(1, 500_000), LayerRate(2, 1_500_000)]
 STEP_S = 0.25
@@ -73,6 +73,17 @@ def test_a_step_that_does_not_fit_is_tried_ever_more_seldom(capacity: int) -> No
     assert len(tries) <= 13
     on_top = sum(at2 - at for (at, layer), (at2, _) in zip(link.changes, link.changes[1:], strict=False) if layer == 2)
     assert on_top <= 200
+
+
+@given(capacity=st.integers(60_000, 1_500_000), narrow_s=st.integers(5, 400))
+def test_a_viewer_whose_network_has_recovered_climbs_in_bounded_time_though_its_estimate_follows_what_it_gets(
+    capacity: int, narrow_s: int
+) -> None:
+    link = Link(capacity_bps=capacity)
+    link.run(narrow_s)
+    link.capacity_bps = 5_000_000
+    link.run(LONGEST_RETURN_S + LONGEST_RETRY_S + 15)
+    assert link.choice.wanted == 2
 
 
 def test_five_percent_of_random_loss_costs_no_layer() -> None:

@@ -153,7 +153,7 @@ def test_what_was_lost_of_a_layer_that_was_left_is_not_sent_again() -> None:
     seen = show.writer.seen_by(1)
     begun = max(i for i, (_, data) in enumerate(seen) if not data[6] & 1)
     assert member.repeat((seen[begun - 1][0],), show.now_s) == 0
-    assert member.repeat((seen[begun + 1][0],), show.now_s) == 1
+    assert member.repeat((seen[begun + 1][0],), show.now_s) == 2
     repeated = show.writer.repeated[0]
     assert repeated[14:] == seen[begun + 1][1]
 
