@@ -99,20 +99,25 @@ _CHECKS: dict[str, str] = {
             WHERE NOT EXISTS (SELECT 1 FROM tip_refunds r WHERE r.tip_id = tips.tip_id) GROUP BY 1
         ) t ON t.customer_id = a.owner_id WHERE coalesce(a.balance, 0) <> coalesce(t.points, 0)""",
     "history_differs": """
-        SELECT o.order_id, format('order is %s, history ends with %s', o.state, coalesce(h.to_state, 'nothing'))
-        FROM orders o LEFT JOIN LATERAL (
-            SELECT to_state FROM order_history h WHERE h.order_id = o.order_id ORDER BY step DESC LIMIT 1
-        ) h ON true WHERE h.to_state IS DISTINCT FROM o.state""",
+        SELECT order_id, format('order is %s, history ends with %s', state, last) FROM (
+            SELECT o.order_id, o.state, coalesce((
+                SELECT to_state FROM order_history h WHERE h.order_id = o.order_id ORDER BY step DESC LIMIT 1
+            ), 'reserved') AS last FROM orders o
+        ) o WHERE last <> state""",
     "history_broken": """
         SELECT order_id, format('step %s begins at %s after %s', step, from_state, before) FROM (
             SELECT order_id, step, from_state,
                    coalesce(lag(to_state) OVER steps, 'acknowledged') AS before,
-                   coalesce(lag(step) OVER steps, 0) AS step_before
-            FROM order_history WINDOW steps AS (PARTITION BY order_id ORDER BY step)
+                   coalesce(lag(step) OVER steps, least(step, 1) - 1) AS step_before
+            FROM order_moves WINDOW steps AS (PARTITION BY order_id ORDER BY step)
         ) h WHERE from_state <> before OR step <> step_before + 1""",
     "history_orphaned": """
         SELECT DISTINCT h.order_id, 'history without its order'
         FROM order_history h WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.order_id = h.order_id)""",
+    "order_missing": """
+        SELECT k.answer #>> '{result,order_id}', format('%s was told of it under %s', k.customer_id, k.key)
+        FROM idempotency_keys k WHERE k.operation = 'reserve' AND k.answer #>> '{result,order_id}' IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.order_id = k.answer #>> '{result,order_id}')""",
     "showing_differs": """
         SELECT o.order_id, 'its showing does not exist, or is of another broadcast or card'
         FROM orders o LEFT JOIN showings s USING (showing_id)

@@ -118,13 +118,13 @@ def seal_personal(envelopes: Envelopes, customer_id: str, name: str, birth_date:
 
 def customer_of(row: Any, envelopes: Envelopes) -> Customer:
     """Build a customer from a row of the table; one that the version before wrote is not sealed yet."""
-    means, sealed = row["declared_means_minor"], row["personal"]
+    customer_id, means, sealed = row["customer_id"], row["declared_means_minor"], row["personal"]
     if sealed is None:
         personal = Personal(row["masked_name"], row["birth_date"])
     else:
-        personal = _DECODE_PERSONAL(envelopes.open(sealed, _context(row["customer_id"])))
+        personal = _DECODE_PERSONAL(envelopes.open(sealed, _context(customer_id)))
     return Customer(
-        row["customer_id"],
+        customer_id,
         personal.name,
         personal.birth_date,
         row["risk_tolerance"],

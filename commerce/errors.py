@@ -1,5 +1,6 @@
 """Everything commerce refuses, each with a stable machine code. Pure."""
 
+from collections.abc import Sequence
 from typing import Any
 
 # Final answers to a customer who wanted to buy: kept under the idempotency key and repeated.
@@ -32,8 +33,8 @@ class Refusal(CommerceError):
 class IllegalMove(CommerceError):
     """The thing is in a state that does not allow this; `extra` holds `state` and `allowed`."""
 
-    def __init__(self, state: str, allowed: list[str], detail: str) -> None:
-        super().__init__("illegal_move", detail, state=state, allowed=allowed)
+    def __init__(self, state: str, allowed: Sequence[str], detail: str) -> None:
+        super().__init__("illegal_move", detail, state=state, allowed=list(allowed))
 
 
 class NotFound(CommerceError):

@@ -17,6 +17,7 @@ from commerce.idempotency import Answer
 from commerce.money import Money, subscription_fee_minor
 from commerce.order import Decision, Order, State
 from commerce.ports import BroadcastFacts
+from commerce.product import CardContent
 from commerce.purchase import (
     Acknowledgement,
     OnStage,
@@ -38,7 +39,7 @@ from commerce.suitability import (
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One customer's reserve command; `order_id` is its order's, should it become one. `trace` as a NewFact's."""
+    """One customer's reserve command; `order_id` is its order's, should it become one. `trace` as a Fact's."""
 
     customer_id: str
     acknowledgement: Acknowledgement
@@ -99,19 +100,28 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def screen(reading: Reading, now: datetime, rules: SuitabilityRules) -> list[CommerceError | None]:
     """Say what stands against each request before quota and limits, in the order in which a customer hears of it."""
-    of_stage: dict[tuple[str, str, int], CommerceError | None] = {}
+    of_place: dict[tuple[str, str, int], CommerceError | tuple[CardContent, int]] = {}
     found: list[CommerceError | None] = []
     for request, buyer in zip(reading.requests, reading.buyers, strict=True):
         acknowledgement = request.acknowledgement
-        stage = reading.stages[acknowledgement.broadcast_id]
-        place = (acknowledgement.broadcast_id, acknowledgement.product_id, acknowledgement.card_version)
-        if place not in of_stage:
-            of_stage[place] = _stage_refusal(stage, acknowledgement)
-        refusal = acknowledgement_refusal(acknowledgement, request.customer_id, now) or of_stage[place]
+        name = (acknowledgement.broadcast_id, acknowledgement.product_id, acknowledgement.card_version)
+        place = of_place.get(name)
+        if place is None:
+            place = of_place[name] = _place(reading.stages[acknowledgement.broadcast_id], acknowledgement)
+        refusal: CommerceError | None = acknowledgement_refusal(acknowledgement, request.customer_id, now)
         if refusal is None:
-            refusal = _buyer_refusal(request, buyer, _card_on(stage), now, rules)
+            refusal = _buyer_refusal(request, buyer, *place, now, rules) if isinstance(place, tuple) else place
         found.append(refusal)
     return found
+
+
+def _place(stage: Stage | Unavailable, acknowledgement: Acknowledgement) -> CommerceError | tuple[CardContent, int]:
+    """What all requests for one card on one stage have in common: what stands against them, or its terms and rating."""
+    refusal = _stage_refusal(stage, acknowledgement)
+    if refusal is not None:
+        return refusal
+    terms = _card_on(stage).card.content
+    return terms, terms.risk_rating
 
 
 def _stage_refusal(stage: Stage | Unavailable, acknowledgement: Acknowledgement) -> CommerceError | None:
@@ -127,10 +137,9 @@ def _card_on(stage: Stage | Unavailable) -> OnStage:
 
 
 def _buyer_refusal(
-    request: Request, buyer: Buyer, on_stage: OnStage, now: datetime, rules: SuitabilityRules
+    request: Request, buyer: Buyer, terms: CardContent, rating: int, now: datetime, rules: SuitabilityRules
 ) -> CommerceError | None:
-    terms, customer = on_stage.card.content, buyer.customer
-    rating = terms.risk_rating
+    customer = buyer.customer
     if lasting := lasting_refusals(customer, rating, now, rules):
         return lasting[0]
     assert customer is not None, "an unknown customer was refused"

@@ -13,6 +13,7 @@ import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
+from commerce.array_text import numbers, texts
 from commerce.catalogue_postgres import CARD_COLUMNS, card_of
 from commerce.customers_postgres import customer_of
 from commerce.envelopes import Envelopes
@@ -23,18 +24,18 @@ from commerce.keys_postgres import in_progress
 from commerce.order import Order
 from commerce.purchase import Acknowledgement, OnStage
 from commerce.quota import Quota
-from commerce.rows import from_json
+from commerce.rows import from_json, to_json
 from commerce.stage_postgres import STAGE_LOCK_SPACE
 
 _ACKNOWLEDGEMENTS = """
     SELECT acknowledgement_id, customer_id, broadcast_id, product_id, card_version, typed_text, acknowledged_at,
            expires_at, method
-    FROM acknowledgements WHERE acknowledgement_id = ANY($1::text[])"""
+    FROM acknowledgements WHERE acknowledgement_id = ANY($1::text::text[])"""
 
 # The customers that are free, or that do not exist; then the positions and the stage, which are waited for.
 _HOLD = """
     WITH free AS MATERIALIZED (
-        SELECT customer_id FROM customers WHERE customer_id = ANY($1::text[])
+        SELECT customer_id FROM customers WHERE customer_id = ANY($1::text::text[])
         ORDER BY customer_id FOR NO KEY UPDATE SKIP LOCKED
     ), positions AS MATERIALIZED (
         SELECT held.customer_id FROM free CROSS JOIN LATERAL (
@@ -53,7 +54,8 @@ _STAGES = f"""
 
 _BUYERS = """
     SELECT c.*, x.acknowledged_at AS extra_at, p.of_product, p.of_all, p.has_position, k.body_sha256, k.answer
-    FROM unnest($1::text[], $2::text[], $3::integer[]) WITH ORDINALITY AS r(customer_id, key, card_version, n)
+    FROM unnest($1::text::text[], $2::text::text[], $3::text::integer[]) WITH ORDINALITY
+        AS r(customer_id, key, card_version, n)
     LEFT JOIN LATERAL (SELECT * FROM customers c WHERE c.customer_id = r.customer_id LIMIT 1) c ON true
     LEFT JOIN LATERAL (
         SELECT acknowledged_at FROM extra_disclosures x
@@ -78,18 +80,20 @@ _QUOTA = """
            ) AS shown_in
     FROM quotas WHERE product_id = $1 FOR NO KEY UPDATE"""
 
-# One statement for the whole group: quota, positions, orders with the first row of their history, answers, facts.
+# One statement for the whole group: quota, positions, orders (each the first step of its own history), answers, facts.
 # What many orders share stands once, in the arrays of places. Who has no position yet is known, under their lock:
-# a plain INSERT costs half of one that first looks for a conflict.
+# a plain INSERT costs half of one that first looks for a conflict. Long arrays come as text (`array_text`).
 _WRITE = """
     WITH quota AS (
         UPDATE quotas SET taken_minor = taken_minor + $2::bigint WHERE product_id = $1 AND $2::bigint > 0
     ), first_positions AS (
         INSERT INTO customer_positions (customer_id, product_id, currency, taken_minor)
-        SELECT customer_id, $1, $3, amount_minor FROM unnest($5::text[], $6::bigint[]) AS t(customer_id, amount_minor)
+        SELECT customer_id, $1, $3, amount_minor
+        FROM unnest($5::text::text[], $6::text::bigint[]) AS t(customer_id, amount_minor)
     ), further_positions AS (
         INSERT INTO customer_positions AS p (customer_id, product_id, currency, taken_minor)
-        SELECT customer_id, $1, $3, amount_minor FROM unnest($7::text[], $8::bigint[]) AS t(customer_id, amount_minor)
+        SELECT customer_id, $1, $3, amount_minor
+        FROM unnest($7::text::text[], $8::text::bigint[]) AS t(customer_id, amount_minor)
         ON CONFLICT (customer_id, product_id) DO UPDATE SET taken_minor = p.taken_minor + EXCLUDED.taken_minor
     ), added AS (
         INSERT INTO orders (order_id, customer_id, product_id, card_version, broadcast_id, showing_id,
@@ -98,22 +102,19 @@ _WRITE = """
         SELECT order_id, customer_id, $1, ($9::integer[])[place], ($10::text[])[place], ($11::text[])[place],
                acknowledgement_id, amount_minor, $3, fee_minor, 'reserved', $14, ($12::smallint[])[place],
                risk_tolerance, ($13::bigint[])[place], $4, $4
-        FROM unnest($15::smallint[], $16::text[], $17::text[], $18::text[], $19::bigint[], $20::bigint[],
-            $21::smallint[])
+        FROM unnest($15::text::smallint[], $16::text::text[], $17::text::text[], $18::text::text[],
+            $19::text::bigint[], $20::text::bigint[], $21::text::smallint[])
             AS o(place, order_id, customer_id, acknowledgement_id, amount_minor, fee_minor, risk_tolerance)
-        RETURNING order_id, customer_id, stream_time_ms
-    ), history AS (
-        INSERT INTO order_history (order_id, step, from_state, to_state, actor_id, stream_time_ms, at)
-        SELECT order_id, 1, 'acknowledged', 'reserved', customer_id, stream_time_ms, $4 FROM added
     ), answers AS (
         INSERT INTO idempotency_keys (customer_id, operation, key, body_sha256, answer, created_at)
-        SELECT customer_id, 'reserve', key, body_sha256, answer::jsonb, $4
-        FROM unnest($22::text[], $23::text[], $24::bytea[], $25::text[]) AS k(customer_id, key, body_sha256, answer)
+        SELECT customer_id, 'reserve', key, decode(body_sha256, 'hex'), answer::jsonb, $4
+        FROM unnest($22::text::text[], $23::text::text[], $24::text::text[], $25::text[])
+            AS k(customer_id, key, body_sha256, answer)
     )
-    INSERT INTO commerce_outbox (kind, broadcast_id, account_id, payload, at, trace)
-    SELECT kind, broadcast_id, account_id, payload::jsonb, $4, trace
-    FROM unnest($26::text[], $27::text[], $28::text[], $29::text[], $30::text[]) WITH ORDINALITY
-        AS f(kind, broadcast_id, account_id, payload, trace, n) ORDER BY n"""
+    INSERT INTO commerce_outbox (kind, broadcast_id, payload, at)
+    SELECT kind, broadcast_id, payload::jsonb, $4
+    FROM unnest($26::text[], $27::text[], $28::text[]) WITH ORDINALITY
+        AS f(kind, broadcast_id, payload, n) ORDER BY n"""
 
 
 class KeyAnswer(msgspec.Struct, frozen=True):
@@ -134,13 +135,13 @@ class Groups:
 
     async def acknowledgements(self, ids: Sequence[str]) -> dict[str, Acknowledgement]:
         """Read the acknowledgements that exist, by id; they never change."""
-        rows = await self._connection.fetch(_ACKNOWLEDGEMENTS, list(ids))
+        rows = await self._connection.fetch(_ACKNOWLEDGEMENTS, texts(ids))
         return {row["acknowledgement_id"]: Acknowledgement(*row) for row in rows}
 
     async def hold(self, customer_ids: set[str], product_id: str, broadcast_ids: set[str]) -> set[str]:
         """Keep customers, their positions and the stages as they are; returns the customers that were free."""
         rows = await self._connection.fetch(
-            _HOLD, sorted(customer_ids), product_id, sorted(broadcast_ids), STAGE_LOCK_SPACE
+            _HOLD, texts(sorted(customer_ids)), product_id, sorted(broadcast_ids), STAGE_LOCK_SPACE
         )
         return {row["customer_id"] for row in rows}
 
@@ -158,9 +159,9 @@ class Groups:
         """Read customers with what they hold, and the answers that their keys have, beside the requests."""
         rows = await self._connection.fetch(
             _BUYERS,
-            [request.customer_id for request in requests],
-            [request.key for request in requests],
-            [request.acknowledgement.card_version for request in requests],
+            texts([request.customer_id for request in requests]),
+            texts([request.key for request in requests]),
+            numbers([request.acknowledgement.card_version for request in requests]),
             product_id,
             currency,
         )
@@ -193,9 +194,9 @@ class Groups:
         further = {customer_id: minor for customer_id, minor in taken.items() if customer_id not in first}
         try:
             await self._connection.execute(
-                _WRITE, product_id, sum(taken.values()), currency, at, list(new), list(new.values()), list(further),
-                list(further.values()), *_order_columns(orders), *_answer_columns(answers), *_fact_columns(facts),
-                timeout=wait_s,
+                _WRITE, product_id, sum(taken.values()), currency, at, texts(new), numbers(new.values()),
+                texts(further), numbers(further.values()), *_order_columns(orders), *_answer_columns(answers),
+                *_fact_columns(facts), timeout=wait_s,
             )  # fmt: skip
         except (TimeoutError, asyncpg.UniqueViolationError):
             raise in_progress() from None
@@ -203,14 +204,14 @@ class Groups:
 
 def _order_columns(orders: Sequence[Order]) -> list[Any]:
     """What orders share, once a place (a card on a stage); when all of them end; then a column a field."""
-    numbers: dict[str, int] = {}
+    place_of: dict[str, int] = {}
     places: list[Order] = []
     of: list[int] = []
     for order in orders:
-        if order.showing_id not in numbers:
+        if order.showing_id not in place_of:
             places.append(order)
-            numbers[order.showing_id] = len(places)
-        of.append(numbers[order.showing_id])
+            place_of[order.showing_id] = len(places)
+        of.append(place_of[order.showing_id])
     return [
         [place.card_version for place in places],
         [place.broadcast_id for place in places],
@@ -218,32 +219,31 @@ def _order_columns(orders: Sequence[Order]) -> list[Any]:
         [place.risk_rating for place in places],
         [place.stream_time_ms for place in places],
         orders[0].reserved_until if orders else None,
-        of,
-        [order.order_id for order in orders],
-        [order.customer_id for order in orders],
-        [order.acknowledgement_id for order in orders],
-        [order.amount.amount_minor for order in orders],
-        [order.fee_minor for order in orders],
-        [order.risk_tolerance for order in orders],
+        numbers(of),
+        texts([order.order_id for order in orders]),
+        texts([order.customer_id for order in orders]),
+        texts([order.acknowledgement_id for order in orders]),
+        numbers([order.amount.amount_minor for order in orders]),
+        numbers([order.fee_minor for order in orders]),
+        numbers([order.risk_tolerance for order in orders]),
     ]
 
 
-def _answer_columns(answers: Sequence[KeyAnswer]) -> list[list[Any]]:
+def _answer_columns(answers: Sequence[KeyAnswer]) -> list[Any]:
     return [
-        [answer.customer_id for answer in answers],
-        [answer.key for answer in answers],
-        [answer.body_sha256 for answer in answers],
+        texts([answer.customer_id for answer in answers]),
+        texts([answer.key for answer in answers]),
+        texts([answer.body_sha256.hex() for answer in answers]),
         [answer.answer for answer in answers],
     ]
 
 
-def _fact_columns(facts: Sequence[NewFact]) -> list[list[Any]]:
+def _fact_columns(facts: Sequence[NewFact]) -> list[list[str]]:
+    """A group's facts are for rooms, or for many owners at once: none is addressed in its own row."""
     return [
         [fact.kind for fact in facts],
         [fact.broadcast_id for fact in facts],
-        [fact.account_id for fact in facts],
-        [msgspec.json.encode(fact.payload).decode() for fact in facts],
-        [fact.trace for fact in facts],
+        [to_json(fact.payload) for fact in facts],
     ]
 
 

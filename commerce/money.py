@@ -1,6 +1,6 @@
 """Money as integer minor units with an ISO 4217 code. Pure."""
 
-from dataclasses import dataclass
+import msgspec
 
 from commerce.errors import Refusal
 
@@ -36,8 +36,7 @@ def currency_code(value: object) -> str:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
+class Money(msgspec.Struct, frozen=True):
     """A positive amount of one currency; the constructor refuses what `minor_units` refuses."""
 
     amount_minor: int
@@ -52,6 +51,11 @@ class Money:
         if self.currency != other.currency:
             raise ValueError(f"{self.currency} and {other.currency} do not add")
         return Money(self.amount_minor + other.amount_minor, self.currency)
+
+
+def money(amount_minor: object, currency: object) -> Money:
+    """Take what somebody sent for an amount; raises Refusal `bad_amount` unless it is one."""
+    return Money(amount_minor, currency)  # type: ignore[arg-type]  # the constructor refuses every other type
 
 
 def subscription_fee_minor(amount_minor: int, fee_bps: int) -> int:

@@ -61,6 +61,11 @@ HOLDS_QUOTA = frozenset(
         _S.HOLDING, _S.REDEEMING, _S.REDEEMED,
     }
 )  # fmt: skip
+_ACTS = {
+    state: tuple(act for act, target in (("submit", _S.SUBMITTED), ("cancel", _S.CANCELLED)) if target in targets)
+    for state, targets in MOVES.items()
+}
+_EXTENDABLE = (*_ACTS[_S.RESERVED], "extend")
 AWAITS_CORE = frozenset({_S.SUBMITTED, _S.OUTCOME_UNKNOWN})
 OPEN = frozenset({_S.RESERVED}) | AWAITS_CORE  # a purchase that its customer can go on with
 HOLDS_FROZEN_FUNDS = frozenset({_S.ACCEPTED})
@@ -194,11 +199,9 @@ def expire(order: Order, now: datetime) -> Decision | None:
     return _move(order, State.EXPIRED, SYSTEM, "reservation not submitted in time", now)
 
 
-def allowed_acts(order: Order) -> list[str]:
+def allowed_acts(order: Order) -> tuple[str, ...]:
     """List what a customer can still do with an order as it stands."""
-    acts = (("submit", State.SUBMITTED), ("cancel", State.CANCELLED))
-    extend = ["extend"] if order.state is State.RESERVED and order.extended_at is None else []
-    return [act for act, target in acts if target in MOVES[order.state]] + extend
+    return _EXTENDABLE if order.state is State.RESERVED and order.extended_at is None else _ACTS[order.state]
 
 
 def _move(

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import asyncpg
 
-from commerce.outbox_postgres import OutboxReader, UnreadFact
+from commerce.outbox_postgres import OutboxReader
 from commerce.ports import FactReader, FactUnreadable
 
 _log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class OutboxRelay:
                         await self._woken.wait()
 
     async def relay_once(self) -> int:
-        """Hand out what is committed, up to one batch, and return how many; raises FactNotTaken after a refusal."""
+        """Hand out what is committed, about one batch, and return how many; raises FactNotTaken after a refusal."""
         refused: FactNotTaken | None = None
         async with self._reader.batch(self._batch) as batch:
             for fact in batch.facts:
@@ -77,18 +77,18 @@ class OutboxRelay:
                     async with asyncio.timeout(self._read_timeout_s):
                         await self._read(fact)
                 except FactUnreadable as error:
-                    batch.set_aside.append(UnreadFact(fact.fact_id, fact.kind, str(error)))
+                    batch.leave(fact.fact_id, fact.kind, str(error))
                     continue
                 except Exception as error:  # the reader is a boundary: whatever it raises means "not taken"
-                    refused = FactNotTaken(f"fact {fact.fact_id} ({fact.kind}): {type(error).__name__}: {error}")
+                    refused = FactNotTaken(f"fact {fact.name} ({fact.kind}): {type(error).__name__}: {error}")
                     break
-                batch.taken.append(fact.fact_id)
-        for one in batch.set_aside:
+                batch.take(fact)
+        for one in batch.set_aside.values():
             fields = {"fact_id": one.fact_id, "kind": one.kind}
             _log.error("a fact that no room can read was set aside: %s", one.because, extra=fields)
         if refused is not None:
             raise refused
-        return len(batch.taken)
+        return batch.taken
 
 
 class FactNotTaken(Exception):

@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
-from commerce.facts import Fact, FactKind, NewFact
+from commerce.facts import Fact, FactKind, NewFact, parts_of
 from commerce.ports import FactUnreadable, Trace
 from commerce.rows import from_json, to_json
 
@@ -48,8 +48,11 @@ class Outbox:
     async def depth(self, now: datetime) -> OutboxDepth:
         """Count the facts of all that wait to be read, and those that were set aside."""
         row = await self._connection.fetchrow(
-            "SELECT count(*) FILTER (WHERE set_aside_at IS NULL) AS waiting, count(set_aside_at) AS set_aside,"
-            " min(at) FILTER (WHERE set_aside_at IS NULL) AS oldest FROM commerce_outbox"
+            "SELECT coalesce(sum(facts) FILTER (WHERE set_aside_at IS NULL), 0)::bigint AS waiting,"
+            " coalesce(sum(facts) FILTER (WHERE set_aside_at IS NOT NULL), 0)::bigint AS set_aside,"
+            " min(at) FILTER (WHERE set_aside_at IS NULL) AS oldest"
+            " FROM (SELECT at, set_aside_at, CASE jsonb_typeof(payload -> 'reserved') WHEN 'array'"
+            " THEN jsonb_array_length(payload -> 'reserved') ELSE 1 END AS facts FROM commerce_outbox) o"
         )
         oldest = row["oldest"]
         age_s = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
@@ -68,19 +71,20 @@ class OutboxReader:
         """Hold the next facts until the block ends; none when another process is reading.
 
         When the block ends without error, facts marked as taken are gone, those set aside are marked in the table with
-        the reason and come no more, and all others come again.
+        the reason and come no more, and all others come again. A group's facts come together, so there may be more than
+        the limit; their row goes when the last of them is taken, or is set aside as a whole.
         """
         async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection, connection.transaction():
             alone = await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _READER_LOCK)
             batch = await _read(connection, limit) if alone else Batch()
             yield batch
-            for unread in batch.set_aside:
+            for unread in batch.set_aside.values():
                 await connection.execute(
                     "UPDATE commerce_outbox SET set_aside_at = now(), set_aside_because = $2 WHERE fact_id = $1",
                     unread.fact_id, unread.because,
                 )  # fmt: skip
-            if batch.taken:
-                await connection.execute("DELETE FROM commerce_outbox WHERE fact_id = ANY($1)", batch.taken)
+            if batch.done:
+                await connection.execute("DELETE FROM commerce_outbox WHERE fact_id = ANY($1)", batch.done)
 
 
 class UnreadFact(msgspec.Struct, frozen=True):
@@ -96,8 +100,19 @@ class Batch:
 
     def __init__(self) -> None:
         self.facts: list[Fact] = []
-        self.taken: list[int] = []
-        self.set_aside: list[UnreadFact] = []
+        self.taken = 0
+        self.done: list[int] = []
+        self.set_aside: dict[int, UnreadFact] = {}
+
+    def take(self, fact: Fact) -> None:
+        """Note that this one, the next in order, was taken; its row is done with when it is the row's last."""
+        self.taken += 1
+        if fact.last and fact.fact_id not in self.set_aside:
+            self.done.append(fact.fact_id)
+
+    def leave(self, fact_id: int, kind: str, because: str) -> None:
+        """Note that nobody can read this one: its row is set aside."""
+        self.set_aside[fact_id] = UnreadFact(fact_id, kind, because)
 
 
 async def _read(connection: PoolConnectionProxy, limit: int) -> Batch:
@@ -108,10 +123,12 @@ async def _read(connection: PoolConnectionProxy, limit: int) -> Batch:
     )
     batch = Batch()
     for row in rows:
+        if len(batch.facts) >= limit:
+            break
         try:
-            batch.facts.append(_fact(row))
-        except FactUnreadable as error:
-            batch.set_aside.append(UnreadFact(row["fact_id"], row["kind"], str(error)))
+            batch.facts += parts_of(_fact(row))
+        except (FactUnreadable, msgspec.ValidationError) as error:
+            batch.leave(row["fact_id"], row["kind"], str(error))
     return batch
 
 

@@ -10,7 +10,7 @@ from commerce.facts import Fact
 Clock = Callable[[], datetime]  # the present, aware, in UTC
 NewId = Callable[[str], str]  # a fresh, time-ordered id with this two-letter prefix
 # Takes one fact to its rooms. Facts of one broadcast's stage, one product's quota and one order arrive in their
-# order, each at least once: de-duplicate by `fact_id`. Raising means "not taken": the fact comes again, and those
+# order, each at least once: de-duplicate by its `name`. Raising means "not taken": the fact comes again, and those
 # behind it wait; only FactUnreadable means that it never will be, and the next one comes.
 FactReader = Callable[[Fact], Awaitable[None]]
 Trace = Callable[[], str | None]  # the W3C `traceparent` of whatever this code is run for; None where nothing is traced

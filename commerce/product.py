@@ -17,6 +17,7 @@ Rating = Literal["R1", "R2", "R3", "R4", "R5"]
 # The sentences that wealth-product sales rules want on screen while a card is shown.
 RISK_SENTENCE = "理财非存款，产品有风险，投资须谨慎"
 PAST_PERFORMANCE_SENTENCE = "理财产品过往业绩不代表其未来表现，不等于理财产品实际收益，投资须谨慎"
+_LEVELS: dict[str, int] = {f"R{level}": level for level in range(1, 6)}
 _DECIMAL = re.compile(r"^[0-9]{1,9}\.[0-9]{1,8}$")
 
 
@@ -156,7 +157,7 @@ def is_riskier(content: CardContent, on_sale: CardContent) -> bool:
 
 def rating_level(rating: str) -> int:
     """`R3` is 3."""
-    return int(rating[1:])
+    return _LEVELS[rating]
 
 
 def sha256_hex(text: str) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from commerce.evidence import SaleFile
-from commerce.facts import NewFact
+from commerce.facts import NewFact, order_payload
 from commerce.order import Order, allowed_acts
 from commerce.ports import BroadcastFacts
 from commerce.purchase import AcknowledgementMethod
@@ -71,7 +71,7 @@ def order_view(order: Order, product_name: str, receipt: Receipt | None) -> Orde
         reserved_until=order.reserved_until,
         created_at=order.created_at,
         stream_time_ms=order.stream_time_ms,
-        allowed=tuple(allowed_acts(order)),
+        allowed=allowed_acts(order),
         receipt=msgspec.UNSET if receipt is None else receipt,
     )
 
@@ -100,13 +100,8 @@ def make_receipt(order: Order, file: SaleFile, facts: BroadcastFacts, accepted_a
     )
 
 
-def order_changed(order: Order, trace: str | None = None) -> NewFact:
-    """The fact for the owner's connections; `trace` where it is not that of the code which writes it."""
-    payload = {
-        "order_id": order.order_id,
-        "state": order.state.value,
-        "amount_minor": order.amount.amount_minor,
-        "currency": order.amount.currency,
-        "product_id": order.product_id,
-    }
-    return NewFact("order", order.broadcast_id, payload, order.customer_id, trace)
+def order_changed(order: Order) -> NewFact:
+    """The fact for the owner's connections."""
+    amount = order.amount
+    payload = order_payload(order.order_id, order.state.value, amount.amount_minor, amount.currency, order.product_id)
+    return NewFact("order", order.broadcast_id, payload, account_id=order.customer_id)

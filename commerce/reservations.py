@@ -7,17 +7,17 @@ import msgspec
 from commerce import group
 from commerce.dependencies import Dependencies
 from commerce.errors import CommerceError, Refusal, Unavailable
-from commerce.facts import NewFact, quota_changed
+from commerce.facts import NewFact, ReservedTogether, orders_reserved, quota_changed
 from commerce.group import Reading, Request, Stage, Verdict
 from commerce.grouping import AGAIN, Again, Grouping, Onward
 from commerce.groups_postgres import KeyAnswer
 from commerce.idempotency import Answer, body_hash
-from commerce.money import Money, currency_code, minor_units
+from commerce.money import Money, money
 from commerce.order import Decision, Order
 from commerce.ports import BroadcastFacts
 from commerce.purchase import Acknowledgement, acknowledgement_refusal
 from commerce.quota import Quota
-from commerce.receipt import OrderView, order_changed, order_view
+from commerce.receipt import OrderView, order_view
 from commerce.rows import to_json
 from commerce.uow_postgres import Unit
 
@@ -48,8 +48,7 @@ class Reservations:
         self, customer_id: str, acknowledgement_id: str, amount_minor: object, currency: object, key: str
     ) -> OrderView:
         """Hold quota for an acknowledged purchase; raises Refusal, Conflict or Unavailable as docs/protocol.md says."""
-        amount = Money(minor_units(amount_minor), currency_code(currency))
-        trace = self._given.units.trace()
+        amount, trace = money(amount_minor, currency), self._given.units.trace()
         return await self._intake.do(_Command(customer_id, acknowledgement_id, amount, key, trace))
 
     @property
@@ -151,8 +150,7 @@ class Reservations:
         results, answers = _settle(reading, verdicts)
         orders = [v.outcome.order for v in verdicts if v.is_new and isinstance(v.outcome, Decision)]
         if answers:
-            traces = {request.order_id: request.trace for request in reading.requests}
-            facts = [order_changed(order, traces[order.order_id]) for order in orders]
+            facts = _owners_facts(product_id, currency, orders, reading)
             facts += self._quota_facts(product_id, currency, before, after, shown_in)
             await unit.groups.write(
                 product_id, currency, orders, _newcomers(reading), answers, facts, now, settings.duplicate_wait_s
@@ -167,6 +165,16 @@ class Reservations:
         if left_minor == self._given.left_minor(before):
             return []
         return [quota_changed(name, product_id, left_minor, after.total_minor, currency) for name in shown_in]
+
+
+def _owners_facts(product_id: str, currency: str, orders: Sequence[Order], reading: Reading) -> list[NewFact]:
+    """One fact for each broadcast, which tells of all its new orders (`facts.parts_of`)."""
+    traces = {request.order_id: request.trace for request in reading.requests}
+    reserved: dict[str, list[tuple[str, str, int, str | None]]] = {}
+    for order in orders:
+        told = (order.customer_id, order.order_id, order.amount.amount_minor, traces[order.order_id])
+        reserved.setdefault(order.broadcast_id, []).append(told)
+    return [orders_reserved(name, ReservedTogether(product_id, currency, of)) for name, of in reserved.items()]
 
 
 def _newcomers(reading: Reading) -> set[str]:

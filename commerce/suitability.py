@@ -6,6 +6,9 @@ Art. 29 questionnaire; the senior wait is practice, hence settings.
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+
+import msgspec
 
 from commerce.dates import months_later
 from commerce.errors import Refusal
@@ -28,8 +31,7 @@ class SuitabilityRules:
     business_zone: tzinfo = SHANGHAI
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
+class Customer(msgspec.Struct, frozen=True):
     """What the sale knows of a customer; levels are 1–5, `declared_means` is None when nothing was declared.
 
     `questionnaire_version` is None where the level was not found here, but came from the bank's own records.
@@ -53,7 +55,12 @@ def suitable_levels(risk_rating: int) -> tuple[str, ...]:
 
 def business_date(now: datetime, rules: SuitabilityRules) -> date:
     """The bank's calendar day at this moment."""
-    return now.astimezone(rules.business_zone).date()
+    return _date_in(rules.business_zone, now)
+
+
+@lru_cache(maxsize=8)
+def _date_in(zone: tzinfo, now: datetime) -> date:
+    return now.astimezone(zone).date()  # asked several times of each order of a group, all at one moment
 
 
 def age_on(day: date, birth_date: date) -> int:

@@ -30,7 +30,7 @@ class Announcer:
         """`traced` notes the announcement of a fact that belongs to a trace: its kind and `traceparent`."""
         self._broker = broker
         self._traced = traced
-        self._announced: OrderedDict[int, None] = OrderedDict()
+        self._announced: OrderedDict[str, None] = OrderedDict()
 
     async def take(self, fact: Fact) -> None:
         """Hand one fact to its room.
@@ -38,12 +38,12 @@ class Announcer:
         Raises chat's Unavailable when Redis did not take it, so that it comes again, and FactUnreadable for one that is
         no event of its kind.
         """
-        if fact.fact_id in self._announced:
+        if fact.name in self._announced:
             return
         sealed = _sealed(fact)
         with self._noted(fact):
             await self._broker.publish(fact.broadcast_id, sealed)
-        self._announced[fact.fact_id] = None
+        self._announced[fact.name] = None
         if len(self._announced) > _REMEMBERED:
             self._announced.popitem(last=False)
 
@@ -58,4 +58,4 @@ def _sealed(fact: Fact) -> Sealed:
         event = msgspec.convert(fact.payload, _EVENTS[fact.kind])
     except (KeyError, msgspec.ValidationError) as error:
         raise FactUnreadable(f"no {fact.kind} event: {error}") from error
-    return seal(event, to=fact.account_id, once=f"fact/{fact.fact_id}")
+    return seal(event, to=fact.account_id, once=f"fact/{fact.name}")

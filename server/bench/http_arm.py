@@ -20,7 +20,8 @@ from server.bench.bank import DATA_KEYS
 from server.embedded.serving import free_ports, loopback_environment
 
 _SECRET = "for-measuring-only-and-made-for-nothing-else"
-_PATIENCE_S = 60.0
+_PATIENCE_S = 45.0  # for a server to start, and for buyers to start and to end
+_DRAIN_S = 20.0
 _ACCOUNTS = """
     INSERT INTO accounts (account_id, login, password_hash, role, display_name, nickname, licence_no) VALUES
     ('ac_bench_host', 'bench_host', '', 'host', '林晓', '林晓', 'L-001'),
@@ -57,8 +58,17 @@ async def measure_http(
         asked.write_text("\n".join(_buyer(n, arm) for n in range(1, buyers + 1)))
         return await _order(port, asked, clients, seconds)
     finally:
-        if server.returncode is None:
-            server.send_signal(signal.SIGTERM)
+        await _end(server)
+
+
+async def _end(server: asyncio.subprocess.Process) -> None:
+    if server.returncode is None:
+        server.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(_DRAIN_S):
+                await server.wait()
+        except TimeoutError:
+            server.kill()
             await server.wait()
 
 
@@ -72,8 +82,13 @@ async def _order(port: int, asked: Path, clients: int, seconds: float) -> dict[s
     argv = ["-m", "load_tests.bench.order_buyers", "--port", str(port), "--buyers", str(asked)]
     argv += ["--clients", str(clients), "--seconds", str(seconds)]
     process = await asyncio.create_subprocess_exec(sys.executable, *argv, stdout=asyncio.subprocess.PIPE)
-    async with asyncio.timeout(seconds + _PATIENCE_S):
-        out, _ = await process.communicate()
+    try:
+        async with asyncio.timeout(seconds + _PATIENCE_S):
+            out, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise
     heard: dict[str, Any] = json.loads(out)
     return heard
 

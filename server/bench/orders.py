@@ -36,8 +36,9 @@ from server.ids import new_id
 from server.migrate import migrate
 
 _SINGLE_CLIENTS = (1, 2, 4, 8, 16, 32, 64)
-_GROUPED_CLIENTS = 512
+_GROUPED_CLIENTS = 1_024
 _HTTP_CLIENTS = 64
+_HTTP_BUYERS = 2_000  # each has a token made for it
 _ROUNDS = 3
 _RUSH_BUYERS = 5_000
 _RUSH_FILLED_BY = 1_000
@@ -121,9 +122,10 @@ class Bench:
 
     async def http(self, stores: Stores, folder: Path) -> dict[str, Any]:
         """The production command over loopback HTTP, the buyers in a process of their own."""
-        await open_arm(self._pool, _service(self._pool, 1), "http", self._buyers, self._quota_minor)
+        buyers = min(self._buyers, _HTTP_BUYERS)
+        await open_arm(self._pool, _service(self._pool, 1), "http", buyers, self._quota_minor)
         heard = await measure_http(
-            self._pool, stores, folder, "http", buyers=self._buyers, clients=_HTTP_CLIENTS, seconds=self._seconds
+            self._pool, stores, folder, "http", buyers=buyers, clients=_HTTP_CLIENTS, seconds=self._seconds
         )
         await self.books.check(self._pool, "http", heard["reserved"])
         print(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from commerce.core import CoreBanking
 from commerce.envelopes import Envelopes
@@ -89,7 +90,7 @@ def content(**changes: Any) -> CardContent:
 
 def customer(customer_id: str = "ac_ann", **changes: Any) -> Customer:
     plain = Customer(customer_id, "*安", date(1990, 5, 1), 3, NOW - timedelta(days=30), None)
-    return replace(plain, **changes)
+    return msgspec.structs.replace(plain, **changes)
 
 
 class Bank:

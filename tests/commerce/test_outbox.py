@@ -63,6 +63,7 @@ async def test_a_sale_is_told_in_order_with_what_the_rooms_need(bank: Bank, read
     }
     assert pulled.payload == {"product_id": "pr_a", "reason": "done"}
     assert [fact.fact_id for fact in reader.facts] == sorted({fact.fact_id for fact in reader.facts})
+    assert len({fact.name for fact in reader.facts}) == 5
     assert await relay_of(bank, reader).relay_once() == 0
 
 
@@ -146,12 +147,48 @@ async def test_a_fact_that_nobody_can_read_is_set_aside_and_holds_back_no_other(
     assert reader.kinds[-1] == "order"
 
 
+async def test_orders_of_one_group_reach_each_owner_and_come_again_from_the_one_that_was_not_taken(
+    bank: Bank, reader: Reader
+) -> None:
+    await bank.open_shop()
+    for n in range(5):
+        await bank.add_customer(f"ac_{n}")
+    made = [await bank.acknowledged(f"ac_{n}") for n in range(5)]
+    relay = relay_of(bank, reader)
+    await relay.relay_once()
+    orders = await asyncio.gather(
+        *(bank.service.sale.reserve(f"ac_{n}", made[n], 100_000 + 10_000 * n, "CNY", "k1") for n in range(5))
+    )
+    waiting = (await bank.service.outbox_depth()).waiting
+    rows = await bank.pool.fetchval("SELECT count(*) FROM commerce_outbox")
+    assert rows < waiting, "what went together is told by one row, and counted as what it tells"
+
+    async def take_three(fact: Fact) -> None:
+        if len(reader.facts) == 4:  # the card, and three more
+            raise ConnectionError("the room's broker is away")
+        await reader(fact)
+
+    with pytest.raises(FactNotTaken):
+        await OutboxRelay(OutboxReader(bank.pool, 2.0), take_three).relay_once()
+    await relay.relay_once()
+    assert (await bank.service.outbox_depth()).waiting == 0
+    told = {fact.name: fact for fact in reader.facts if fact.kind == "order"}
+    assert [(fact.account_id, fact.payload) for fact in told.values()] == [
+        (
+            f"ac_{n}",
+            {"order_id": order.order_id, "state": "reserved", "amount_minor": 100_000 + 10_000 * n, "currency": "CNY",
+             "product_id": "pr_a"},
+        )
+        for n, order in enumerate(orders)
+    ]  # fmt: skip
+
+
 async def test_facts_taken_before_a_crash_come_again(bank: Bank, reader: Reader) -> None:
     await bank.open_shop()
 
     async def crash() -> None:
         async with OutboxReader(bank.pool, 2.0).batch(10) as batch:
-            batch.taken.append(batch.facts[0].fact_id)
+            batch.take(batch.facts[0])
             raise OSError("killed between taking and commit")
 
     with pytest.raises(OSError, match="killed"):

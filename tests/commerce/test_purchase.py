@@ -1,5 +1,8 @@
 """A purchase from the gate to the receipt, on a real database."""
 
+import asyncpg
+import pytest
+
 from commerce.gate import GateCustomer
 from commerce.purchase import ACKNOWLEDGEMENT_TEXT
 from tests.commerce.bank import NOW, Bank
@@ -37,7 +40,7 @@ async def test_history_names_every_step_of_an_order(bank: Bank) -> None:
     order = await bank.accepted()
     await bank.service.sale.cancel("ac_ann", order.order_id, "k3")
     rows = await bank.pool.fetch(
-        "SELECT from_state, to_state, actor_id FROM order_history WHERE order_id = $1 ORDER BY step", order.order_id
+        "SELECT from_state, to_state, actor_id FROM order_moves WHERE order_id = $1 ORDER BY step", order.order_id
     )
     assert [tuple(row) for row in rows] == [
         ("acknowledged", "reserved", "ac_ann"),
@@ -45,6 +48,23 @@ async def test_history_names_every_step_of_an_order(bank: Bank) -> None:
         ("submitted", "accepted", "system"),
         ("accepted", "cancelled", "ac_ann"),
     ]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE orders SET amount_minor = amount_minor + 1",
+        "UPDATE orders SET customer_id = 'ac_bob'",
+        "UPDATE orders SET created_at = created_at + interval '1 s'",
+        "UPDATE orders SET stream_time_ms = NULL",
+        "DELETE FROM orders",
+    ],
+)
+async def test_what_an_order_was_reserved_with_never_changes(bank: Bank, statement: str) -> None:
+    await bank.open_shop()
+    await bank.reserved()
+    with pytest.raises(asyncpg.RestrictViolationError):
+        await bank.pool.execute(statement)
 
 
 async def test_cancelling_an_accepted_order_gives_funds_and_quota_back(bank: Bank) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
 from commerce.audit_postgres import audit
 from commerce.errors import CommerceError
 from commerce.receipt import OrderView
@@ -79,6 +81,39 @@ async def test_submit_cancel_and_the_sweeper_at_once_end_every_order_once(bank: 
     assert states["reserved"] == states["submitted"] == 0
     assert await bank.taken_minor() == 100_000 * states["accepted"]
     assert await bank.available_minor() == 100_000_000 - 100_000 * states["accepted"]
+    assert await audit(bank.pool) == []
+
+
+@pytest.mark.parametrize("apart_s", [-600, 600])
+async def test_two_servers_whose_clocks_differ_sell_once_and_keep_the_books(bank: Bank, apart_s: int) -> None:
+    """Ten minutes are more than a reservation lives: to one server what the other reserved is over."""
+    other = Bank(bank.pool)
+    other.new_id = bank.new_id
+    other.clock.advance(seconds=apart_s)
+    other.use_core(None)
+    await bank.open_shop()
+    made = [await bank.acknowledged() for _ in range(6)]
+
+    async def buy(n: int, here: Bank, there: Bank) -> str:
+        order = await here.service.sale.reserve("ac_ann", made[n], 100_000, "CNY", f"r{n}")
+        assert (await there.service.sale.reserve("ac_ann", made[n], 100_000, "CNY", f"r{n}")) == order
+        try:
+            return (await there.service.sale.submit("ac_ann", order.order_id, f"s{n}")).state
+        except CommerceError as error:
+            return error.code
+
+    banks = (bank, other)
+    ends = await asyncio.gather(
+        *(buy(n, banks[n % 2], banks[1 - n % 2]) for n in range(6)),
+        *(each.service.sale.expire_due(each.clock()) for each in banks),
+    )
+    assert set(ends[:6]) == {"accepted", "reservation_expired"}
+    assert await audit(bank.pool) == []
+    for each in banks:
+        await each.service.sale.expire_due(each.clock())
+    accepted = await bank.pool.fetchval("SELECT count(*) FROM orders WHERE state = 'accepted'")
+    assert accepted == list(ends).count("accepted") > 0
+    assert await bank.available_minor() == 100_000_000 - accepted * 100_000
     assert await audit(bank.pool) == []
 
 

@@ -23,6 +23,7 @@ from chat.likes_redis import RedisLikeStore
 from chat.moderation import Moderator
 from chat.moderation_postgres import PostgresModeration
 from chat.phrase_list import shipped_phrases
+from chat.ports import Authenticator
 from chat.presence_redis import RedisPresence
 from chat.restriction_feed import RestrictionFeed
 from chat.restrictions import Restrictions
@@ -98,6 +99,7 @@ class Rig:
     authenticator: FakeAuthenticator = field(default_factory=FakeAuthenticator)
     broadcasts: FakeBroadcasts = field(default_factory=FakeBroadcasts)
     tips: FakeTips = field(default_factory=FakeTips)
+    real_authenticator: Authenticator | None = None
 
     @asynccontextmanager
     async def gateway(self, **options: Any) -> AsyncIterator[Gateway]:
@@ -113,7 +115,7 @@ class Rig:
             options=replace(GatewayOptions(port=0), **options),
             gateway_id=f"gw_{next(_gateway_numbers)}",
             ports=GatewayPorts(
-                authenticator=self.authenticator,
+                authenticator=self.real_authenticator or self.authenticator,
                 broadcasts=self.broadcasts,
                 tips=self.tips,
                 clock=FakeClock(),

@@ -6,11 +6,13 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import jwt
 import pytest
+import redis.asyncio
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -26,11 +28,15 @@ from server.auth.tokens import TokenError
 from server.http.signalling import SignallingRefused
 from server.media_gate import MediaGate
 from server.room_identity import RoomAuthenticator
+from streaming.broadcast import Draft
 from streaming.broadcasts_postgres import PostgresBroadcasts
 from tests.commerce.bank import ENVELOPES, Bank
+from tests.server.gateway_rig import Rig, connected
 from tests.server.issuer_server import AUDIENCE, ISSUER, Issuer, issuer_server
-from tests.server.people import TOKENS
+from tests.server.people import TOKENS, seed_people
 from tests.server.shop import open_shop
+from tests.streaming.harness import station
+from tests.streaming.test_sdp_answer import VIEWER
 
 RULES = IssuerRules(ISSUER, AUDIENCE, leeway_s=30)
 WANG = account_of(ISSUER, "62001234")
@@ -95,6 +101,33 @@ async def test_a_banks_customer_is_known_at_first_sight_over_http_room_and_media
             await gate.may_view("bc_none", token)
         assert nothing_there.value.code == "no_such_broadcast"  # so it was let in
     assert issuer.asked == 2
+
+
+async def test_a_banks_token_opens_a_rooms_socket_and_a_whep_session(
+    bank: Bank, redis_client: redis.asyncio.Redis, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, token = bank.pool, issuer.token("k1")
+    forged = f"{token.rsplit('.', 1)[0]}.{'A' * 86}"
+    await seed_people(pool)
+    store = PostgresBroadcasts(pool)
+    await store.create("bc_a", "ac_host", Draft("x", "", "ac_host", "ac_monitor", None), datetime.now(UTC))
+    await pool.execute("UPDATE broadcasts SET state = 'live'")
+    known = of(issuer)(bank)
+    rig = Rig(pool, redis_client, real_authenticator=RoomAuthenticator(known))
+    async with rig.gateway() as gateway:
+        async with connected(gateway) as client:
+            assert (await client.hello(token))["type"] == "welcome"
+            ack = await client.comment("你好")
+            assert ack["type"] == "ack"
+        async with connected(gateway) as client:
+            assert (await client.hello(forged))["code"] == "unauthenticated"
+    async with station() as show:
+        media = MediaGate(store, known, EncoderTokens(pool, 60), lambda _: False)
+        monkeypatch.setattr(show.gate, "may_view", media.may_view)
+        status, answer, _ = await show.post("/whep/bc_a", VIEWER, token)
+        assert (status, answer[:3]) == (201, "v=0")
+        status, answer, _ = await show.post("/whep/bc_a", VIEWER, forged)
+        assert (status, json.loads(answer)["code"]) == (401, "bad_token")
 
 
 async def test_who_is_not_verified_may_watch_and_not_buy(pool: asyncpg.Pool, issuer: Issuer) -> None:
