@@ -55,6 +55,7 @@ from server.http import (
     broadcasts,
     config,
     documents,
+    encoder_tokens,
     health,
     identity,
     openapi,
@@ -390,9 +391,8 @@ class Parts:
             *asyncapi.routes(),
             *pages.routes(page_config.gateway_url),
             *sessions.routes(self.accounts, self.passwords, self.tokens, self.session_ends),
-            *broadcasts.routes(
-                self.broadcasting, self.encoder_tokens, new_id, self.moderator, self.commerce.products.require_on_sale
-            ),
+            *broadcasts.routes(self.broadcasting, self.moderator, self.commerce.products.require_on_sale),
+            *encoder_tokens.routes(self.broadcasting, self.encoder_tokens, new_id),
             *shelf.routes(self.broadcasting, self.commerce),
             *products.routes(self.commerce),
             *documents.routes(self.commerce),

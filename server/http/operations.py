@@ -12,8 +12,9 @@ from commerce.questionnaire import AskedQuestionnaire
 from commerce.receipt import OrderView
 from server.auth.encoder_tokens_postgres import IssuedEncoderToken
 from server.http.assessments import Answers
+from server.http.broadcast_drafts import Edit, NewBroadcast
 from server.http.broadcast_view import BroadcastList, BroadcastView, Readiness
-from server.http.broadcasts import Edit, MoveRequest, NewBroadcast
+from server.http.broadcasts import MoveRequest
 from server.http.config import ConfigView
 from server.http.identity import IdentityProof, Password
 from server.http.orders import Acknowledged, NewAcknowledgement, NewOrder, OrderList, Submission

@@ -1,6 +1,7 @@
 """The purchase over HTTP: gate, acknowledgements, orders. Every answer is of the one who asks."""
 
 import time
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -67,59 +68,78 @@ class OrderList(msgspec.Struct):
 
 def routes(service: CommerceService, proofs: Proofs) -> list[web.RouteDef]:
     """Routes of the gate, of acknowledgements and of orders."""
+    serving = _Orders(service, proofs)
+    return [
+        web.get("/api/v1/broadcasts/{broadcast_id}/gate", serving.gate),
+        web.post("/api/v1/acknowledgements", serving.acknowledge),
+        web.post(_BASE, serving.create),
+        web.get(_BASE, serving.own),
+        web.get(_BASE + "/{order_id}", serving.show),
+        web.post(_BASE + "/{order_id}/submit", serving.submit),
+        web.post(_BASE + "/{order_id}/extend", serving.extend),
+        web.post(_BASE + "/{order_id}/cancel", serving.cancel),
+    ]
 
-    async def gate(request: web.Request) -> web.Response:
+
+@dataclass(frozen=True)
+class _Orders:
+    service: CommerceService
+    proofs: Proofs
+
+    async def gate(self, request: web.Request) -> web.Response:
         who = require(request, "gate.read")
         broadcast_id = path_id(request, "broadcast_id", "bc", "no_such_broadcast")
         product_id = request.query.get("product_id", "")
         if not is_id(product_id, "pr"):
             raise ApiError(422, "bad_field", "say which card: ?product_id=pr_…")
-        return json_response(await service.gate.check(broadcast_id, product_id, who.account_id))
+        return json_response(await self.service.gate.check(broadcast_id, product_id, who.account_id))
 
-    async def acknowledge(request: web.Request) -> web.Response:
+    async def acknowledge(self, request: web.Request) -> web.Response:
         who = require(request, "acknowledgement.create")
         given = await read_json(request, NewAcknowledgement)
-        kept = await service.gate.acknowledge(who.account_id, Reading(**msgspec.structs.asdict(given)))
+        kept = await self.service.gate.acknowledge(who.account_id, Reading(**msgspec.structs.asdict(given)))
         return json_response(Acknowledged(kept.acknowledgement_id, kept.expires_at), status=201)
 
-    async def create(request: web.Request) -> web.Response:
+    async def create(self, request: web.Request) -> web.Response:
         who = require(request, "order.create")
         key = idempotency_key(request)
         given = await read_json(request, NewOrder)
-        order = await service.sale.reserve(
+        order = await self.service.sale.reserve(
             who.account_id, given.acknowledgement_id, given.amount_minor, given.currency, key
         )
         return json_response(order, status=201, headers={"Location": f"{_BASE}/{order.order_id}"})
 
-    async def submit(request: web.Request) -> web.Response:
+    async def submit(self, request: web.Request) -> web.Response:
         who = require(request, "order.submit")
         key = idempotency_key(request)
         given = await read_json(request, Submission) if request.body_exists else Submission()
         proof = given.identity_proof
         proved_at = who.authenticated_at
         if proof is not None:
-            proved_at = proofs.read(proof, who.account_id, now_s=time.time())
-        order = await service.sale.submit(who.account_id, _order_id(request), key, authenticated_at=proved_at)
+            proved_at = self.proofs.read(proof, who.account_id, now_s=time.time())
+        order = await self.service.sale.submit(who.account_id, _order_id(request), key, authenticated_at=proved_at)
         return json_response(order)
 
-    async def extend(request: web.Request) -> web.Response:
+    async def extend(self, request: web.Request) -> web.Response:
         who = require(request, "order.submit")
-        return json_response(await service.sale.extend(who.account_id, _order_id(request), idempotency_key(request)))
+        return json_response(
+            await self.service.sale.extend(who.account_id, _order_id(request), idempotency_key(request))
+        )
 
-    async def cancel(request: web.Request) -> web.Response:
+    async def cancel(self, request: web.Request) -> web.Response:
         who = require(request, "order.cancel")
-        order = await service.sale.cancel(who.account_id, _order_id(request), idempotency_key(request))
+        order = await self.service.sale.cancel(who.account_id, _order_id(request), idempotency_key(request))
         return json_response(order)
 
-    async def show(request: web.Request) -> web.Response:
+    async def show(self, request: web.Request) -> web.Response:
         who = require(request, "order.read")
-        return json_response(await service.sale.read(who.account_id, _order_id(request)))
+        return json_response(await self.service.sale.read(who.account_id, _order_id(request)))
 
-    async def own(request: web.Request) -> web.Response:
+    async def own(self, request: web.Request) -> web.Response:
         who = require(request, "order.read")
         before, open_only = page_start(request, "before", "or"), flag(request, "open")
         limit = page_size(request)
-        found = await service.sale.own(
+        found = await self.service.sale.own(
             who.account_id,
             before=before,
             limit=limit + 1,
@@ -127,17 +147,6 @@ def routes(service: CommerceService, proofs: Proofs) -> list[web.RouteDef]:
             broadcast_id=who.broadcast_id,
         )
         return json_response(OrderList(*page_of(request, found, limit, "before", lambda order: order.order_id)))
-
-    return [
-        web.get("/api/v1/broadcasts/{broadcast_id}/gate", gate),
-        web.post("/api/v1/acknowledgements", acknowledge),
-        web.post(_BASE, create),
-        web.get(_BASE, own),
-        web.get(_BASE + "/{order_id}", show),
-        web.post(_BASE + "/{order_id}/submit", submit),
-        web.post(_BASE + "/{order_id}/extend", extend),
-        web.post(_BASE + "/{order_id}/cancel", cancel),
-    ]
 
 
 def _order_id(request: web.Request) -> str:

@@ -15,7 +15,7 @@ from chat.phrase_list import shipped_phrases
 from server.auth.encoder_tokens_postgres import EncoderTokens
 from server.auth.identities import LocalIdentities
 from server.broadcasting import Broadcasting
-from server.http import broadcasts, shelf
+from server.http import broadcasts, encoder_tokens, shelf
 from server.http.application import build
 from server.http.commerce_errors import commerce_error
 from server.ids import new_id
@@ -82,7 +82,10 @@ async def api(pool: asyncpg.Pool) -> AsyncIterator[Api]:
     tokens = EncoderTokens(pool, ttl_s=60)
     commerce = Bank(pool).service
     judge = Moderator(shipped_phrases())
-    served = broadcasts.routes(service, tokens, new_id, judge, commerce.products.require_on_sale)
+    served = [
+        *broadcasts.routes(service, judge, commerce.products.require_on_sale),
+        *encoder_tokens.routes(service, tokens, new_id),
+    ]
     served += shelf.routes(service, commerce)
     app = build(served, LocalIdentities(TOKENS), (broadcasts.lifecycle_error, commerce_error))
     async with TestClient(TestServer(app)) as client:
