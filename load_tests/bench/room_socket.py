@@ -143,6 +143,8 @@ class RoomSocket(asyncio.Protocol):
 
     def _send(self, opcode: int, payload: bytes) -> None:
         assert self.transport is not None
+        if self.transport.is_closing():
+            return  # `ended` says so
         length = len(payload)
         head = bytes((0x80 | opcode, 0x80 | min(length, 126)))
         if length >= 126:
