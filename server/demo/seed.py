@@ -28,7 +28,7 @@ _SHOWS = (
         "读懂稳健理财 · Understanding steady returns",
         "循环播放的示范直播。",
     ),
-    (bank.OWN_ID, bank.HOST, bank.MONITOR, "林晓的理财小课堂", "已审批，等你开播。"),
+    (bank.OWN_ID, bank.HOST, bank.MONITOR, "林晓的理财小课堂", "家庭理财从哪里开始：先留备用金，再谈期限和风险。"),
 )
 
 
