@@ -17,10 +17,10 @@ _HAN = re.compile(
 )
 # 能不能保本, 可不可能翻倍, 要不要加微信: the word before turns a denial into a question.
 _NOT_HAN = re.compile(r"(?:能不能|会不会|可不可能?|要不要|应不应|是不是|有没有|不得不)" + _BETWEEN)
-# 承诺保本的都是骗局: the denial comes after what it denies.
+# 承诺保本的都是骗局。 The denial comes after what it denies, in the same clause, and ends it: 保本，是零门槛的 is none.
 _AFTER_HAN = re.compile(
-    r"(?:的)?(?:产品|理财|项目|宣传|广告|承诺|说法)?(?:都|就|均|全|一律|多半?|基本)?(?:是|属于?|为)"
-    r"(?:骗|诈骗|违法|违规|非法|虚假|谎|陷阱|(?:零|0)(?!风险))"
+    r"[\"'”’」』》]?(?:的)?(?:产品|理财|项目|宣传|广告|承诺|说法)?(?:都|就|均|全|一律|多半?|基本)?(?:是|属于?|为)"
+    r"(?:骗局|骗人|骗子|诈骗|违法|违规|非法|虚假|谎言|陷阱|零|0)(?:的|行为|宣传|广告)?(?=$|[，。；！,.;!])"
 )
 # Between the items of a list: 保本、保收益, "保本"或"零风险". A blank or a comma begins another sentence.
 _NEXT_ITEM = re.compile(r"[\"'“”‘’「」『』《》]*(?:(?:、|或者?|以?及|和|与|/| or | nor )[\"'“”‘’「」『』《》]*)?")
@@ -44,7 +44,7 @@ def denied_in_chinese(before: str, after: str) -> bool:
 
 
 def denied_afterwards(after: str) -> bool:
-    """Say whether folded text calls what stood right before it a fraud, an offence or nought."""
+    """Say whether written text calls what stood right before it a fraud, an offence or nought."""
     return _AFTER_HAN.match(after[:16]) is not None
 
 

@@ -180,7 +180,7 @@ def _meant(text: NormalisedText, found: list[_Found]) -> list[_Found]:
 
 def _undenied(text: NormalisedText, items: list[_Found]) -> list[_Found]:
     from_here = next((i for i, one in enumerate(items) if _denied(text, one)), len(items))
-    if any(denied_afterwards(text.folded[one.end :]) for one in items):
+    if any(denied_afterwards(text.text[text.written(one.start, one.end)[1] :]) for one in items):
         return []
     return items[:from_here]
 

@@ -86,7 +86,7 @@ class Children:
         child.started_s = time.monotonic()
         try:
             child.running = child.start()
-        except EmbeddedError as error:
+        except (EmbeddedError, OSError) as error:
             # A database that was killed may need a moment until its last processes are gone: it is tried again.
             self._say(f"{child.what}: {error}")
 

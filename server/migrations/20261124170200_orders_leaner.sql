@@ -1,4 +1,6 @@
 -- migrate:up
+-- Behind one long transaction this would hold up every order: it gives up and can be run again.
+SET LOCAL lock_timeout = '3s';
 
 -- An order's first step, from acknowledged to reserved, is its own row: customer, amount, card, stage and both clocks are
 -- in it, and from here on they never change. `order_history` holds the steps that follow; rows of before stay in it.

@@ -96,6 +96,18 @@ def test_a_question_and_rhetoric_are_not_denials(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "tail",
+    [
+        "，是零门槛的", "，都是零手续费", "。就是零费用", "，为零起点", "，是骗你我倒贴", "的产品是零手续费",
+        "都是骗你我倒贴", "是零风险", "，是违法的？不", "、没有套路", "，绝不是骗局", "就是骗局？不存在", "，不承诺别的", "是虚假宣传吗",
+    ],
+)  # fmt: skip
+def test_no_tail_excuses_a_promise(tail: str) -> None:
+    promises = [one.text for one in PHRASES if one.action == "block" and not one.text.isascii()]
+    assert [promise for promise in promises if MODERATOR.judge(promise + tail).verdict == "pass"] == []
+
+
+@pytest.mark.parametrize(
     "text",
     ["n0.1", "N０．１", "n°.1 № 1", "Gu@ranteed", "$ure w1n", "no r!sk", "d0uble y0ur m0ney", "doubIe your money"],
 )
