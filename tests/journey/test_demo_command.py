@@ -1,6 +1,8 @@
 """The demo as its user meets it: what is printed works, the audit finds its data, and it ends and refuses in order."""
 
 import asyncio
+import json
+import os
 import re
 import socket
 import subprocess
@@ -11,8 +13,10 @@ from pathlib import Path
 import aiohttp
 import psutil
 import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
-from server.demo.bank import CUSTOMERS, OWN_ID, SHOW_ID
+from server.demo.bank import CUSTOMERS, HOST, OWN_ID, SHOW_ID
 from server.demo.places import MARKER, demo_data_key
 from tests.journey.demo import PATIENCE_S, ROOT, Demo, running_demo
 
@@ -102,6 +106,21 @@ async def tokens_work(demo: Demo, data: Path) -> None:
         assert answer.status == 403
 
 
+async def the_show_is_alive(demo: Demo) -> None:
+    """Whoever joins the sample show's room hears its crowd talk and like."""
+    token = await demo.sign_in(CUSTOMERS[0].account.login)
+    port = int(demo.base.rpartition(":")[2]) + 1
+    heard: set[str] = set()
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        connect(f"ws://127.0.0.1:{port}/ws", subprotocols=[Subprotocol("wealthcast.v1.json")]) as room,
+    ):
+        hello = {"type": "hello", "token": token, "broadcast_id": SHOW_ID, "client_id": "test"}
+        await room.send(json.dumps(hello))
+        while not {"welcome", "comment", "likes"} <= heard:
+            heard |= {event["type"] for event in json.loads(await room.recv())}
+
+
 async def test_what_is_printed_works_and_the_audit_knows_the_demo_running_and_stopped(demo_dir: Path) -> None:
     data = demo_dir / "data"
     async with running_demo(demo_dir) as demo:
@@ -120,6 +139,7 @@ async def test_what_is_printed_works_and_the_audit_knows_the_demo_running_and_st
         assert (audited.returncode, audited.stdout) == (0, "audit: clean\n"), audited
         await doctor_knows(demo, data, await the_operators_address_answers(text))
         await tokens_work(demo, data)
+        await the_show_is_alive(demo)
         said = await asyncio.to_thread(refusal, "demo", "--data-dir", str(data), "--port", "1024")
         assert "already uses" in said
         await asyncio.sleep(max(0.0, QUIET_S - (time.monotonic() - quiet_since)))
@@ -190,6 +210,33 @@ def test_reset_removes_nothing_from_a_folder_that_no_demo_made(demo_dir: Path) -
     assert f"does not carry {MARKER}" in refusal("demo", "--reset", "--data-dir", str(demo_dir))
     assert "name a new or empty folder with --data-dir" in refusal("demo", "--data-dir", str(demo_dir))
     assert (demo_dir / "postgres" / "precious").read_text() == "mine"
+
+
+async def test_reset_begins_anew_and_without_it_everything_is_kept(demo_dir: Path) -> None:
+    title = "只在重置以前"
+    draft = {"title": title}
+
+    async def titles(demo: Demo) -> list[str]:
+        await demo.printed()
+        host = await demo.sign_in(HOST.login)
+        if len(runs) == 1:
+            await demo.call("POST", "/api/v1/broadcasts", host, draft)
+        listed = await demo.call("GET", "/api/v1/broadcasts?limit=100", host)
+        return [one["title"] for one in listed["broadcasts"]]
+
+    runs: list[str] = []
+    for option, there in (("--no-sample", True), ("--no-crowd", True), ("--reset", False)):
+        runs.append(option)
+        async with running_demo(demo_dir, "--no-sample", "--no-crowd", option) as demo:
+            assert (title in await titles(demo)) is there, option
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root has another user run PostgreSQL")
+def test_a_folder_that_only_root_can_reach_is_named_with_what_to_do(demo_dir: Path) -> None:
+    (demo_dir / "home").mkdir(mode=0o700)
+    said = refusal("demo", "--no-sample", "--data-dir", str(demo_dir / "home" / "data"))
+    assert "cannot reach" in said
+    assert "choose --data-dir" in said
 
 
 def test_a_half_written_folder_and_a_taken_port_say_what_to_do(demo_dir: Path) -> None:

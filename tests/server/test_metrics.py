@@ -68,7 +68,7 @@ async def so(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def test_a_process_with_every_role_tells_every_metric_and_no_other(
-    postgres_url: str, redis_url: str, tmp_path: Path
+    postgres_url: str, redis_url: str, pool: asyncpg.Pool, tmp_path: Path
 ) -> None:
     async with program(postgres_url, redis_url, tmp_path) as ports, aiohttp.ClientSession() as session:
         async with session.get(f"http://127.0.0.1:{ports.http_port}/healthz") as answer:
@@ -81,6 +81,7 @@ async def test_a_process_with_every_role_tells_every_metric_and_no_other(
 
         await so(echoed)
         found = await scrape(ports.admin_port)
+        assert await pool.fetchval("SELECT count(*) FROM accounts") == 0  # `serve` never seeds
     named = {name for name in found if name.startswith("wealthcast_")}
     expected: set[str] = set()
     for family in FAMILIES:

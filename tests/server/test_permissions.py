@@ -127,6 +127,15 @@ async def test_nothing_is_given_without_a_session(client: TestClient[Any, Any]) 
             assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
+async def test_a_token_in_the_address_opens_nothing(client: TestClient[Any, Any]) -> None:
+    token = session("host")["Authorization"].removeprefix("Bearer ")
+    for _, method, path, body in ALL_CALLS:
+        for name in ("access_token", "token"):
+            asked = f"{path}{'&' if '?' in path else '?'}{name}={token}"
+            async with client.request(method, asked, json=body) as response:
+                assert response.status == 401, asked
+
+
 async def test_an_unknown_path_and_a_wrong_method_are_problems_too(client: TestClient[Any, Any]) -> None:
     async with client.get("/api/v1/nothing") as response:
         assert response.status == 404
