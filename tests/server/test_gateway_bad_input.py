@@ -13,6 +13,7 @@ from chat.events import CardPulled
 from chat.rooms import RoomTimes
 from chat.session import SessionLimits
 from server.gateway.gateway import SUBPROTOCOL
+from server.gateway.raw_connection import WriteLimits
 from tests.chat.fakes import BROADCAST
 from tests.server.gateway_rig import Client, Rig, connected, joined
 
@@ -206,7 +207,11 @@ async def test_a_slow_handshake_is_cut(rig: Rig) -> None:
 
 async def test_a_reader_that_never_reads_is_dropped_before_memory_grows_and_the_others_get_everything(rig: Rig) -> None:
     people = (("ac_a", "viewer"), ("ac_b", "viewer"))
-    async with rig.gateway(times=RoomTimes(tick_s=0.0)) as gateway, joined(rig, gateway, *people) as (a, b):
+    patient = WriteLimits(close_s=60.0)  # of a loaded machine, for reading what was written
+    async with (
+        rig.gateway(times=RoomTimes(tick_s=0.0), write=patient) as gateway,
+        joined(rig, gateway, *people) as (a, b),
+    ):
         with socket.socket() as lazy:
             # Small, so that the kernel on this side does not swallow the whole test.
             lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -222,6 +227,14 @@ async def test_a_reader_that_never_reads_is_dropped_before_memory_grows_and_the_
             assert gateway.counters.slow_closes == 1
             # 128 KB asked of the kernel (it takes twice), its receive buffer, 32 KB write limit, 64 KB outbox.
             assert frames * 1_000 < 2_000_000
+            # Whoever reads again is told so, and when to come back; 4000 is 0x0fa0.
+            read, loop = b"", asyncio.get_running_loop()
+            async with asyncio.timeout(60):
+                while not read.endswith(b"\x88\x06\x0f\xa0slow"):
+                    read += await loop.sock_recv(lazy, 65_536) or pytest.fail("it ended without a word")
+            assert b'"type":"bye","code":4000' in read[-400:]
+            assert b'"retry_after_ms":' in read[-400:]
+            lazy.close()
             await b.next_of("card_pulled", where=lambda event: event["product_id"] == f"pr_{frames - 1}")
             pulled = [event["product_id"] for event in b.events if event["type"] == "card_pulled"]
             assert pulled == [f"pr_{i}" for i in range(frames)]
