@@ -129,7 +129,10 @@ def _no_such_broadcast() -> JoinRefused:
 
 
 def _missed(room: Room, reached: Position | None) -> list[Arrival] | None:
-    if reached is None or not room.history.covers(reached) or reached.offset > room.mailed.offset:
+    if reached is None or not room.history.covers(reached):
+        return None
+    # For a tick after a loss the room still stands in the old epoch, whose offsets say nothing of the new one's.
+    if reached.epoch != room.mailed.epoch or reached.offset > room.mailed.offset:
         return None
     return room.history.since(reached)
 
