@@ -111,11 +111,13 @@ class Repeater:
         ring: PacketRing,
         highest: int,
         now_s: float,
+        first: int = 0,
         retime: Callable[[RelayedPacket], int] | None = None,
     ) -> list[bytes]:
         """Give the plain RTP packets that answer a NACK for this viewer's 16-bit `sequences`.
 
-        `retime` gives the broadcast timestamp under which the viewer first got a packet, where that is another.
+        Nothing from before `first` on the broadcast's line is sent: the viewer came later. `retime` gives the broadcast
+        timestamp under which the viewer first got a packet, where that is another.
         """
         self._refill(now_s)
         copies = 2 if rtx_payload_type is not None and len(sequences) <= FEW else 1
@@ -123,7 +125,8 @@ class Repeater:
         for sequence in sequences:
             if self._allowance < copies:
                 break
-            packet = ring.get(lane.broadcast_sequence(sequence, highest), now_s)
+            placed = lane.broadcast_sequence(sequence, highest)
+            packet = ring.get(placed, now_s) if placed >= first else None
             if packet is None or now_s - self._recent.get(sequence, -1.0) < self._hold_s:
                 continue
             self._recent[sequence] = now_s

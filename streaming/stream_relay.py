@@ -196,7 +196,7 @@ class StreamRelay:
         """Send packets again; returns how many were there."""
         answers = stream.repeater.repeat(
             stream.lane, stream.rtx_payload_type, sequences, self._ring, self._splice.highest, now_s,
-            stream.catch_up.retime if stream.catch_up is not None else None,
+            stream.first_on_line, stream.catch_up.retime if stream.catch_up is not None else None,
         )  # fmt: skip
         for answer in answers:
             self._writer.write_rtp(stream.lane.peer, answer)

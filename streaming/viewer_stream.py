@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from streaming.egress import WriterPeer
-from streaming.forwarding import Lane, RelayedPacket, signed_16
+from streaming.forwarding import Lane, RelayedPacket
 from streaming.group_cache import CatchUp
 from streaming.layer_choice import LayerChoice
 from streaming.retransmission import Repeater
@@ -34,6 +34,7 @@ class ViewerStream:
         "_mark",
         "catch_up",
         "choice",
+        "first_on_line",
         "lane",
         "line",
         "media",
@@ -61,6 +62,8 @@ class ViewerStream:
         """The cached group it began with on this line; kept afterwards, for NACKs."""
         self.unsupported = False
         """The codec that flows now is not among this viewer's: it has to join anew."""
+        self.first_on_line = 0
+        """The line's own number of the first packet that the viewer got of it."""
         self._first_sequence = first_sequence
         self._first_timestamp = first_timestamp
         self._mark: StreamMark | None = None
@@ -74,11 +77,11 @@ class ViewerStream:
 
     def begin(self, line: Line, packet: RelayedPacket, clock_rate: int, clock: ClockReading | None) -> None:
         """Get `packet` as the first of a line, behind whatever it got before."""
-        self.line = line
+        self.line, self.first_on_line = line, packet.sequence
         if self._mark is None:
             self.lane.begin(packet, self._first_sequence, self._first_timestamp)
         else:
-            self._first_sequence = self._mark.follow(self.lane, packet, clock_rate, clock)
+            self._mark.follow(self.lane, packet, clock_rate, clock)
 
     def end(self, newest: RelayedPacket, clock: ClockReading | None) -> None:
         """Get no more of its line, of which it has everything up to `newest`."""
@@ -90,8 +93,4 @@ class ViewerStream:
 
         What a line that was left lacks is not sent: the keyframe here needs none of it, and the path may be full.
         """
-        if self.line is None:
-            return 0
-        if self._mark is not None:
-            sequences = tuple(s for s in sequences if signed_16(s - self._first_sequence) >= 0)
-        return self.line.repeat(self, sequences, now_s)
+        return 0 if self.line is None else self.line.repeat(self, sequences, now_s)

@@ -158,6 +158,20 @@ def test_what_was_lost_of_a_layer_that_was_left_is_not_sent_again() -> None:
     assert repeated[14:] == seen[begun + 1][1]
 
 
+def test_a_loss_long_after_the_last_change_of_layers_is_made_good() -> None:
+    show, member = Show(), viewer(1)
+    show.video.add(member, 0.0)
+    show.play(60, streams=(member,))
+    for _ in range(2):
+        show.play(40, frozenset({0, 1, 2}), streams=(member,))
+    assert len(show.heights(1)) > 1
+    show.silent = {0, 1, 2} - {show.heights(1)[-1]}
+    show.play(40_000)
+    lost = show.writer.seen_by(1)[-3]
+    assert member.repeat((lost[0] & 0xFFFF,), show.now_s) > 0
+    assert show.writer.repeated[0][14:] == lost[1]
+
+
 def test_a_publisher_of_one_stream_is_neither_measured_nor_rewritten() -> None:
     show, member = Show(layers=1), viewer(1)
     show.video.add(member, 0.0)
