@@ -82,9 +82,9 @@ class Viewer:
         assert self.peer.writer_peer is not None, "lanes are made once keys are agreed"
         source, pick = self._sources[media.kind], self._randomness
         lane = writer.lane(self.peer.writer_peer, source.ssrc, media.codecs[0].payload_type)
-        lane.abs_send_time_id = _one_byte_id(media.extensions.get(ABS_SEND_TIME, 0))
         repeater = Repeater(source.rtx_ssrc, pick.randrange(1, 0x8000), self._retransmissions_per_s)
         stream = ViewerStream(media, lane, repeater, pick.randrange(1, 0x8000), pick.randrange(1 << 32))
+        stream.abs_send_time_id = _one_byte_id(media.extensions.get(ABS_SEND_TIME, 0))
         stream.take_codec(media.codecs[0].codec)
         return stream
 
@@ -154,7 +154,7 @@ class Viewer:
 
     def _answer(self, nack: Nack, now_s: float) -> None:
         stream = self._by_ssrc.get(nack.media_ssrc)
-        if stream is not None:
+        if stream is not None and stream.takes_nacks:
             self.nacks += len(nack.sequences)
             stream.choice.nacked(len(nack.sequences), now_s)
             self.reported(self, now_s)

@@ -32,6 +32,7 @@ class ViewerStream:
         "_first_sequence",
         "_first_timestamp",
         "_mark",
+        "abs_send_time_id",
         "catch_up",
         "choice",
         "first_on_line",
@@ -40,6 +41,7 @@ class ViewerStream:
         "media",
         "repeater",
         "rtx_payload_type",
+        "takes_nacks",
         "unsupported",
     )
 
@@ -55,6 +57,10 @@ class ViewerStream:
         self.lane = lane
         self.repeater = repeater
         self.rtx_payload_type: int | None = None
+        self.abs_send_time_id = 0
+        """The id under which the viewer agreed to abs-send-time; 0: it did not."""
+        self.takes_nacks = any("nack" in codec.feedback for codec in media.codecs)
+        """Whether NACKs were agreed on (for video only): others are not answered."""
         self.line: Line | None = None
         """The line whose packets it gets; None before the first and while its picture is left out."""
         self.choice = LayerChoice()
@@ -69,11 +75,17 @@ class ViewerStream:
         self._mark: StreamMark | None = None
 
     def take_codec(self, codec: CodecId) -> None:
-        """Use the payload types under which this viewer knows `codec`."""
+        """Use the payload types under which this viewer knows `codec`.
+
+        Without RTX a packet is repeated under its own SSRC and number, thus under the same key and IV: it has to be the
+        same to the byte (RFC 7714 §8.1), so that it cannot carry when it was sent.
+        """
         types = payload_types_for(self.media, codec)
         self.unsupported = types is None
         if types is not None:
             self.lane.payload_type, self.rtx_payload_type = types
+            repeated_as_it_was = self.takes_nacks and self.rtx_payload_type is None
+            self.lane.abs_send_time_id = 0 if repeated_as_it_was else self.abs_send_time_id
 
     def begin(self, line: Line, packet: RelayedPacket, clock_rate: int, clock: ClockReading | None) -> None:
         """Get `packet` as the first of a line, behind whatever it got before."""

@@ -39,7 +39,7 @@ class _Bench:
         profile = SrtpProfile.AEAD_AES_128_GCM
         self._inbound = InboundSrtp(SrtpKeys(profile, server, client))
         self._client = OutboundSrtp(SrtpKeys(profile, client, server))
-        media = NegotiatedMedia("video", "0", (NegotiatedCodec(_VP8, 96, 97, 90_000, ()),), {}, (), {})
+        media = NegotiatedMedia("video", "0", (NegotiatedCodec(_VP8, 96, 97, 90_000, ("nack",)),), {}, (), {})
         video = LayeredStream(lambda: StreamRelay("video", 90_000, writer, PacketRing(_RING, 1e9, 10_000_000)))
         source = Source(1, _Format("video", _VP8, 90_000, None), repairable=True)
         peer: Any = type("Peer", (), {"writer_peer": writer.attach(SrtpKeys(profile, server, client), sink)})()

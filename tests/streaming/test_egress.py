@@ -9,6 +9,7 @@ import os
 import random
 import socket
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import pytest
@@ -19,9 +20,21 @@ from streaming.egress_native import MANY_LANES, NativePacketWriter
 from streaming.egress_python import PythonPacketWriter
 from streaming.forwarding import Lane, RelayedPacket
 from streaming.ice_lite import Address
+from streaming.ingest import Source, _Format
 from streaming.native.extension import Binding
-from streaming.rtp import header_extensions, parse_rtp, serialize_rtp
+from streaming.retransmission import PacketRing
+from streaming.rtcp import build_nack
+from streaming.rtp import RtpPacket, header_extensions, parse_rtp, serialize_rtp
+from streaming.sdp_answer import (
+    ABS_SEND_TIME,
+    AnsweringSource,
+    CodecId,
+    NegotiatedCodec,
+    NegotiatedMedia,
+)
 from streaming.srtp_pylibsrtp import InboundSrtp, SrtpKeys, SrtpProfile
+from streaming.stream_relay import StreamRelay
+from streaming.viewer import Viewer
 from streaming.vp8_descriptor import picture_ids
 from tests.streaming.harness import eventually
 from tests.streaming.native_binding import native_binding
@@ -452,6 +465,47 @@ async def test_retransmission_by_rtx_and_by_the_packet_itself(
     repaired = inbound.unprotect_rtp(stuffy.sent[-1][0])
     assert repaired is not None
     assert parse_rtp(repaired).ssrc == 8
+
+
+@pytest.mark.parametrize("profile", list(SrtpProfile))
+async def test_without_rtx_a_viewer_gets_the_very_bytes_again_and_by_rtx_others(
+    stuffy: StuffySocket, make: Maker, profile: SrtpProfile
+) -> None:
+    """Other bytes under the same key, SSRC and index would tell GCM's authentication key (RFC 7714 §8.1)."""
+    for kind, codec, rtx, feedback in (
+        ("video", CodecId("VP8"), None, ("nack",)),
+        ("video", CodecId("VP8"), 97, ("nack",)),
+        ("audio", CodecId("opus"), None, ()),
+    ):
+        writer, rate = make(stuffy, now_s=5.0), 90_000 if kind == "video" else 48_000
+        codecs = (NegotiatedCodec(codec, 96, rtx, rate, feedback),)
+        media = NegotiatedMedia(kind, "0", codecs, {ABS_SEND_TIME: 3}, (), {})
+        source = Source(1, _Format(kind, codec, rate, None), repairable=True)
+        peer: Any = SimpleNamespace(writer_peer=writer.attach(new_keys(profile), ("127.0.0.1", 9)))
+        negotiation: Any = SimpleNamespace(media=(media,))
+        viewer = Viewer("r", "v", peer, negotiation, {kind: AnsweringSource(7, 8)}, "cname", 400, random.Random(1))
+        line = StreamRelay(kind, rate, writer, PacketRing(64, 2.0, 100_000))
+        viewer.attach({kind: line}, writer, 0.0)
+        for sequence in range(1, 4):
+            data = (b"\x10\x00" if sequence == 1 else b"\x10\x01") + b"payload"
+            line.forward(source, rtp(sequence, data), 0.0)
+        writer.flush()
+        first = [data for data, _ in stuffy.sent]
+        assert len(first) == 3
+        lost = viewer.streams[kind].lane.sequence_delta + line.newest.sequence - 1 if line.newest else 0
+        viewer.peer_rtcp(build_nack(99, 7, [lost]), 0.1)
+        again = [data for data, _ in stuffy.sent[3:]]
+        if rtx is not None:
+            assert again
+            assert not set(again) & set(first)
+        else:
+            assert again == ([first[1]] if feedback else [])
+        assert (first[1][0] == 0x90) is (rtx is not None or not feedback)
+        stuffy.sent.clear()
+
+
+def rtp(sequence: int, payload: bytes) -> RtpPacket:
+    return RtpPacket(96, sequence, sequence * 3000, 1, payload)
 
 
 async def test_arbitrary_finished_packets_are_refused_or_sent_and_never_crash(
