@@ -14,6 +14,9 @@ from streaming.ice_lite import Address
 
 logger = logging.getLogger(__name__)
 
+RESERVED_PACKETS = 64
+"""Room behind a full queue for what sessions live by: STUN answers (consent), DTLS, RTCP."""
+
 
 class WriterCounters:
     """What a writer did since it was made: plain integers."""
@@ -43,14 +46,14 @@ class DatagramSender:
         self._capacity = queue_packets
         self._watching = False
 
-    def send(self, datagram: bytes | memoryview, address: Address) -> bool:
+    def send(self, datagram: bytes | memoryview, address: Address, *, vital: bool = False) -> bool:
         """Send or queue; says whether it was taken. `datagram` may be reused after the call."""
         if self.waiting:
-            return self.queue(bytes(datagram), address)
+            return self.queue(bytes(datagram), address, vital=vital)
         try:
             self._sendto(datagram, address)
         except (BlockingIOError, InterruptedError):
-            return self.queue(bytes(datagram), address)
+            return self.queue(bytes(datagram), address, vital=vital)
         except OSError as error:
             logger.debug("the kernel refused a datagram: %s", error)
             self.counters.dropped += 1
@@ -59,9 +62,9 @@ class DatagramSender:
         self.counters.bytes_sent += len(datagram)
         return True
 
-    def queue(self, datagram: bytes, address: Address) -> bool:
-        """Let a datagram wait until the socket is writable; says whether there was room."""
-        if len(self.waiting) >= self._capacity:
+    def queue(self, datagram: bytes, address: Address, *, vital: bool = False) -> bool:
+        """Let a datagram wait until the socket is writable; says whether there was room. `vital`: not media."""
+        if len(self.waiting) >= self._capacity + (RESERVED_PACKETS if vital else 0):
             self.counters.dropped += 1
             return False
         self.counters.queued += 1

@@ -25,12 +25,16 @@ class WriterPeer:
 
 
 class LaneTable:
-    """The lanes one packet goes to, as a writer laid them out; fixed, while the lanes' own fields may change."""
+    """The lanes one packet goes to, as a writer laid them out; the set is fixed, the lanes' own fields may change."""
 
     __slots__ = ("lanes",)
 
     def __init__(self, lanes: Sequence[Lane[WriterPeer]]) -> None:
         self.lanes = tuple(lanes)
+
+    def begin_with(self, position: int) -> None:
+        """Turn the lanes round, so that the next packet goes to the one at `position` first."""
+        self.lanes = self.lanes[position:] + self.lanes[:position]
 
 
 class PacketWriter(Protocol):
@@ -38,9 +42,11 @@ class PacketWriter(Protocol):
 
     Order: packets to one peer leave in the order of the calls, also across a full socket. Loss: a packet that finds the
     socket full waits in one bounded queue; where that is full too the newest packet is dropped and counted, and no
-    other peer's packets wait for it. Atomicity: each lane's counters count only packets handed to the kernel or queued.
-    A lane left out of the next table is never written to after the call that is running. What was gathered leaves
-    before any other call does its work; who changes a lane that stands in a table calls `flush` first.
+    other peer's packets wait for it. The first lane that this strikes is the first to be served by the next call, so
+    that the same ones do not always go short; RTCP and plain datagrams have room of their own behind it. Atomicity:
+    each lane's counters count only packets handed to the kernel or queued. A lane left out of the next table is never
+    written to after the call that is running. What was gathered leaves before any other call does its work; who changes
+    a lane that stands in a table calls `flush` first.
     """
 
     @property

@@ -156,6 +156,12 @@ class NativeLaneTable(LaneTable):
         self.count = len(self.lanes)
         self.pointers = binding.ffi.new("wc_lane *[]", [_native(lane).c for lane in self.lanes])
 
+    def begin_with(self, position: int) -> None:
+        """As in LaneTable, between two calls of C."""
+        super().begin_with(position)
+        for index, lane in enumerate(self.lanes):
+            self.pointers[index] = _native(lane).c
+
 
 class NativePacketWriter:
     """A PacketWriter; `send` replaces sendmmsg (tests give one that fills up), `clock` is that of abs-send-time."""
@@ -244,9 +250,13 @@ class NativePacketWriter:
         self._forget_burst()
         write, writer, lanes = self._binding.lib.wc_write, self._c, table.count
         done = write(writer, self._packets, count, table.pointers, lanes, 0, bool(self._sender.waiting))
+        starved = None
         while writer.pending_end:
-            self._queue_pending(table)
+            struck = self._queue_pending(table)
+            starved = struck if starved is None else starved
             done = write(writer, self._packets, count, table.pointers, lanes, done, True)
+        if starved:
+            table.begin_with(starved)
 
     def _forget_burst(self) -> None:
         self._burst.clear()
@@ -255,7 +265,9 @@ class NativePacketWriter:
             self._leaving.cancel()
             self._leaving = None
 
-    def _queue_pending(self, table: NativeLaneTable) -> None:
+    def _queue_pending(self, table: NativeLaneTable) -> int | None:
+        """Queue what the socket did not take; returns the position of the first lane for which there was no room."""
+        starved: int | None = None
         writer, buffer = self._c, self._binding.ffi.buffer
         for position in range(writer.pending_first, writer.pending_end):
             slot = writer.slots[position]
@@ -263,6 +275,9 @@ class NativePacketWriter:
             if self._sender.queue(buffer(slot.data, slot.bytes)[:], lane.peer.address):
                 lane.packets += 1
                 lane.octets += slot.payload_bytes
+            elif starved is None:
+                starved = int(slot.lane)
+        return starved
 
     def write_rtp(self, peer: WriterPeer, packet: bytes) -> None:
         """Protect and send one finished RTP packet."""
@@ -274,18 +289,19 @@ class NativePacketWriter:
         """Protect and send one RTCP compound."""
         assert isinstance(peer, NativePeer)
         self.flush()
-        self._send_protected(self._binding.lib.wc_protect_rtcp(peer.c, packet, len(packet), self._scratch), peer)
+        size = self._binding.lib.wc_protect_rtcp(peer.c, packet, len(packet), self._scratch)
+        self._send_protected(size, peer, vital=True)
 
-    def _send_protected(self, size: int, peer: WriterPeer) -> None:
+    def _send_protected(self, size: int, peer: WriterPeer, *, vital: bool = False) -> None:
         if size < 0:
             self._sender.counters.dropped += 1
         else:
-            self._sender.send(self._binding.ffi.buffer(self._scratch, size)[:], peer.address)
+            self._sender.send(self._binding.ffi.buffer(self._scratch, size)[:], peer.address, vital=vital)
 
     def write_plain(self, datagram: bytes, address: Address) -> None:
         """Send a datagram as it is."""
         self.flush()
-        self._sender.send(datagram, address)
+        self._sender.send(datagram, address, vital=True)
 
     def close(self) -> None:
         """Forget what still waits."""

@@ -81,7 +81,8 @@ class PythonPacketWriter:
         sender, counters = self._sender, self._sender.counters
         waiting = sender.waiting
         sent = sent_bytes = 0
-        for lane in table.lanes:
+        starved = -1
+        for position, lane in enumerate(table.lanes):
             extension = lane.abs_send_time_id
             start = 20 if extension else 12
             end = start + size
@@ -105,12 +106,14 @@ class PythonPacketWriter:
             total = length[0]
             if waiting:
                 if not sender.queue(bytes(view[:total]), peer.address):
+                    starved = position if starved < 0 else starved
                     continue
             else:
                 try:
                     sendto(view[:total], peer.address)
                 except (BlockingIOError, InterruptedError):
                     if not sender.queue(bytes(view[:total]), peer.address):
+                        starved = position if starved < 0 else starved
                         continue
                 except OSError:
                     counters.dropped += 1
@@ -122,6 +125,8 @@ class PythonPacketWriter:
             lane.octets += size
         counters.packets_sent += sent
         counters.bytes_sent += sent_bytes
+        if starved > 0:
+            table.begin_with(starved)
 
     def gather(self, packet: RelayedPacket, table: LaneTable) -> None:
         """Send one packet to every lane at once: there is nothing to be won by waiting."""
@@ -138,17 +143,17 @@ class PythonPacketWriter:
     def write_rtcp(self, peer: WriterPeer, packet: bytes) -> None:
         """Protect and send one RTCP compound."""
         assert isinstance(peer, PythonPeer)
-        self._send_protected(peer.srtp.protect_rtcp(packet), peer.address)
+        self._send_protected(peer.srtp.protect_rtcp(packet), peer.address, vital=True)
 
-    def _send_protected(self, protected: bytes | None, address: Address) -> None:
+    def _send_protected(self, protected: bytes | None, address: Address, *, vital: bool = False) -> None:
         if protected is None:
             self._sender.counters.dropped += 1
         else:
-            self._sender.send(protected, address)
+            self._sender.send(protected, address, vital=vital)
 
     def write_plain(self, datagram: bytes, address: Address) -> None:
         """Send a datagram as it is."""
-        self._sender.send(datagram, address)
+        self._sender.send(datagram, address, vital=True)
 
     def close(self) -> None:
         """Forget what still waits."""

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import pytest
 from pylibsrtp import Policy, Session
 
+from streaming.datagram_sender import RESERVED_PACKETS
 from streaming.egress import PacketWriter, WriterPeer
 from streaming.egress_native import MANY_LANES, NativePacketWriter
 from streaming.egress_python import PythonPacketWriter
@@ -227,6 +228,41 @@ async def test_a_full_socket_keeps_the_order_and_overflow_drops_the_newest(stuff
     assert [parse_rtp(plain).sequence for plain in seen if plain] == [1, 2, 3, 4, 5, 6]
     writer.write(packet(11), writer.table([lane]))
     assert len(stuffy.sent) == 7
+    writer.close()
+
+
+async def test_under_steady_overflow_no_lane_goes_much_shorter_than_another(stuffy: StuffySocket, make: Maker) -> None:
+    """The socket takes 30 of 100 datagrams every other time, and all of them the times between."""
+    writer = make(stuffy, queue=4)
+    lanes = [lane_to(writer, new_keys(), ("127.0.0.1", 100 + i), 50 + i) for i in range(100)]
+    table = writer.table(lanes)
+    for sequence in range(1, 41):
+        stuffy.room = len(stuffy.sent) + (30 if sequence % 2 else 100)
+        writer.write(packet(sequence), table)
+        stuffy.room = 100_000
+        await eventually("what waited is sent", lambda: len(stuffy.sent) == writer.counters.packets_sent)
+    assert writer.counters.dropped == 20 * 66
+    served = [lane.packets for lane in lanes]
+    assert sum(served) == len(stuffy.sent) == 20 * 134
+    assert max(served) - min(served) <= 2
+    writer.close()
+
+
+async def test_what_sessions_live_by_finds_room_where_media_do_not(stuffy: StuffySocket, make: Maker) -> None:
+    writer = make(stuffy, queue=4)
+    lane = lane_to(writer, new_keys(), ("127.0.0.1", 9))
+    stuffy.room = 0
+    for sequence in range(1, 11):
+        writer.write(packet(sequence), writer.table([lane]))
+    writer.write_rtp(lane.peer, serialize_rtp(97, 4, 6000, 8, b"again"))
+    assert (writer.counters.queued, writer.counters.dropped) == (4, 7)
+    writer.write_rtcp(lane.peer, bytes([0x80, 201, 0, 1, 0, 0, 0, 9]))
+    for _ in range(2 * RESERVED_PACKETS):
+        writer.write_plain(b"stun", lane.peer.address)
+    assert writer.counters.queued == 4 + RESERVED_PACKETS
+    stuffy.room = 100_000
+    await eventually("what waited is sent", lambda: len(stuffy.sent) == 4 + RESERVED_PACKETS)
+    assert stuffy.sent[-1][0] == b"stun"
     writer.close()
 
 
