@@ -200,6 +200,8 @@ class BroadcastRelay:
                 self.want_keyframe(layer)
         if self._video.layered:
             self._video.measure(now_s)
+        for line in self._video.lines:
+            line.repeat_again(now_s)
         self._turn = (self._turn + 1) % VIEWER_TURNS
         for viewer in list(self.viewers.values())[self._turn :: VIEWER_TURNS]:
             viewer.report(self._writer, now_s)

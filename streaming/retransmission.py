@@ -5,6 +5,7 @@ The ring is shared by all viewers of a line: it holds packets on the broadcast's
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -81,6 +82,9 @@ class PacketRing:
 
 
 FEW = 4
+AGAIN_AFTER_S = 0.01
+MOST_AGAIN = 16
+"""Second copies that wait for one viewer; beyond it the oldest is given up."""
 
 
 class Repeater:
@@ -89,10 +93,20 @@ class Repeater:
     `budget_per_s` bounds what a NACK flood can make the relay send; a packet is not repeated within `hold_s`. Few at
     once are lost by chance, which strikes the repetition too, and a receiver that cannot measure its round trip
     (Chromium, without media of its own) asks again after 100 ms, too late for its picture: they go twice, as two RTX
-    packets. Many at once are a bottleneck: they go once.
+    packets, the second a little later (`again`), so that one burst of loss does not strike both. Many at once are a
+    bottleneck: they go once.
     """
 
-    __slots__ = ("_allowance", "_budget_per_s", "_hold_s", "_recent", "_refilled_s", "_rtx_sequence", "_rtx_ssrc")
+    __slots__ = (
+        "_again",
+        "_allowance",
+        "_budget_per_s",
+        "_hold_s",
+        "_recent",
+        "_refilled_s",
+        "_rtx_sequence",
+        "_rtx_ssrc",
+    )
 
     def __init__(self, rtx_ssrc: int, first_sequence: int, budget_per_s: int, hold_s: float = 0.02) -> None:
         self._rtx_ssrc = rtx_ssrc
@@ -102,6 +116,7 @@ class Repeater:
         self._refilled_s = 0.0
         self._hold_s = hold_s
         self._recent: dict[int, float] = {}
+        self._again: deque[tuple[float, bytes]] = deque(maxlen=MOST_AGAIN)
 
     def repeat(
         self,
@@ -133,10 +148,29 @@ class Repeater:
             self._allowance -= copies
             timestamp = lane.timestamp_of(packet.timestamp if retime is None else retime(packet))
             payload = lane.payload_of(packet)
-            answers += [
-                self._build(lane, rtx_payload_type, packet, sequence, timestamp, payload) for _ in range(copies)
-            ]
+            answer = self._build(lane, rtx_payload_type, packet, sequence, timestamp, payload)
+            answers.append(answer)
+            if copies == 2:
+                self._again.append((now_s + AGAIN_AFTER_S, answer))
         return answers
+
+    def again(self, now_s: float) -> list[bytes]:
+        """Give the second copies that are due, under RTX numbers of their own."""
+        due: list[bytes] = []
+        while self._again and self._again[0][0] <= now_s:
+            _, answer = self._again.popleft()
+            self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
+            due.append(answer[:2] + self._rtx_sequence.to_bytes(2, "big") + answer[4:])
+        return due
+
+    def forget(self) -> None:
+        """Give up the second copies: the viewer left the line that they belong to."""
+        self._again.clear()
+
+    @property
+    def waits(self) -> bool:
+        """True while second copies are to leave."""
+        return bool(self._again)
 
     def _refill(self, now_s: float) -> None:
         earned = (now_s - self._refilled_s) * self._budget_per_s

@@ -50,6 +50,8 @@ class StreamRelay:
         self._group = GroupCache()
         self._catching: list[ViewerStream] = []
         self._flowing: list[ViewerStream] = []
+        self._twice: dict[ViewerStream, None] = {}
+        """Whose second copies of lost packets are still to leave."""
         self._table = writer.table([])
 
     def add(self, stream: ViewerStream, now_s: float) -> None:
@@ -107,6 +109,9 @@ class StreamRelay:
 
     def remove(self, stream: ViewerStream) -> None:
         """Stop sending to a viewer; nothing happens if it is not here."""
+        if stream in self._twice:
+            del self._twice[stream]
+            stream.repeater.forget()
         if stream in self.waiting:
             self.waiting.remove(stream)
         if stream in self._catching:
@@ -117,6 +122,8 @@ class StreamRelay:
 
     def forward(self, source: Source, packet: RtpPacket, now_s: float) -> bool:
         """Send one packet on; says whether it began a keyframe."""
+        if self._twice:
+            self.repeat_again(now_s)
         keyframe = self._video and starts_keyframe(source.codec.name, packet.payload)
         if source is not self._source or source.codec != self.codec:
             if self._video and not keyframe:
@@ -200,7 +207,17 @@ class StreamRelay:
         )  # fmt: skip
         for answer in answers:
             self._writer.write_rtp(stream.lane.peer, answer)
+        if stream.repeater.waits:
+            self._twice[stream] = None
         return len(answers)
+
+    def repeat_again(self, now_s: float) -> None:
+        """Send the second copies that are due: with the next packet, or by the clock."""
+        for stream in list(self._twice):
+            for answer in stream.repeater.again(now_s):
+                self._writer.write_rtp(stream.lane.peer, answer)
+            if not stream.repeater.waits:
+                del self._twice[stream]
 
     def sender_report(self, stream: ViewerStream, cname: str, now_s: float) -> bytes | None:
         """Build the viewer's sender report; None until the publisher sent one and the viewer got a packet."""

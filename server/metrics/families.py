@@ -105,7 +105,7 @@ media_unknown_ufrag            counter   -             STUN requests for a sessi
 media_stun_rejected            counter   -             STUN requests with a bad signature or form
 media_malformed                counter   -             packets that are not what they claim
 media_nacks_received           counter   -             packets viewers asked for again
-media_retransmitted            counter   -             packets sent again
+media_retransmitted            counter   -             packets sent again (second copies are not counted)
 media_nacks_sent               counter   -             packets asked of publishers again
 media_keyframe_requests        counter   -             keyframe requests sent to publishers
 media_send_buffer_bytes        gauge     -             send buffer the kernel gave

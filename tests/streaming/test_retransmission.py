@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.forwarding import Lane, RelayedPacket
-from streaming.retransmission import FEW, PacketRing, Repeater
+from streaming.retransmission import AGAIN_AFTER_S, FEW, MOST_AGAIN, PacketRing, Repeater
 from streaming.rtp import parse_rtp, unwrap_rtx
 
 
@@ -74,7 +74,11 @@ def test_old_packets_are_not_worth_sending_again() -> None:
 def test_a_nack_is_answered_by_rtx_with_the_viewers_own_number(first: int, lost: int) -> None:
     lane, ring = lane_from(first), filled_ring(60)
     asked = lane.sequence_of(packet(lost))
-    answer, again = Repeater(22, 100, 400).repeat(lane, 97, (asked,), ring, 60, 1.0)
+    repeater = Repeater(22, 100, 400)
+    (answer,) = repeater.repeat(lane, 97, (asked,), ring, 60, 1.0)
+    assert repeater.again(1.0 + AGAIN_AFTER_S / 2) == []
+    (again,) = repeater.again(1.0 + 2 * AGAIN_AFTER_S)
+    assert not repeater.waits
     rtx, second = parse_rtp(answer), parse_rtp(again)
     assert (second.sequence, second.payload) == (102, rtx.payload), "a few go twice: chance strikes repetitions too"
     assert (rtx.ssrc, rtx.payload_type, rtx.sequence) == (22, 97, 101)
@@ -96,19 +100,30 @@ def test_a_nack_flood_is_answered_within_the_budget_only() -> None:
     lane, ring = lane_from(1), filled_ring(60)
     repeater = Repeater(22, 100, budget_per_s=10, hold_s=0.0)
     asked = tuple(range(1, 61))
-    sent = sum(len(repeater.repeat(lane, 97, asked, ring, 60, 0.5 + tick / 1000)) for tick in range(1000))
+    times = [0.5 + tick / 1000 for tick in range(1000)]
+    sent = sum(len(repeater.repeat(lane, 97, asked, ring, 60, at) + repeater.again(at)) for at in times)
     assert 10 <= sent <= 21
 
 
 def test_the_same_packet_is_not_repeated_at_once() -> None:
     lane, ring = lane_from(1), filled_ring(10)
     repeater = Repeater(22, 100, 400, hold_s=0.02)
-    assert len(repeater.repeat(lane, 97, (5, 5, 5), ring, 10, 1.0)) == 2
+    assert len(repeater.repeat(lane, 97, (5, 5, 5), ring, 10, 1.0)) == 1
     assert repeater.repeat(lane, 97, (5,), ring, 10, 1.01) == []
-    assert len(repeater.repeat(lane, 97, (5,), ring, 10, 1.03)) == 2
+    assert len(repeater.repeat(lane, 97, (5,), ring, 10, 1.03)) == 1
 
 
 def test_many_that_were_lost_at_once_go_once_so_that_a_bottleneck_gets_no_more() -> None:
     lane, ring = lane_from(1), filled_ring(10)
-    answers = Repeater(22, 100, 400).repeat(lane, 97, tuple(range(1, FEW + 2)), ring, 10, 1.0)
+    repeater = Repeater(22, 100, 400)
+    answers = repeater.repeat(lane, 97, tuple(range(1, FEW + 2)), ring, 10, 1.0)
     assert len(answers) == FEW + 1
+    assert not repeater.waits
+
+
+def test_second_copies_that_nobody_fetches_are_bounded() -> None:
+    lane, ring = lane_from(1), filled_ring(60)
+    repeater = Repeater(22, 100, 400)
+    for sequence in range(1, 60):
+        repeater.repeat(lane, 97, (sequence,), ring, 60, 1.0)
+    assert len(repeater.again(2.0)) == MOST_AGAIN
