@@ -9,6 +9,7 @@ lanes their peers.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ from streaming.forwarding import Lane, RelayedPacket
 from streaming.ice_lite import Address
 from streaming.native.extension import Binding
 from streaming.srtp_pylibsrtp import SrtpKeys
+
+logger = logging.getLogger(__name__)
 
 MANY_LANES = 100
 """To so many, one packet takes about as long to send as a frame's last packet may be waited for."""
@@ -181,6 +184,7 @@ class NativePacketWriter:
         if made == ffi.NULL:
             raise MemoryError("the native packet writer's buffers")
         self._c = ffi.gc(made, lib.wc_writer_free)
+        self._segments = bool(self._c.segmentation)
         self._packets = ffi.new("wc_packet[]", lib.WC_BURST)
         self._burst: list[RelayedPacket] = []
         self._burst_table: NativeLaneTable | None = None
@@ -257,6 +261,11 @@ class NativePacketWriter:
             done = write(writer, self._packets, count, table.pointers, lanes, done, True)
         if starved:
             table.begin_with(starved)
+        if self._segments and not writer.segmentation:
+            self._segments = False
+            logger.warning(
+                "a route carries no segmented UDP (EIO): from now on each packet is sent by itself to everybody"
+            )
 
     def _forget_burst(self) -> None:
         self._burst.clear()

@@ -653,7 +653,7 @@ async def test_equal_packets_of_a_burst_are_one_message_to_the_kernel(stuffy: St
 
 @pytest.mark.parametrize(("refusal", "later"), [(errno.EIO, 8), (errno.EINVAL, 2)])
 async def test_where_no_segments_are_taken_packets_go_one_by_one(
-    stuffy: StuffySocket, refusal: int, later: int
+    stuffy: StuffySocket, refusal: int, later: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer = NativeMaker()(stuffy)
     stuffy.segments_refused = refusal
@@ -668,6 +668,7 @@ async def test_where_no_segments_are_taken_packets_go_one_by_one(
         writer.gather(packet(sequence, bytes(100 if sequence < 24 else 90)), table)
     writer.flush()
     assert stuffy.messages == later
+    assert len([one for one in caplog.records if "segmented" in one.message]) == (refusal == errno.EIO)
 
 
 async def test_an_address_that_is_refused_a_burst_costs_the_others_nothing(stuffy: StuffySocket, make: Maker) -> None:
