@@ -26,7 +26,7 @@ class RepetitionLimits:
 
 
 class Repetition:
-    """Remembers what was said lately; overflow policy: *forget the oldest*."""
+    """Remembers what was said lately, and no longer than it matters; overflow policy: *forget the oldest*."""
 
     def __init__(self, limits: RepetitionLimits | None = None) -> None:
         self._limits = limits or RepetitionLimits()
@@ -45,10 +45,18 @@ class Repetition:
     def _note(self, key: tuple[str, str, str], who: str, now_s: float, within_s: float) -> int:
         said = self._said.setdefault(key, deque(maxlen=64))
         self._said.move_to_end(key)
-        if len(self._said) > self._limits.remembered:
-            self._said.popitem(last=False)
         while said and now_s - said[0][0] > within_s:
             said.popleft()
         if all(who != other for _, other in said):
             said.append((now_s, who))
+        self._forget(now_s)
         return len(said)
+
+    def _forget(self, now_s: float) -> None:
+        # Two at a time keep up with the two that a comment notes, and the cost of one comment bounded.
+        longest_s = max(self._limits.repeat_s, self._limits.crowd_s)
+        for _ in range(2):
+            oldest = next(iter(self._said.values()))
+            if len(self._said) <= self._limits.remembered and (not oldest or now_s - oldest[-1][0] <= longest_s):
+                return
+            self._said.popitem(last=False)

@@ -69,3 +69,13 @@ def test_a_crowd_with_one_long_text_is_a_flood_and_with_a_short_one_is_not() -> 
     found = [repetition.find("bc_1", f"ac_{i}", "m", long, 1.0) for i in range(20)]
     assert (found.count(None), found.count("flood")) == (12, 8)
     assert all(repetition.find("bc_1", f"ac_{i}", "m", "想要", 1.0) is None for i in range(50))
+
+
+def test_what_was_said_is_forgotten_when_it_no_longer_matters() -> None:
+    repetition = Repetition()
+    for second in range(1_000):
+        for i in range(20):
+            text = f"第{second}秒第{i}条，每条都不一样"
+            assert repetition.find("bc_1", f"ac_{i}", f"m{second}_{i}", text, float(second)) is None
+    # Two notes a comment, for as long as the longer of both windows.
+    assert len(repetition._said) <= 2 * 20 * 32
