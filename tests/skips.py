@@ -1,4 +1,4 @@
-"""Skips where nothing should be missing: with WEALTHCAST_TEST_MAY_SKIP they fail. A plugin of pytest, no I/O."""
+"""Skips where nothing should be missing: with TEST_MAY_SKIP they fail. A plugin of pytest, no I/O."""
 
 import os
 import re
@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-MAY_SKIP = "WEALTHCAST_TEST_MAY_SKIP"
+MAY_SKIP = "TEST_MAY_SKIP"
 
 
 @pytest.hookimpl(wrapper=True)

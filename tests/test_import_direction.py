@@ -50,7 +50,8 @@ WITH_TASKS_OR_IO = {
     },
     "chat": {
         "barred", "broker_memory", "comment_groups", "conversation", "entrance_hall", "mail_rounds", "open_room",
-        "phrase_list", "postgres_work", "published_marks", "restriction_feed", "single_flight", "snapshot", "talk_desk",
+        "phrase_list", "postgres_work", "published_marks", "restriction_feed", "rooms", "single_flight", "snapshot",
+        "talk_desk",
     },
     "commerce": {
         "audit_evidence", "confirmation", "envelopes", "evidence_file", "grouping", "outbox", "sequencer", "service",

@@ -22,9 +22,9 @@ def test_known():
 def test_only_what_may_be_skipped_is(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, may_skip: str | None, failed: int
 ) -> None:
-    monkeypatch.delenv("WEALTHCAST_TEST_MAY_SKIP", raising=False)
+    monkeypatch.delenv("TEST_MAY_SKIP", raising=False)
     if may_skip is not None:
-        monkeypatch.setenv("WEALTHCAST_TEST_MAY_SKIP", may_skip)
+        monkeypatch.setenv("TEST_MAY_SKIP", may_skip)
     monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[1]))
     pytester.makepyfile(SKIPPING)
     pytester.makeconftest('pytest_plugins = ["tests.skips"]')
