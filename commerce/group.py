@@ -2,11 +2,12 @@
 
 It has two steps, so that the quota's row is locked as briefly as possible: `screen` says what stands against each
 request whatever the others get; `allot` then walks through them in arrival order with the customers' positions and
-the quota, so that who does not fit is refused alone and smaller ones behind may pass.
+the quota, so that who does not fit is refused alone and smaller ones behind may pass. What was allotted on the
+supposition of so much quota left stands if it would have been the same with what is found under the lock.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
@@ -28,7 +29,7 @@ from commerce.purchase import (
     terms_refusal,
     window_refusal,
 )
-from commerce.quota import Quota, quota_empty
+from commerce.quota import quota_empty
 from commerce.suitability import (
     Customer,
     SuitabilityRules,
@@ -150,27 +151,42 @@ def _buyer_refusal(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Allotment:
+    """What a group gets out of so much quota left; the verdicts stand beside its requests."""
+
+    left_minor: int
+    verdicts: Sequence[Verdict]
+    taken_minor: int
+    all_fitted: bool  # nobody was refused for want of quota
+
+    def stands(self, left_minor: int) -> bool:
+        """Say whether the group, decided with this much left, is sure to have got the same."""
+        return left_minor == self.left_minor or (self.all_fitted and self.taken_minor <= left_minor)
+
+
 def allot(
-    reading: Reading, screened: Sequence[CommerceError | None], quota: Quota, now: datetime, time_to_live: timedelta
-) -> tuple[list[Verdict], Quota]:
-    """Give quota in arrival order; return the verdicts beside the requests, and the quota after."""
-    book = _Book(reading, screened, quota, now, time_to_live)
+    reading: Reading, screened: Sequence[CommerceError | None], left_minor: int, now: datetime, time_to_live: timedelta
+) -> Allotment:
+    """Give quota in arrival order."""
+    book = _Book(reading, screened, left_minor, now, time_to_live)
     verdicts = [book.verdict(n) for n in range(len(reading.requests))]
-    return verdicts, replace(quota, taken_minor=quota.total_minor - book.left_minor)
+    return Allotment(left_minor, verdicts, left_minor - book.left_minor, book.all_fitted)
 
 
 class _Book:
     """Walks through one group; what an earlier request took counts for those behind it."""
 
     def __init__(
-        self, reading: Reading, screened: Sequence[CommerceError | None], quota: Quota, now: datetime,
+        self, reading: Reading, screened: Sequence[CommerceError | None], left_minor: int, now: datetime,
         time_to_live: timedelta,
     ) -> None:  # fmt: skip
         self._reading = reading
         self._screened = screened
         self._now = now
         self._time_to_live = time_to_live
-        self.left_minor = quota.left_minor
+        self.left_minor = left_minor
+        self.all_fitted = True
         self._took: dict[str, int] = {}
         self._decided: dict[tuple[str, str], tuple[bytes, Verdict]] = {}
 
@@ -201,6 +217,7 @@ class _Book:
         if refusal is not None:
             return refusal
         if amount.amount_minor > self.left_minor:
+            self.all_fitted = False
             return quota_empty()
         self.left_minor -= amount.amount_minor
         self._took[request.customer_id] = took_minor + amount.amount_minor

@@ -5,12 +5,10 @@ wait for are positions that a cancel holds, a stage being changed, and the quota
 Lookups by row stand in LATERAL subqueries with a LIMIT, so that no plan made while a table was small scans it later.
 """
 
-from collections.abc import Mapping, Sequence, Set
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
-import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from commerce.array_text import numbers, texts
@@ -19,9 +17,9 @@ from commerce.customers_postgres import customer_of
 from commerce.envelopes import Envelopes
 from commerce.facts import NewFact
 from commerce.group import Buyer, Request, StoredAnswer
+from commerce.group_rows import GroupRows
 from commerce.idempotency import Answer
 from commerce.keys_postgres import in_progress
-from commerce.order import Order
 from commerce.purchase import Acknowledgement, OnStage
 from commerce.quota import Quota
 from commerce.rows import from_json, to_json
@@ -117,15 +115,6 @@ _WRITE = """
         AS f(kind, broadcast_id, payload, n) ORDER BY n"""
 
 
-class KeyAnswer(msgspec.Struct, frozen=True):
-    """A new key with its final answer as JSON."""
-
-    customer_id: str
-    key: str
-    body_sha256: bytes
-    answer: str
-
-
 class Groups:
     """Reads what a group's decision needs and writes what it decided."""
 
@@ -177,65 +166,16 @@ class Groups:
         assert row is not None, f"{product_id} was approved without a quota"
         return Quota(row["total_minor"], row["taken_minor"]), row["shown_in"]
 
-    async def write(
-        self, product_id: str, currency: str, orders: Sequence[Order], first: Set[str], answers: Sequence[KeyAnswer],
-        facts: Sequence[NewFact], at: datetime, wait_s: float,
-    ) -> None:  # fmt: skip
+    async def write(self, rows: GroupRows, facts: Sequence[NewFact], wait_s: float) -> None:
         """Take quota and positions for the new orders, and add orders, answers and facts.
 
-        `first` names the customers who have no position of this product yet. Raises Unavailable `in_progress` when a
-        key or a position was written meanwhile without its customer's row, as the program before groups did; it may
-        run beside this one during an upgrade.
+        Raises Unavailable `in_progress` when a key or a position was written meanwhile without its customer's row, as
+        the program before groups did; it may run beside this one during an upgrade.
         """
-        taken: dict[str, int] = {}
-        for order in orders:
-            taken[order.customer_id] = taken.get(order.customer_id, 0) + order.amount.amount_minor
-        new = {customer_id: minor for customer_id, minor in taken.items() if customer_id in first}
-        further = {customer_id: minor for customer_id, minor in taken.items() if customer_id not in first}
         try:
-            await self._connection.execute(
-                _WRITE, product_id, sum(taken.values()), currency, at, texts(new), numbers(new.values()),
-                texts(further), numbers(further.values()), *_order_columns(orders), *_answer_columns(answers),
-                *_fact_columns(facts), timeout=wait_s,
-            )  # fmt: skip
+            await self._connection.execute(_WRITE, *rows.parameters, *_fact_columns(facts), timeout=wait_s)
         except (TimeoutError, asyncpg.UniqueViolationError):
             raise in_progress() from None
-
-
-def _order_columns(orders: Sequence[Order]) -> list[Any]:
-    """What orders share, once a place (a card on a stage); when all of them end; then a column a field."""
-    place_of: dict[str, int] = {}
-    places: list[Order] = []
-    of: list[int] = []
-    for order in orders:
-        if order.showing_id not in place_of:
-            places.append(order)
-            place_of[order.showing_id] = len(places)
-        of.append(place_of[order.showing_id])
-    return [
-        [place.card_version for place in places],
-        [place.broadcast_id for place in places],
-        [place.showing_id for place in places],
-        [place.risk_rating for place in places],
-        [place.stream_time_ms for place in places],
-        orders[0].reserved_until if orders else None,
-        numbers(of),
-        texts([order.order_id for order in orders]),
-        texts([order.customer_id for order in orders]),
-        texts([order.acknowledgement_id for order in orders]),
-        numbers([order.amount.amount_minor for order in orders]),
-        numbers([order.fee_minor for order in orders]),
-        numbers([order.risk_tolerance for order in orders]),
-    ]
-
-
-def _answer_columns(answers: Sequence[KeyAnswer]) -> list[Any]:
-    return [
-        texts([answer.customer_id for answer in answers]),
-        texts([answer.key for answer in answers]),
-        texts([answer.body_sha256.hex() for answer in answers]),
-        [answer.answer for answer in answers],
-    ]
 
 
 def _fact_columns(facts: Sequence[NewFact]) -> list[list[str]]:

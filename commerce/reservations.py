@@ -7,19 +7,19 @@ import msgspec
 from commerce import group
 from commerce.dependencies import Dependencies
 from commerce.errors import CommerceError, Refusal, Unavailable
-from commerce.facts import NewFact, ReservedTogether, orders_reserved, quota_changed
-from commerce.group import Reading, Request, Stage, Verdict
+from commerce.facts import NewFact, quota_changed
+from commerce.group import Reading, Request, Stage
+from commerce.group_draft import Draft, draft_of
 from commerce.grouping import AGAIN, Again, Grouping, Onward
-from commerce.groups_postgres import KeyAnswer
-from commerce.idempotency import Answer, body_hash
+from commerce.idempotency import body_hash
 from commerce.money import Money, money
-from commerce.order import Decision, Order
 from commerce.ports import BroadcastFacts
 from commerce.purchase import Acknowledgement, acknowledgement_refusal
 from commerce.quota import Quota
-from commerce.receipt import OrderView, order_view
-from commerce.rows import to_json
+from commerce.receipt import OrderView
 from commerce.uow_postgres import Unit
+
+_PLENTY_MINOR = 2**63 - 1  # what a quota is taken to have left before it was ever seen
 
 
 class _Command(msgspec.Struct, frozen=True):
@@ -43,6 +43,7 @@ class Reservations:
         self._given = given
         self._intake: Grouping[_Command, OrderView] = given.grouping(self._take_in)
         self._products: dict[str, Grouping[Request, OrderView]] = {}
+        self._left_minor: dict[str, int] = {}  # of each product, when this process last saw it
 
     async def reserve(
         self, customer_id: str, acknowledgement_id: str, amount_minor: object, currency: object, key: str
@@ -134,29 +135,35 @@ class Reservations:
 
     async def _decide(
         self, unit: Unit, product_id: str, currency: str, reading: Reading, passed: Callable[[], None]
-    ) -> list[OrderView | CommerceError]:
+    ) -> Sequence[OrderView | CommerceError]:
         """Decide and write; the quota is locked from the moment it is read, so what can be done before is done.
 
-        The next group may begin once the quota is ours: it waits for it in the database, behind this one, and this
-        one waits for nobody any more. Any sooner, the two could wait for each other's stage.
+        That is nearly everything: the group is decided on what this process knows to have been left, and decided anew
+        only where what it finds under the lock would change the outcome. The next group may begin once the quota is
+        ours: it waits for it in the database, behind this one, and this one waits for nobody any more. Any sooner, the
+        two could wait for each other's stage.
         """
         now, settings = self._given.now(), self._given.settings
         screened = group.screen(reading, now, settings.suitability)
-        before, shown_in = Quota(0), list[str]()
+
+        def draft_with(left_minor: int) -> Draft:
+            allotment = group.allot(reading, screened, left_minor, now, settings.reservation_ttl)
+            return draft_of(product_id, currency, reading, allotment, now)
+
+        draft = draft_with(self._left_minor.get(product_id, _PLENTY_MINOR))
+        facts = list(draft.facts)
         if None in screened:
             before, shown_in = await unit.groups.lock_quota(product_id)
             passed()
-        verdicts, after = group.allot(reading, screened, before, now, settings.reservation_ttl)
-        results, answers = _settle(reading, verdicts)
-        orders = [v.outcome.order for v in verdicts if v.is_new and isinstance(v.outcome, Decision)]
-        if answers:
-            facts = _owners_facts(product_id, currency, orders, reading)
-            facts += self._quota_facts(product_id, currency, before, after, shown_in)
-            await unit.groups.write(
-                product_id, currency, orders, _newcomers(reading), answers, facts, now, settings.duplicate_wait_s
-            )
+            if not draft.allotment.stands(before.left_minor):
+                draft = draft_with(before.left_minor)
+            after = before.take(draft.allotment.taken_minor)
+            self._left_minor[product_id] = after.left_minor
+            facts = [*draft.facts, *self._quota_facts(product_id, currency, before, after, shown_in)]
+        if draft.rows is not None:
+            await unit.groups.write(draft.rows, facts, settings.duplicate_wait_s)
             unit.outbox.written += len(facts)
-        return results
+        return draft.results
 
     def _quota_facts(
         self, product_id: str, currency: str, before: Quota, after: Quota, shown_in: list[str]
@@ -165,63 +172,3 @@ class Reservations:
         if left_minor == self._given.left_minor(before):
             return []
         return [quota_changed(name, product_id, left_minor, after.total_minor, currency) for name in shown_in]
-
-
-def _owners_facts(product_id: str, currency: str, orders: Sequence[Order], reading: Reading) -> list[NewFact]:
-    """One fact for each broadcast, which tells of all its new orders (`facts.parts_of`)."""
-    traces = {request.order_id: request.trace for request in reading.requests}
-    reserved: dict[str, list[tuple[str, str, int, str | None]]] = {}
-    for order in orders:
-        told = (order.customer_id, order.order_id, order.amount.amount_minor, traces[order.order_id])
-        reserved.setdefault(order.broadcast_id, []).append(told)
-    return [orders_reserved(name, ReservedTogether(product_id, currency, of)) for name, of in reserved.items()]
-
-
-def _newcomers(reading: Reading) -> set[str]:
-    """Name the customers who never had any of this product."""
-    return {
-        request.customer_id
-        for request, buyer in zip(reading.requests, reading.buyers, strict=True)
-        if not buyer.has_position
-    }
-
-
-def _settle(reading: Reading, verdicts: Sequence[Verdict]) -> tuple[list[OrderView | CommerceError], list[KeyAnswer]]:
-    """Return what each caller hears, and the new keys' answers."""
-    results: list[OrderView | CommerceError] = []
-    answers: list[KeyAnswer] = []
-    views: dict[str, OrderView] = {}
-    for request, verdict in zip(reading.requests, verdicts, strict=True):
-        outcome = verdict.outcome
-        if isinstance(outcome, Answer):
-            result = _opened(outcome)
-        elif isinstance(outcome, Decision):
-            result = _view(outcome.order, reading, views)
-        else:
-            result = outcome
-        results.append(result)
-        if verdict.is_new:
-            answer = to_json(_answer(result))
-            answers.append(KeyAnswer(request.customer_id, request.key, request.body_sha256, answer))
-    return results, answers
-
-
-def _view(order: Order, reading: Reading, views: dict[str, OrderView]) -> OrderView:
-    if order.order_id not in views:
-        stage = reading.stages[order.broadcast_id]
-        assert isinstance(stage, Stage) and stage.on_stage is not None, "it was reserved from there"  # noqa: PT018
-        views[order.order_id] = order_view(order, stage.on_stage.card.content.name, None)
-    return views[order.order_id]
-
-
-def _answer(result: OrderView | CommerceError) -> object:
-    if isinstance(result, OrderView):
-        return {"result": result}
-    return Answer(code=result.code, detail=result.detail, extra=result.extra)
-
-
-def _opened(answer: Answer) -> OrderView | CommerceError:
-    try:
-        return answer.open(OrderView)
-    except CommerceError as refusal:
-        return refusal

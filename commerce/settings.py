@@ -20,7 +20,7 @@ class CommerceSettings:
     duplicate_wait_s: float = 2.0  # how long a repeat waits for its first attempt before `in_progress`
     acquire_timeout_s: float = 2.0  # how long to wait for a database connection before `busy`
     operation_timeout_s: float = 5.0  # how long one unit of work may take in all before `busy`
-    order_group_most: int = 256  # reservations in one transaction
+    order_group_most: int = 512  # reservations in one transaction
     order_queue_limit: int = 8_192  # waiting in this process for one product; more hear `busy`
     order_queue_wait_s: float = 5.0  # a reservation that waited longer is refused `busy` rather than begun
     idempotency_kept_days: int = 30  # after which a key may be used anew

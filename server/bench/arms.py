@@ -49,6 +49,7 @@ class Told:
     refused: Counter[str] = field(default_factory=Counter)
     took_s: list[float] = field(default_factory=list)
     contradictions: int = 0  # the same key answered with two different orders
+    warmed_up_with: list[str] = field(default_factory=list)  # orders reserved before the clock ran
     elapsed_s: float = 0.0
 
     @property
@@ -60,20 +61,30 @@ class Told:
     def per_s(self) -> float:
         return self.answered / self.elapsed_s
 
+    def add(self, other: "Told") -> None:
+        """Take in what the buyers of another process heard, who began at the same time with other keys."""
+        self.reserved.update(other.reserved)
+        self.refused.update(other.refused)
+        self.took_s += other.took_s
+        self.contradictions += other.contradictions
+        self.warmed_up_with += other.warmed_up_with
+        self.elapsed_s = max(self.elapsed_s, other.elapsed_s)
+
     def percentile_ms(self, share: float) -> float:
         ordered = sorted(self.took_s)
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
-async def run_arm(services: Sequence[CommerceService], arm: str, *, clients: int, buyers: int, seconds: float) -> Told:
-    """Let `clients` order one after another for so long, spread over the services; returns what they heard."""
+async def run_arm(
+    services: Sequence[CommerceService], arm: str, clients: Sequence[Iterator[Wish]], *, buyers: int, seconds: float
+) -> Told:
+    """Let clients order one wish after another for so long, spread over the services; returns what they heard."""
     told = Told()
     until = time.monotonic() + seconds
     began = time.monotonic()
     async with asyncio.TaskGroup() as group:
-        for n in range(clients):
-            service = services[n % len(services)]
-            group.create_task(_client(service, arm, wishes(n, clients), buyers, until, told))
+        for n, asked in enumerate(clients):
+            group.create_task(_client(services[n % len(services)], arm, asked, buyers, until, told))
     told.elapsed_s = time.monotonic() - began
     return told
 
@@ -81,9 +92,8 @@ async def run_arm(services: Sequence[CommerceService], arm: str, *, clients: int
 async def _client(
     service: CommerceService, arm: str, asked: Iterator[Wish], buyers: int, until: float, told: Told
 ) -> None:
-    for wish in asked:
-        if time.monotonic() >= until:
-            return
+    while time.monotonic() < until:
+        wish = next(asked)
         if wish.repeated:
             await asyncio.gather(*(order(service, arm, wish, buyers, told) for _ in range(2)))
         else:

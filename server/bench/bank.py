@@ -10,6 +10,8 @@ from commerce.ports import Actor, BroadcastFacts
 from commerce.product import Benchmark, CardContent, DocumentText, Fee
 from commerce.purchase import ACKNOWLEDGEMENT_TEXT
 from commerce.service import CommerceService
+from commerce.settings import CommerceSettings
+from server.ids import new_id
 
 DATA_KEYS = {"bench": "Zm9yLW1lYXN1cmluZy1hbmQtbm90aGluZy1lbHNlISE="}
 CURRENCY = "CNY"
@@ -39,6 +41,18 @@ class OnAir:
         return BroadcastFacts(
             True, "live", "早间理财", _HOST.account_id, "林晓", "L-001", 65_000, False, False, shelf=shelf
         )
+
+
+def bench_service(pool: asyncpg.Pool, most: int) -> CommerceService:
+    """The sale as it is deployed, with groups of `most`; buyers wait as long as it takes."""
+    return CommerceService(
+        pool,
+        broadcasts=OnAir(),
+        now=lambda: datetime.now(UTC),
+        new_id=new_id,
+        envelopes=Envelopes.of_base64(DATA_KEYS),
+        settings=CommerceSettings(order_group_most=most, order_queue_wait_s=60.0),
+    )
 
 
 async def seed_customers(pool: asyncpg.Pool, buyers: int) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from commerce import group
@@ -51,10 +51,11 @@ class Shop:
     def decide(self, requests: list[Request]) -> list[Verdict]:
         reading = self.reading(requests)
         screened = group.screen(reading, NOW, RULES)
-        verdicts, self.quota = group.allot(reading, screened, self.quota, NOW, TTL)
-        for request, verdict in zip(requests, verdicts, strict=True):
+        allotment = group.allot(reading, screened, self.quota.left_minor, NOW, TTL)
+        self.quota = self.quota.take(allotment.taken_minor)
+        for request, verdict in zip(requests, allotment.verdicts, strict=True):
             self.keep(request, verdict)
-        return verdicts
+        return list(allotment.verdicts)
 
     def keep(self, request: Request, verdict: Verdict) -> None:
         if not verdict.is_new:
@@ -122,6 +123,30 @@ def test_a_group_decides_as_if_one_by_one(
     assert together.quota == alone.quota
     assert together.held == alone.held
     assert sum(together.held.values()) == together.quota.taken_minor <= quota_minor
+
+
+@given(REQUESTS, st.integers(0, 1_500_000), st.integers(0, 1_500_000))
+@settings(deadline=None, max_examples=300)
+def test_what_was_decided_on_a_supposition_stands_only_where_the_truth_decides_alike(
+    asked: list[tuple[str, int, str, str, str]], supposed_minor: int, found_minor: int
+) -> None:
+    reading = Shop({}, {}, Quota(0), STAGES).reading([request(n, *given) for n, given in enumerate(asked)])
+    screened = group.screen(reading, NOW, RULES)
+    supposed = group.allot(reading, screened, supposed_minor, NOW, TTL)
+    found = group.allot(reading, screened, found_minor, NOW, TTL)
+    if supposed.stands(found_minor):
+        assert [heard(verdict) for verdict in supposed.verdicts] == [heard(verdict) for verdict in found.verdicts]
+        assert supposed.taken_minor == found.taken_minor
+    event("stands" if supposed.stands(found_minor) else "is decided anew")
+
+
+def test_a_supposition_stands_while_all_fit_and_falls_when_one_would_not() -> None:
+    requests = [request(n, who, 200_000, f"k{n}", "bc_a", "CNY") for n, who in enumerate(["ac_a", "ac_b"])]
+    reading = Shop({}, {}, Quota(0), STAGES).reading(requests)
+    supposed = group.allot(reading, [None, None], 10**9, NOW, TTL)
+    assert [supposed.stands(left_minor) for left_minor in (2 * 10**9, 400_000, 399_999)] == [True, True, False]
+    refused = group.allot(reading, [None, None], 399_999, NOW, TTL)
+    assert [refused.stands(left_minor) for left_minor in (399_999, 10**9)] == [True, False]
 
 
 def test_who_does_not_fit_is_refused_alone_and_a_smaller_one_behind_passes() -> None:
