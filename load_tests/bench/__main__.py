@@ -9,6 +9,7 @@ BENCHES = {
     "relay": "load_tests.bench.relay",
     "joins": "load_tests.bench.joins",
     "latency": "load_tests.bench.latency",
+    "lips": "load_tests.bench.lips",
     "loss": "load_tests.bench.loss",
     "feedback": "server.bench.feedback",
     "orders": "load_tests.bench.orders",

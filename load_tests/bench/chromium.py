@@ -8,12 +8,29 @@ from pathlib import Path
 from typing import Final
 
 from aiohttp import ClientSession
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, Route, async_playwright
 
+from load_tests import barcode
 from load_tests.bench.processes import BenchFailed
 
 _PROGRAM: Final = "/usr/bin/chromium"
 _ARGUMENTS: Final = ["--headless=new", "--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
+_ADDRESS: Final = "http://localhost/"
+"""Answered by the page's own content, never asked of the network: some interfaces are for such origins only."""
+READ_CELLS: Final = f"""
+const cells = new OffscreenCanvas({barcode.COLUMNS}, {barcode.ROWS}).getContext('2d', {{willReadFrequently: true}});
+cells.imageSmoothingQuality = 'high';
+function readCells(screen, frame) {{
+  const x = frame.width / {barcode.PICTURE_WIDTH}, y = frame.height / {barcode.PICTURE_HEIGHT}, size = {barcode.CELL};
+  for (let row = 0; row < {barcode.ROWS}; row++) for (let column = 0; column < {barcode.COLUMNS}; column++)
+    cells.drawImage(screen, ({barcode.LEFT} + (column + .25) * size) * x, ({barcode.TOP} + (row + .25) * size) * y,
+      size / 2 * x, size / 2 * y, column, row, 1, 1);
+  const pixels = cells.getImageData(0, 0, {barcode.COLUMNS}, {barcode.ROWS}).data;
+  const means = [];
+  for (let i = 0; i < pixels.length; i += 4) means.push((pixels[i] + pixels[i + 1] + pixels[i + 2]) / 3);
+  return means;
+}}"""
+"""A page's function: the mean of each cell of a presented frame's barcode, as `barcode.decode_cells` wants them."""
 
 
 def require() -> None:
@@ -29,7 +46,12 @@ async def page_with(content: str) -> AsyncIterator[Page]:
         browser = await playwright.chromium.launch(executable_path=_PROGRAM, args=_ARGUMENTS)
         try:
             page = await browser.new_page()
-            await page.set_content(content)
+
+            async def answer(route: Route) -> None:
+                await route.fulfill(body=content, content_type="text/html")
+
+            await page.route(f"{_ADDRESS}**", answer)
+            await page.goto(_ADDRESS)
             yield page
         finally:
             await browser.close()

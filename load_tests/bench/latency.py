@@ -33,22 +33,14 @@ _LEAST_PER_S: Final = 4
 _KEYS: Final = ("p50_ms", "p95_ms")
 _PAGE: Final = f"""<!doctype html><meta charset=utf-8><video id=screen muted autoplay playsinline></video><script>
 const seen = [];
-const cells = new OffscreenCanvas({barcode.COLUMNS}, {barcode.ROWS}).getContext('2d', {{willReadFrequently: true}});
-cells.imageSmoothingQuality = 'high';
+{chromium.READ_CELLS}
 async function offer() {{
   const pc = window.pc = new RTCPeerConnection();
   pc.addTransceiver('video', {{direction: 'recvonly'}});
   const screen = document.getElementById('screen');
   pc.ontrack = event => {{ screen.srcObject = new MediaStream([event.track]); }};
   const look = (_, frame) => {{
-    const x = frame.width / {barcode.PICTURE_WIDTH}, y = frame.height / {barcode.PICTURE_HEIGHT}, size = {barcode.CELL};
-    for (let row = 0; row < {barcode.ROWS}; row++) for (let column = 0; column < {barcode.COLUMNS}; column++)
-      cells.drawImage(screen, ({barcode.LEFT} + (column + .25) * size) * x, ({barcode.TOP} + (row + .25) * size) * y,
-        size / 2 * x, size / 2 * y, column, row, 1, 1);
-    const pixels = cells.getImageData(0, 0, {barcode.COLUMNS}, {barcode.ROWS}).data;
-    const means = [];
-    for (let i = 0; i < pixels.length; i += 4) means.push((pixels[i] + pixels[i + 1] + pixels[i + 2]) / 3);
-    seen.push({{at_ms: performance.timeOrigin + frame.presentationTime, means}});
+    seen.push({{at_ms: performance.timeOrigin + frame.presentationTime, means: readCells(screen, frame)}});
     screen.requestVideoFrameCallback(look);
   }};
   screen.requestVideoFrameCallback(look);

@@ -67,7 +67,8 @@ class Source:
                 start_s -= wait_s
             self._send(moment)
             if self._plain is None and moment.video and moment.index % pattern.FRAMES_PER_S == 0:
-                self._report(moment)
+                # Once a second, as encoders do.
+                self._report(time.time(), int(moment.at_s * 90_000), int(moment.at_s * 48_000))
             if self._plain is None and time.monotonic() - checked_s > _CHECK_EVERY_S:
                 checked_s = time.monotonic()
                 self._client.check()
@@ -81,12 +82,11 @@ class Source:
             last = part == pattern.PACKETS_PER_FRAME - 1
             self._packet(True, moment.index * 3000, last, payload)
 
-    def _report(self, moment: pattern.Moment) -> None:
-        """Send both streams' sender reports (RFC 3550 §6.4.1), once a second as encoders do."""
-        seconds, fraction = divmod(time.time() + _NTP_OFFSET_S, 1)
-        for ssrc, clock_rate in ((_VIDEO_SSRC, 90_000), (_AUDIO_SSRC, 48_000)):
-            timestamp = int(moment.at_s * clock_rate) & 0xFFFFFFFF
-            body = struct.pack("!LLLLLL", ssrc, int(seconds), int(fraction * (1 << 32)), timestamp, 0, 0)
+    def _report(self, now_s: float, video_timestamp: int, audio_timestamp: int) -> None:
+        """Send both streams' sender reports (RFC 3550 §6.4.1): what their RTP clocks read at that Unix time."""
+        seconds, fraction = divmod(now_s + _NTP_OFFSET_S, 1)
+        for ssrc, timestamp in ((_VIDEO_SSRC, video_timestamp), (_AUDIO_SSRC, audio_timestamp)):
+            body = struct.pack("!LLLLLL", ssrc, int(seconds), int(fraction * (1 << 32)), timestamp & 0xFFFFFFFF, 0, 0)
             self._client.send(self._client.outbound.protect_rtcp(struct.pack("!BBH", 0x80, 200, 6) + body))
 
     def _packet(self, video: bool, timestamp: int, marker: bool, payload: bytes) -> None:

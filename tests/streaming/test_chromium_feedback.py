@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import statistics
+import time
 
 import pytest
 
 from load_tests.fault_link import FaultLink
-from tests.streaming.harness import station
+from tests.streaming.harness import PATIENCE_S, station
 from tests.streaming.test_chromium import PAGE, browser_page, rises, stats
 
 pytestmark = pytest.mark.browser
@@ -64,15 +65,15 @@ async def test_lips_are_in_sync_by_the_mapped_sender_reports() -> None:
         await page.evaluate(DIRECT)
         await rises(page, "framesDecoded", "video", 60)
         apart_ms: dict[str, list[float]] = {"viewer": [], "direct": []}
-        for _ in range(20):
+        deadline = time.monotonic() + PATIENCE_S
+        while min(map(len, apart_ms.values())) < 4:
+            assert time.monotonic() < deadline, f"Chromium knows no playout times, for want of reports: {apart_ms}"
             for who, seen_ms in apart_ms.items():
                 now = await page.evaluate(PLAYOUT, who)
                 if "audio" in now and "video" in now:
                     seen_ms.append(now["video"] - now["audio"])
             await asyncio.sleep(0.5)
         ours_ms, direct_ms = apart_ms["viewer"], apart_ms["direct"]
-        assert len(ours_ms) > 5, "Chromium knows no playout times: no sender reports were mapped"
-        assert len(direct_ms) > 5, "the control has no playout times"
         for name, seen_ms in (("through the relay", ours_ms), ("Chromium directly", direct_ms)):
             print(
                 f"picture against sound, {name}: median {statistics.median(seen_ms):.0f} ms, "
