@@ -19,7 +19,7 @@ class PacketRing:
     Where one of the three is passed the oldest goes; a packet larger than `max_bytes` is kept alone.
     """
 
-    __slots__ = ("_bytes", "_mask", "_max_age_s", "_max_bytes", "_newest", "_oldest", "_slots")
+    __slots__ = ("_bytes", "_let_go_before", "_mask", "_max_age_s", "_max_bytes", "_newest", "_oldest", "_slots")
 
     def __init__(self, capacity: int, max_age_s: float, max_bytes: int) -> None:
         assert capacity & (capacity - 1) == 0, "capacity must be a power of two"
@@ -29,6 +29,8 @@ class PacketRing:
         self._slots: list[RelayedPacket | None] = [None] * capacity
         self._bytes = 0
         self._oldest = 0
+        self._let_go_before = 0
+        """Packets below this number were held and are not any more, so that a duplicate could not be told."""
         self._newest: RelayedPacket | None = None
 
     @property
@@ -37,9 +39,9 @@ class PacketRing:
         return self._bytes
 
     def put(self, packet: RelayedPacket) -> bool:
-        """Keep a packet; False when it is a duplicate or older than what its slot holds."""
+        """Keep a packet; False when it is a duplicate, or so old that it might be one of a packet let go."""
         newest = self._newest
-        if newest is not None and packet.sequence < newest.sequence - self._mask:
+        if newest is not None and packet.sequence < max(newest.sequence - self._mask, self._let_go_before):
             return False
         position = packet.sequence & self._mask
         held = self._slots[position]
@@ -65,6 +67,7 @@ class PacketRing:
                     return
                 self._slots[self._oldest & self._mask] = None
                 self._bytes -= len(held.payload)
+                self._let_go_before = self._oldest + 1
             self._oldest += 1
 
     def clear(self) -> None:

@@ -11,7 +11,7 @@ from another layer waits for this one's keyframe while it still flows there.
 from __future__ import annotations
 
 from streaming.depacketising import packet_size
-from streaming.egress import PacketWriter
+from streaming.egress import LaneTable, PacketWriter
 from streaming.forwarding import RelayedPacket, Splice
 from streaming.group_cache import CatchUp, GroupCache
 from streaming.ingest import Source
@@ -47,6 +47,8 @@ class StreamRelay:
         self._ring = ring
         self._splice = Splice(clock_rate)
         self._source: Source | None = None
+        self._forgotten = 0
+        """Up to this number nothing is forwarded: the ring, which knows repetitions, was emptied after it."""
         self._group = GroupCache()
         self._catching: list[ViewerStream] = []
         self._flowing: list[ViewerStream] = []
@@ -130,7 +132,7 @@ class StreamRelay:
                 return False
             self._take_source(source)
         placed = self._splice.place(source, packet.sequence, packet.timestamp, now_s)
-        if placed is None:
+        if placed is None or placed[0] <= self._forgotten:
             return False
         ids = picture_ids(packet.payload) if source.layer is not None and source.codec.name == "VP8" else None
         relayed = RelayedPacket(*placed, packet.payload, packet.marker, keyframe, now_s, ids)
@@ -147,11 +149,20 @@ class StreamRelay:
         if self.waiting and (keyframe or not self._video) and packet.payload:
             self._begin_waiting(relayed, now_s)
         if self._flowing:
-            self._writer.gather(relayed, self._table)
+            self._writer.gather(relayed, self._table if relayed is self.newest else self._table_for_late(relayed))
         if self._video:
             self._group.put(relayed)
             self._advance(CATCH_UP_PACKETS)
         return keyframe
+
+    def _table_for_late(self, packet: RelayedPacket) -> LaneTable:
+        """The lanes of those who began on this line at or before `packet`, which comes after younger ones.
+
+        To whoever began later its number is one that another line, or nothing, has used before: two texts under one
+        number, key and IV would give the keys away (RFC 7714 §8.1).
+        """
+        early = [one.lane for one in self._flowing if one.first_on_line <= packet.sequence]
+        return self._table if len(early) == len(self._flowing) else self._writer.table(early)
 
     def _advance(self, most: int) -> None:
         """Send those who catch up their next packets; who has all flows from the next packet on."""
@@ -178,6 +189,7 @@ class StreamRelay:
         self.codec = source.codec
         self._writer.flush()
         self._ring.clear()
+        self._forgotten = self._splice.highest
         for stream in (*self._flowing, *(stream for stream in self.waiting if stream.line is None)):
             stream.take_codec(source.codec)
         self._flowing = [stream for stream in self._flowing if not stream.unsupported]

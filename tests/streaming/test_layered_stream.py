@@ -259,3 +259,32 @@ def test_the_next_packet_follows_the_last_whatever_the_two_layers_numbers_are(
         (picture + 1) & 0x7FFF,
         (tl0 + 1) & 0xFF,
     )
+
+
+@given(order=st.lists(st.integers(0, 5), min_size=1, max_size=12), changes=st.lists(st.integers(0, 1), max_size=4))
+def test_no_number_is_ever_sealed_with_two_texts(order: list[int], changes: list[int]) -> None:
+    """RFC 7714 §8.1: packets that come late, from before the keyframe at which a viewer went over, are not for it."""
+    show, member = Show(), viewer(1)
+    show.video.add(member, 0.0)
+    show.play(10, streams=(member,))
+    for layer in changes or [1]:
+        held = [(source, late_of(show, source)) for source in show.sources]
+        show.frame += 1
+        show.video._aim(member, layer + 1, show.now_s, at_once=False)
+        show.play(3, frozenset({0, 1, 2}))
+        for turn in order:
+            source, late = held[turn % len(held)]
+            show.video.forward(source, late, show.now_s)
+    texts: dict[int, set[tuple[int, bytes]]] = {}
+    for (_, sequence, timestamp), (_, _, _, text) in zip(show.writer.timestamps, show.writer.sent, strict=True):
+        texts.setdefault(sequence, set()).add((timestamp, text))
+    assert {sequence: seen for sequence, seen in texts.items() if len(seen) > 1} == {}
+    assert max(show.heights(1)) > 0
+
+
+def late_of(show: Show, source: Source) -> RtpPacket:
+    """The packet that comes next of a layer, for a test that lets it come late."""
+    layer = source.layer or 0
+    sequence, timestamp = 100 + show.frame + 20_000 * layer, show.frame * FRAME + 1_000_000 * layer
+    data = payload(show.frame, key=False, layer=layer) + b"late"
+    return RtpPacket(96, sequence & 0xFFFF, timestamp, source.ssrc, data, marker=True)

@@ -1,4 +1,4 @@
-"""By the sender reports that a viewer gets, sound and picture were captured when they were captured, to the millisecond."""
+"""By the sender reports that a viewer gets, sound and picture keep their distance, to the millisecond."""
 
 from __future__ import annotations
 

@@ -57,6 +57,15 @@ def test_the_ring_is_bounded_in_bytes_and_time_and_keeps_the_newest(
         assert ring.get(newest, taken[newest].arrived_s) is taken[newest]
 
 
+def test_a_duplicate_of_a_packet_that_was_let_go_is_not_forwarded_again() -> None:
+    ring = PacketRing(64, max_age_s=2.0, max_bytes=100_000)
+    for sequence, at_s in ((1, 0.0), (2, 0.0), (4, 3.0)):
+        assert ring.put(packet(sequence, at_s))
+    assert not ring.put(packet(1, 3.0))
+    assert not ring.put(packet(2, 3.0))
+    assert ring.put(packet(3, 3.0))
+
+
 def test_a_duplicate_is_not_forwarded_twice() -> None:
     ring = PacketRing(64, max_age_s=2.0, max_bytes=100_000)
     assert ring.put(packet(5))
