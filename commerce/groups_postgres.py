@@ -50,7 +50,7 @@ _STAGES = f"""
     FROM showings s JOIN card_versions c USING (product_id, card_version)
     WHERE s.broadcast_id = ANY($1::text[]) AND s.pulled_at IS NULL"""
 
-_BUYERS = """
+BUYERS = """
     SELECT c.*, x.acknowledged_at AS extra_at, p.of_product, p.of_all, p.has_position, k.body_sha256, k.answer
     FROM unnest($1::text::text[], $2::text::text[], $3::text::integer[]) WITH ORDINALITY
         AS r(customer_id, key, card_version, n)
@@ -147,18 +147,14 @@ class Groups:
     ) -> tuple[list[Buyer], list[StoredAnswer | None]]:
         """Read customers with what they hold, and the answers that their keys have, beside the requests."""
         rows = await self._connection.fetch(
-            _BUYERS,
+            BUYERS,
             texts([request.customer_id for request in requests]),
             texts([request.key for request in requests]),
             numbers([request.acknowledgement.card_version for request in requests]),
             product_id,
             currency,
         )
-        return [self._buyer(row) for row in rows], [_stored(row) for row in rows]
-
-    def _buyer(self, row: Mapping[str, Any]) -> Buyer:
-        customer = None if row["customer_id"] is None else customer_of(row, self._envelopes)
-        return Buyer(customer, row["extra_at"], row["of_product"], row["of_all"], row["has_position"])
+        return [buyer_of(row, self._envelopes) for row in rows], [stored_of(row) for row in rows]
 
     async def lock_quota(self, product_id: str) -> tuple[Quota, list[str]]:
         """Read the product's quota, kept for this transaction, and the broadcasts that show it."""
@@ -187,7 +183,14 @@ def _fact_columns(facts: Sequence[NewFact]) -> list[list[str]]:
     ]
 
 
-def _stored(row: Mapping[str, Any]) -> StoredAnswer | None:
+def buyer_of(row: Mapping[str, Any], envelopes: Envelopes) -> Buyer:
+    """Build a buyer from a row of `BUYERS`."""
+    customer = None if row["customer_id"] is None else customer_of(row, envelopes)
+    return Buyer(customer, row["extra_at"], row["of_product"], row["of_all"], row["has_position"])
+
+
+def stored_of(row: Mapping[str, Any]) -> StoredAnswer | None:
+    """Build the answer that a key has from a row of `BUYERS`."""
     if row["body_sha256"] is None:
         return None
     answer = from_json(row["answer"], Answer)

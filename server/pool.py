@@ -18,6 +18,20 @@ class BoundedPool(asyncpg.Pool):  # type: ignore[misc]  # the library has no typ
         return super().acquire(timeout=_WAIT_S if timeout is None else timeout)
 
 
+class SessionlessConnection(asyncpg.Connection):  # type: ignore[misc]  # the library has no types
+    """A connection that asks for no clean-up when it goes back to its pool, which is a round trip saved each time.
+
+    Nobody on these pools changes a session (LISTEN, SET, cursors WITH HOLD, advisory locks of a session), and what a
+    transaction held went with it; one that was left open is rolled back all the same.
+    """
+
+    __slots__ = ()
+
+    def get_reset_query(self) -> str:
+        """Nothing to send."""
+        return ""
+
+
 async def _connect(*arguments: Any, **named: Any) -> asyncpg.Connection:
     """Connect; a socket file that is gone, as while a PostgreSQL beside us restarts, is a refused connection."""
     try:
@@ -39,7 +53,7 @@ async def open_pool(url: str, *, least: int = 2, most: int = 24) -> BoundedPool:
         init=None,
         reset=None,
         loop=None,
-        connection_class=asyncpg.Connection,
+        connection_class=SessionlessConnection,
         record_class=asyncpg.Record,
         command_timeout=10,
         timeout=10,

@@ -12,9 +12,13 @@ from typing import Any
 import asyncpg
 import uvloop
 
-from server.bench.arms import Told, run_arm, wishes
-from server.bench.bank import bench_service
+from commerce.catalogue_postgres import Catalogue
+from commerce.envelopes import Envelopes
+from server.bench.arms import Reserve, Told, run_arm, wishes
+from server.bench.bank import DATA_KEYS, OnAir, bench_service
+from server.bench.one_by_one import OneByOne
 from server.garbage import calm_collector
+from server.pool import SessionlessConnection
 
 _WARM_UP_S = 0.5
 _START_S = 60.0
@@ -23,14 +27,13 @@ _END_S = 30.0  # beyond the arm's own seconds
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """How one arm is measured; `group_most` is 1 where each order has a transaction of its own.
+    """How one arm is measured: grouped, by one service a process; or one order a transaction (`one_by_one`).
 
-    Each of the `clients` orders one after another. A client of the single arm has a service, hence a connection, to
-    itself; those of a grouped arm share one service a process.
+    Each of the `clients` orders one after another; one of the single arm never waits for a connection.
     """
 
     name: str
-    group_most: int
+    grouped: bool
     clients: int
     processes: int
     buyers: int
@@ -77,19 +80,30 @@ def _serve(pipe: "Connection[Any, Any]", database_url: str, arm: Arm, first: int
 
 async def _run(pipe: "Connection[Any, Any]", database_url: str, arm: Arm, first: int) -> None:
     mine = range(first, arm.clients, arm.processes)
-    connections = len(mine) if arm.group_most == 1 else 4
-    pool = await asyncpg.create_pool(database_url, min_size=connections, max_size=connections + 4)
+    connections = 4 if arm.grouped else len(mine) + 2  # a repeat goes beside its first
+    pool = await asyncpg.create_pool(
+        database_url, min_size=connections, max_size=connections + 4, connection_class=SessionlessConnection
+    )
     try:
-        services = [bench_service(pool, arm.group_most) for _ in (mine if arm.group_most == 1 else range(1))]
+        reserve = await _way_of(pool, arm)
         clients = [wishes(client, arm.clients) for client in mine]
         # Connections, plans and code as a server has them that has run for a while.
-        warm = await run_arm(services, arm.name, clients, buyers=arm.buyers, seconds=_WARM_UP_S)
+        warm = await run_arm([reserve], arm.name, clients, buyers=arm.buyers, seconds=_WARM_UP_S)
         calm_collector()
         pipe.send("ready")
         await asyncio.to_thread(_receive, pipe, _START_S)
-        told = await run_arm(services, arm.name, clients, buyers=arm.buyers, seconds=arm.seconds)
+        told = await run_arm([reserve], arm.name, clients, buyers=arm.buyers, seconds=arm.seconds)
         told.warmed_up_with = list(warm.reserved.values())
         told.contradictions += warm.contradictions
         pipe.send(told)
     finally:
         pool.terminate()
+
+
+async def _way_of(pool: asyncpg.Pool, arm: Arm) -> Reserve:
+    if arm.grouped:
+        return bench_service(pool).sale.reserve
+    async with pool.acquire(timeout=_START_S) as connection:
+        card = await Catalogue(connection).card(f"pr_{arm.name}", 1)
+    assert card is not None, "the arm was opened"
+    return OneByOne(pool, OnAir(), Envelopes.of_base64(DATA_KEYS), {card.product_id: card}).reserve

@@ -4,27 +4,39 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from commerce.errors import CommerceError
-from commerce.service import CommerceService
+from commerce.receipt import OrderView
 from server.bench.bank import CURRENCY, CUSTOMER_MAXIMUM_MINOR, INCREMENT_MINOR, MINIMUM_MINOR
 
 # Of 50 requests 11 are refused whatever was bought before: below the minimum, a bad increment, over the maximum.
 _REFUSED = {3: "below", 9: "increment", 14: "over", 19: "below", 23: "increment", 28: "over", 32: "below",
             37: "increment", 41: "over", 45: "over", 49: "increment"}  # fmt: skip
 _REPEATED = 25  # of 50 requests this one is sent twice at once, under one key
+_EAGER = 7  # of 50 requests this one is of one of the few who want more than one customer may have
+_EAGER_BUYERS = 4
 _STEPS = 19  # amounts go from the minimum up to this many increments above it
+
+
+# Takes customer, acknowledgement, amount in minor units, currency and key, as `Sale.reserve` does.
+Reserve = Callable[[str, str, int, str, str], Awaitable[OrderView]]
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What one buyer asks for; the number makes customer, acknowledgement and key."""
+    """What one buyer asks for; the number makes acknowledgement and key."""
 
     number: int
     amount_minor: int
     repeated: bool
+
+    def buyer(self, buyers: int) -> int:
+        """Whose wish it is, of so many."""
+        if self.number % 50 == _EAGER:
+            return self.number // 50 % _EAGER_BUYERS + 1
+        return self.number % buyers + 1
 
 
 def wishes(start: int = 0, step: int = 1) -> Iterator[Wish]:
@@ -58,6 +70,10 @@ class Told:
         return len(self.reserved) + sum(self.refused.values()) - self.refused["busy"] - self.refused["in_progress"]
 
     @property
+    def reserved_per_s(self) -> float:
+        return len(self.reserved) / self.elapsed_s
+
+    @property
     def per_s(self) -> float:
         return self.answered / self.elapsed_s
 
@@ -76,37 +92,35 @@ class Told:
 
 
 async def run_arm(
-    services: Sequence[CommerceService], arm: str, clients: Sequence[Iterator[Wish]], *, buyers: int, seconds: float
+    reserves: Sequence[Reserve], arm: str, clients: Sequence[Iterator[Wish]], *, buyers: int, seconds: float
 ) -> Told:
-    """Let clients order one wish after another for so long, spread over the services; returns what they heard."""
+    """Let clients order one wish after another for so long, spread over these ways; returns what they heard."""
     told = Told()
     until = time.monotonic() + seconds
     began = time.monotonic()
     async with asyncio.TaskGroup() as group:
         for n, asked in enumerate(clients):
-            group.create_task(_client(services[n % len(services)], arm, asked, buyers, until, told))
+            group.create_task(_client(reserves[n % len(reserves)], arm, asked, buyers, until, told))
     told.elapsed_s = time.monotonic() - began
     return told
 
 
-async def _client(
-    service: CommerceService, arm: str, asked: Iterator[Wish], buyers: int, until: float, told: Told
-) -> None:
+async def _client(reserve: Reserve, arm: str, asked: Iterator[Wish], buyers: int, until: float, told: Told) -> None:
     while time.monotonic() < until:
         wish = next(asked)
         if wish.repeated:
-            await asyncio.gather(*(order(service, arm, wish, buyers, told) for _ in range(2)))
+            await asyncio.gather(*(order(reserve, arm, wish, buyers, told) for _ in range(2)))
         else:
-            await order(service, arm, wish, buyers, told)
+            await order(reserve, arm, wish, buyers, told)
 
 
-async def order(service: CommerceService, arm: str, wish: Wish, buyers: int, told: Told) -> None:
+async def order(reserve: Reserve, arm: str, wish: Wish, buyers: int, told: Told) -> None:
     """Send one request and keep what it was answered."""
-    n = wish.number % buyers + 1
+    n = wish.buyer(buyers)
     customer_id, key = f"ac_bench{n}", f"{arm}-{wish.number}"
     began = time.monotonic()
     try:
-        reserved = await service.sale.reserve(customer_id, f"ak_{arm}_{n}", wish.amount_minor, CURRENCY, key)
+        reserved = await reserve(customer_id, f"ak_{arm}_{n}", wish.amount_minor, CURRENCY, key)
     except CommerceError as error:
         told.refused[error.code] += 1
     else:

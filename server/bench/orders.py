@@ -1,8 +1,8 @@
 """`./run bench orders`: how fast a hot product's orders are taken, and whether each was taken exactly. Does I/O.
 
-Both arms run the same code on the same tables; only what may go into one transaction differs: one order, or what has
-come meanwhile. Every arm has a product, a stage and acknowledgements of its own, and runs in several server processes;
-the single one is measured in one process too, and the best of all counts.
+Both arms decide by the same rules and write the same rows. The grouped one is the service as it is deployed, in several
+processes; the single one (`one_by_one`) a transaction an order in as few round trips as may be, in one process and in
+several, and its best counts. Every arm has a product, a stage and acknowledgements of its own.
 """
 
 import argparse
@@ -23,7 +23,6 @@ import uvloop
 
 from commerce.audit_postgres import audit
 from commerce.errors import CommerceError
-from commerce.settings import CommerceSettings
 from server.bench.arm_processes import Arm, run_in_processes
 from server.bench.arms import Told, order, wishes
 from server.bench.bank import bench_service, open_arm, seed_customers
@@ -87,6 +86,7 @@ class Bench:
         best, median = max(singles.values()), sorted(groups, key=lambda told: told.per_s)[_ROUNDS // 2]
         return {
             "orders_per_s": round(median.per_s, 1),
+            "reserved_per_s": round(median.reserved_per_s, 1),
             "single_per_s": round(best, 1),
             "ratio": round(median.per_s / best, 2),
             "p50_ms": round(median.percentile_ms(0.5), 2),
@@ -95,20 +95,20 @@ class Bench:
 
     async def _single(self, clients: int, processes: int) -> float:
         """One order a transaction, as many clients as given, each with a connection of its own at work."""
-        told = await self._arm(1, clients, processes, self._seconds / 2)
+        told = await self._arm(False, clients, processes, self._seconds / 2)
         _say(f"one a transaction, {clients:2d} clients in {processes}", told)
         return told.per_s
 
     async def _grouped(self) -> Told:
         """What has come meanwhile goes together, in each process."""
-        told = await self._arm(CommerceSettings().order_group_most, _GROUPED_CLIENTS, self._processes, self._seconds)
+        told = await self._arm(True, _GROUPED_CLIENTS, self._processes, self._seconds)
         _say(f"grouped, {_GROUPED_CLIENTS} buyers at once in {self._processes}", told)
         return told
 
-    async def _arm(self, most: int, clients: int, processes: int, seconds: float) -> Told:
+    async def _arm(self, grouped: bool, clients: int, processes: int, seconds: float) -> Told:
         self._arms += 1
-        arm = Arm(f"arm{self._arms}", most, clients, processes, self._buyers, seconds)
-        await open_arm(self._pool, bench_service(self._pool, 1), arm.name, self._buyers, self._quota_minor)
+        arm = Arm(f"arm{self._arms}", grouped, clients, processes, self._buyers, seconds)
+        await open_arm(self._pool, bench_service(self._pool), arm.name, self._buyers, self._quota_minor)
         told = await run_in_processes(self._database_url, arm)
         ids = [*told.warmed_up_with, *told.reserved.values()]
         await self.books.check(self._pool, arm.name, ids, told.contradictions)
@@ -118,13 +118,13 @@ class Bench:
         """Everybody at once for a quota that a fifth can fill."""
         asked = [wish for wish, _ in zip(wishes(), range(_RUSH_BUYERS), strict=False)]
         mean_minor = statistics.mean(wish.amount_minor for wish in asked if wish.number % 50 == 1)
-        service = bench_service(self._pool, CommerceSettings().order_group_most)
+        service = bench_service(self._pool)
         calm_collector()
         await open_arm(self._pool, service, "rush", max(self._buyers, _RUSH_BUYERS), int(mean_minor * _RUSH_FILLED_BY))
         told, began = Told(), time.monotonic()
         async with asyncio.TaskGroup() as group:
             for wish in asked:
-                group.create_task(order(service, "rush", wish, _RUSH_BUYERS, told))
+                group.create_task(order(service.sale.reserve, "rush", wish, _RUSH_BUYERS, told))
         told.elapsed_s = time.monotonic() - began
         await self.books.check(self._pool, "rush", list(told.reserved.values()), told.contradictions)
         quota = await self._pool.fetchrow("SELECT total_minor, taken_minor FROM quotas WHERE product_id = 'pr_rush'")
@@ -134,7 +134,7 @@ class Bench:
     async def http(self, stores: Stores, folder: Path) -> dict[str, Any]:
         """The production command over loopback HTTP, the buyers in a process of their own."""
         buyers = min(self._buyers, _HTTP_BUYERS)
-        await open_arm(self._pool, bench_service(self._pool, 1), "http", buyers, self._quota_minor)
+        await open_arm(self._pool, bench_service(self._pool), "http", buyers, self._quota_minor)
         heard = await measure_http(
             self._pool, stores, folder, "http", buyers=buyers, clients=_HTTP_CLIENTS, seconds=self._seconds
         )
@@ -149,7 +149,8 @@ class Bench:
 def _say(what: str, told: Told) -> None:
     share = sum(told.refused.values()) / max(1, len(told.reserved) + sum(told.refused.values()))
     print(
-        f"  {what}: {told.per_s:.0f}/s, p50 {told.percentile_ms(0.5):.1f} ms, p99 {told.percentile_ms(0.99):.1f} ms,"
+        f"  {what}: {told.per_s:.0f}/s ({told.reserved_per_s:.0f} of them reserved),"
+        f" p50 {told.percentile_ms(0.5):.1f} ms, p99 {told.percentile_ms(0.99):.1f} ms,"
         f" {share:.0%} refused {dict(told.refused)}",
         flush=True,
     )
