@@ -21,7 +21,7 @@ RESERVED_PACKETS = 64
 class WriterCounters:
     """What a writer did since it was made: plain integers."""
 
-    __slots__ = ("bytes_sent", "dropped", "packets_sent", "queued")
+    __slots__ = ("bytes_sent", "dropped", "packets_sent", "queued", "unsegmented")
 
     def __init__(self) -> None:
         self.packets_sent = 0
@@ -31,6 +31,8 @@ class WriterCounters:
         """Packets that had to wait for the socket."""
         self.dropped = 0
         """Packets given up: queue full, refused by the kernel or by SRTP, too long."""
+        self.unsegmented = 0
+        """Addresses that get a burst packet by packet, as the way there takes no segmented UDP (native writer)."""
 
 
 class DatagramSender:

@@ -13,6 +13,8 @@ from streaming.egress_python import PythonPacketWriter
 from streaming.native.build import PACKET_WRITER
 from streaming.native.extension import Binding, NativeUnavailable
 
+_UDP_SEGMENT = 103
+"""linux/udp.h; Python's socket module has no name for it."""
 WriterName = Literal["auto", "native", "python"]
 
 
@@ -31,12 +33,23 @@ class WriterChoice:
         return PythonPacketWriter(udp_socket, loop, queue_packets)
 
 
+def _cuts_apart() -> bool:
+    """Say whether this kernel knows UDP segmentation (Linux 4.18); a single way may still refuse it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.setsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT, 0)
+        except OSError:
+            return False
+    return True
+
+
 def choose_writer(wanted: WriterName) -> WriterChoice:
     """Choose; "native" raises NativeUnavailable where "auto" falls back."""
     if wanted == "python":
         return WriterChoice("python", "the settings ask for it", None)
     try:
-        return WriterChoice("native", "one call a burst: OpenSSL and sendmmsg", PACKET_WRITER.load())
+        segments = "bursts cut apart by the kernel" if _cuts_apart() else "no UDP segmentation in this kernel"
+        return WriterChoice("native", f"one call a burst: OpenSSL and sendmmsg, {segments}", PACKET_WRITER.load())
     except NativeUnavailable as error:
         if wanted == "native":
             raise

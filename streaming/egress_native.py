@@ -184,7 +184,7 @@ class NativePacketWriter:
         if made == ffi.NULL:
             raise MemoryError("the native packet writer's buffers")
         self._c = ffi.gc(made, lib.wc_writer_free)
-        self._segments = bool(self._c.segmentation)
+        self._unsegmented_told = False
         self._packets = ffi.new("wc_packet[]", lib.WC_BURST)
         self._burst: list[RelayedPacket] = []
         self._burst_table: NativeLaneTable | None = None
@@ -202,6 +202,7 @@ class NativePacketWriter:
         total.bytes_sent = counted.bytes_sent + self._c.bytes_sent
         total.dropped = counted.dropped + self._c.dropped
         total.queued = counted.queued
+        total.unsegmented = self._c.unsegmented
         return total
 
     def attach(self, keys: SrtpKeys, address: Address) -> WriterPeer:
@@ -261,10 +262,11 @@ class NativePacketWriter:
             done = write(writer, self._packets, count, table.pointers, lanes, done, True)
         if starved:
             table.begin_with(starved)
-        if self._segments and not writer.segmentation:
-            self._segments = False
+        if writer.unsegmented and not self._unsegmented_told:
+            self._unsegmented_told = True
             logger.warning(
-                "a route carries no segmented UDP (EIO): from now on each packet is sent by itself to everybody"
+                "the way to a viewer carries no segmented UDP (EIO): packets go there one by one; "
+                "media_unsegmented counts the others"
             )
 
     def _forget_burst(self) -> None:

@@ -79,6 +79,8 @@ class EngineStats:
     bytes_out: int
     packets_queued: int
     packets_dropped: int
+    unsegmented: int
+    """Addresses whose way takes no segmented UDP, so that sending to them costs more."""
     unknown_address: int
     unknown_ufrag: int
     stun_rejected: int
@@ -355,6 +357,7 @@ class MediaEngine:
             bytes_out=sent.bytes_sent,
             packets_queued=sent.queued,
             packets_dropped=sent.dropped,
+            unsegmented=sent.unsegmented,
             unknown_address=port.counters.unknown_address,
             unknown_ufrag=port.counters.unknown_ufrag,
             stun_rejected=port.counters.stun_rejected,

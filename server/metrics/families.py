@@ -100,6 +100,7 @@ media_packets_out              counter   -             UDP packets sent
 media_bytes_out                counter   -             their bytes
 media_packets_queued           counter   -             packets that waited for the socket
 media_packets_dropped          counter   -             packets given up because the socket stayed full
+media_unsegmented              counter   -             addresses whose way takes no segmented UDP, sent to one by one
 media_unknown_address          counter   -             packets from addresses without a session
 media_unknown_ufrag            counter   -             STUN requests for a session that is not (any more)
 media_stun_rejected            counter   -             STUN requests with a bad signature or form

@@ -22,8 +22,8 @@ from streaming.sdp_answer import MAX_LAYERS
 
 _MEDIA_AS_NAMED = (
     "publishers", "viewers", "half_open", "packets_in", "bytes_in", "packets_out", "bytes_out", "packets_queued",
-    "packets_dropped", "unknown_address", "unknown_ufrag", "stun_rejected", "malformed", "nacks_received",
-    "retransmitted", "nacks_sent", "keyframe_requests", "send_buffer_bytes", "receive_buffer_bytes",
+    "packets_dropped", "unsegmented", "unknown_address", "unknown_ufrag", "stun_rejected", "malformed",
+    "nacks_received", "retransmitted", "nacks_sent", "keyframe_requests", "send_buffer_bytes", "receive_buffer_bytes",
 )  # fmt: skip
 _GATEWAY_AS_NAMED = ("connections", "welcomes", "frames_in", "frames_out", "frames_queued", "bytes_out", "errors_out")
 

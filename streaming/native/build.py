@@ -37,7 +37,7 @@ typedef struct {
 typedef struct { unsigned lane; unsigned bytes; unsigned payload_bytes; uint8_t data[...]; ...; } wc_slot;
 typedef struct {
     uint64_t packets_sent, bytes_sent, dropped;
-    unsigned pending_first, pending_end; int segmentation; wc_slot slots[...]; ...;
+    unsigned pending_first, pending_end; int segmentation; uint64_t unsegmented; wc_slot slots[...]; ...;
 } wc_writer;
 int wc_derive(int, const uint8_t *, size_t, wc_session_keys *);
 wc_peer *wc_peer_new(int, const wc_session_keys *);

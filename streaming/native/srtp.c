@@ -133,6 +133,7 @@ void wc_peer_free(wc_peer *peer)
 
 int wc_peer_address(wc_peer *peer, const uint8_t *ip, size_t ip_bytes, uint16_t port, uint32_t flow, uint32_t scope)
 {
+    peer->unsegmented = 0;
     memset(&peer->address, 0, sizeof peer->address);
     if (ip_bytes == 4) {
         peer->address.v4.sin_family = AF_INET;

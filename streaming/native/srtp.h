@@ -45,6 +45,7 @@ typedef struct {
         struct sockaddr_in6 v6;
     } address;
     socklen_t address_bytes;
+    int unsegmented; /* the way to this address takes no message that the kernel would have to cut apart */
 } wc_peer;
 
 /* Derives session keys (RFC 3711 section 4.3, no key derivation rate); `master` is the key followed by its salt.

@@ -134,9 +134,10 @@ static unsigned lay_messages(wc_writer *writer, wc_lane *const *lanes, unsigned 
 {
     unsigned count = 0;
     while (at < filled) {
-        unsigned end = writer->segmentation && at >= singly ? message_end(writer, at, filled) : at + 1;
-        struct msghdr *header = &writer->messages[count].msg_hdr;
         wc_peer *peer = lanes[writer->slots[at].lane]->peer;
+        int whole = writer->segmentation && !peer->unsegmented && at >= singly;
+        unsigned end = whole ? message_end(writer, at, filled) : at + 1;
+        struct msghdr *header = &writer->messages[count].msg_hdr;
         header->msg_name = &peer->address;
         header->msg_namelen = peer->address_bytes;
         header->msg_iov = &writer->vectors[at];
@@ -187,7 +188,10 @@ static unsigned flush(wc_writer *writer, wc_lane *const *lanes, unsigned filled)
         } else if (taken == 0 || taken == -EAGAIN || taken == -EWOULDBLOCK || taken == -EINTR) {
             break;
         } else if (pieces > 1) { /* this way takes no segments, or the address is refused: one by one will tell */
-            writer->segmentation = taken != -EIO;
+            if (taken == -EIO) {
+                lanes[writer->slots[done].lane]->peer->unsegmented = 1;
+                writer->unsegmented++;
+            }
             messages = lay_messages(writer, lanes, done, done + pieces, filled);
             next = 0;
         } else {

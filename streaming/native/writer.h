@@ -54,7 +54,8 @@ typedef struct {
     uint64_t packets_sent, bytes_sent, dropped;
     unsigned pending_first, pending_end; /* slots that the last call left unsent */
     int descriptor;
-    int segmentation; /* whether the kernel cuts messages apart, by what it said so far */
+    int segmentation; /* whether this kernel cuts messages apart */
+    uint64_t unsegmented; /* addresses whose way refused such a message */
     wc_send send;
     struct mmsghdr messages[WC_BATCH];
     struct iovec vectors[WC_BATCH]; /* one for each slot */
@@ -66,8 +67,8 @@ typedef struct {
     uint8_t rewritten[WC_BURST][WC_SLOT_BYTES]; /* payloads whose descriptor differs from lane to lane */
 } wc_writer;
 
-/* `send` NULL means sendmmsg(2); segmentation is used where the descriptor's kernel knows it (Linux 4.18) and until it
- * answers EIO, as it does where a route cannot carry it. NULL when out of memory. */
+/* `send` NULL means sendmmsg(2); segmentation is used where the descriptor's kernel knows it (Linux 4.18), and with a
+ * peer until the kernel answers EIO, as it does where a route cannot carry it. NULL when out of memory. */
 wc_writer *wc_writer_new(int descriptor, wc_send send);
 void wc_writer_free(wc_writer *writer);
 

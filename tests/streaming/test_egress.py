@@ -661,13 +661,20 @@ async def test_where_no_segments_are_taken_packets_go_one_by_one(
     writer.flush()
     assert sequences_by_port(stuffy.sent, keys) == {100 + i: list(range(1, len(SIZES) + 1)) for i in range(5)}
     assert writer.counters.dropped == 0
-    # A route that cannot carry them is remembered; an address that does not take them is not everybody's.
+    # A way that cannot carry them is remembered until the address changes; one that does not take a packet is not.
     stuffy.segments_refused, stuffy.messages = 0, 0
+    assert writer.counters.unsegmented == (5 if refusal == errno.EIO else 0)
     table = writer.table(lanes[:1])
     for sequence in range(20, 28):
         writer.gather(packet(sequence, bytes(100 if sequence < 24 else 90)), table)
     writer.flush()
     assert stuffy.messages == later
+    lanes[0].peer.address = ("127.0.0.1", 100)
+    stuffy.messages = 0
+    for sequence in range(30, 34):
+        writer.gather(packet(sequence, bytes(100)), table)
+    writer.flush()
+    assert stuffy.messages == 1
     assert len([one for one in caplog.records if "segmented" in one.message]) == (refusal == errno.EIO)
 
 
