@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from commerce.audit_postgres import audit
-from commerce.errors import CommerceError
+from commerce.errors import CommerceError, Unavailable
 from commerce.receipt import OrderView
 from tests.commerce.bank import HOST, Bank
 
@@ -152,4 +152,54 @@ async def test_tips_at_once_never_spend_a_point_twice(bank: Bank) -> None:
     results = await asyncio.gather(*(tip(n) for n in range(20)))
     assert Counter(results) == {"tipped": 11, "insufficient_points": 9}
     assert await bank.service.applause.balance("ac_ann") == 1
+    assert await audit(bank.pool) == []
+
+
+async def test_what_another_process_takes_meanwhile_is_waited_for_and_seen(bank: Bank) -> None:
+    """A quota read without its lock would be decided on as it was, and the write stopped by the CHECK: no answer."""
+    await bank.open_shop(quota_total_minor=1_000_000)
+    acknowledgement_id = await bank.acknowledged()
+    async with bank.pool.acquire() as other:
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute("UPDATE quotas SET taken_minor = 950_000 WHERE product_id = 'pr_a'")
+        waiting = asyncio.create_task(outcome(bank, "ac_ann", acknowledgement_id, 100_000, "k"))
+        async with asyncio.timeout(4):
+            while not await bank.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.005)
+        await transaction.commit()
+    heard = await waiting
+    assert heard == "quota_empty"
+
+
+async def test_two_processes_fight_over_the_same_customers_and_keys_and_answer_alike(bank: Bank) -> None:
+    await bank.open_shop(quota_total_minor=2_050_000, customer_maximum_minor=300_000)
+    ready = await buyers(bank, 10)
+    elsewhere = Bank(bank.pool)
+    elsewhere.clock, elsewhere.new_id = bank.clock, lambda prefix: f"{bank.new_id(prefix)}b"
+    elsewhere.use_core(None)
+
+    async def told(at: Bank, who: str, acknowledgement_id: str, key: str) -> str:
+        for _ in range(200):
+            try:
+                return (await at.service.sale.reserve(who, acknowledgement_id, 100_000, "CNY", key)).order_id
+            except Unavailable:
+                await asyncio.sleep(0.01)
+            except CommerceError as error:
+                return error.code
+        raise AssertionError("it never got through")
+
+    asked = [(who, acknowledgement_id, f"k{n}") for who, acknowledgement_id in ready.items() for n in range(5)]
+    try:
+        first, second = await asyncio.gather(
+            asyncio.gather(*(told(bank, *each) for each in asked)),
+            asyncio.gather(*(told(elsewhere, *each) for each in reversed(asked))),
+        )
+    finally:
+        await elsewhere.service.aclose()
+    assert first == list(reversed(second)), "one key, one answer, from wherever"
+    sold = Counter(who for (who, _, _), answer in zip(asked, first, strict=True) if answer.startswith("or_"))
+    assert sum(sold.values()) == 20, "the quota is sold out, and no more"
+    assert max(sold.values()) <= 3, "nobody passed their maximum"
+    assert await bank.taken_minor() == 2_000_000
     assert await audit(bank.pool) == []
