@@ -164,9 +164,10 @@ async def test_what_another_process_takes_meanwhile_is_waited_for_and_seen(bank:
         await transaction.start()
         await other.execute("UPDATE quotas SET taken_minor = 950_000 WHERE product_id = 'pr_a'")
         waiting = asyncio.create_task(outcome(bank, "ac_ann", acknowledgement_id, 100_000, "k"))
-        async with asyncio.timeout(4):
-            while not await bank.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                await asyncio.sleep(0.005)
+        for _ in range(600):
+            if await bank.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                break
+            await asyncio.sleep(0.005)
         await transaction.commit()
     heard = await waiting
     assert heard == "quota_empty"
