@@ -1,12 +1,13 @@
 """Hostile peers on a live engine, from outside and from inside a session: a viewer beside them loses nothing."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from random import Random
 
 from load_tests.bench.signalling import HEADERS, post_offer
-from load_tests.bench.webrtc_client import Identity, WebRtcClient
+from load_tests.bench.webrtc_client import ConnectFailed, Identity, WebRtcClient
 from streaming.errors import StreamingError, TooManyHandshakes
 from streaming.ice_lite import Credentials
 from streaming.media_events import ViewerLeft
@@ -109,6 +110,48 @@ async def test_ten_thousand_half_open_handshakes_are_bounded_and_freed() -> None
                 await asyncio.sleep(0)
         assert refused >= 10_000 - 20 * settings.max_half_open
         assert show.engine.snapshot().half_open <= settings.max_half_open
+        await eventually("they are freed", lambda: show.engine.snapshot().half_open == 0)
+        assert len(show.engine._resources) == 2
+        await unharmed(show, host, viewer)
+
+
+class Dangling(WebRtcClient):
+    """Sends a true ClientHello from a checked address, and says nothing to the server's answer."""
+
+    answers = 0
+
+    def take(self, datagram: memoryview) -> None:
+        if 20 <= datagram[0] < 64:
+            self.answers += 1
+        else:
+            super().take(datagram)
+
+
+async def test_true_client_hellos_that_go_no_further_are_answered_bounded_and_freed() -> None:
+    settings = MediaSettings(bind_host="127.0.0.1", handshake_timeout_s=1.0, joins_per_s=100_000, max_half_open=100)
+    clients: list[Dangling] = []
+    refused = 0
+    async with station(settings) as show:
+        show.http.headers.update(HEADERS)
+        host, viewer = await innocent(show)
+
+        async def dangle() -> None:
+            nonlocal refused
+            client = Dangling(IDENTITY, lambda _: None)
+            try:
+                answer = await post_offer(show.http, f"{show.base_url}/whep/loud", client, "recvonly")
+                clients.append(client)
+                with contextlib.suppress(TimeoutError):
+                    await client.connect(answer, 1.0)
+            except ConnectFailed as full:
+                refused += "too_many_handshakes" in str(full)
+            finally:
+                client.close()
+
+        for _ in range(2):
+            await asyncio.gather(*(dangle() for _ in range(120)))
+        assert refused + len(clients) == 240
+        assert sum(client.answers > 0 for client in clients) > 10
         await eventually("they are freed", lambda: show.engine.snapshot().half_open == 0)
         assert len(show.engine._resources) == 2
         await unharmed(show, host, viewer)

@@ -474,6 +474,62 @@ async def test_a_viewer_removed_while_packets_wait_gets_none_of_the_next(stuffy:
     writer.close()
 
 
+async def test_a_viewer_removed_between_gather_and_flush_gets_what_was_gathered_and_nothing_after(
+    stuffy: StuffySocket, make: Maker
+) -> None:
+    writer, keys = make(stuffy), [new_keys() for _ in range(3)]
+    lanes = [lane_to(writer, one, ("127.0.0.1", 100 + i)) for i, one in enumerate(keys)]
+    writer.gather(packet(1), writer.table(lanes))
+    del lanes[0]
+    table = writer.table(lanes)
+    gc.collect()
+    writer.gather(packet(2), table)
+    writer.flush()
+    assert sequences_by_port(stuffy.sent, keys) == {100: [1], 101: [1, 2], 102: [1, 2]}
+
+
+async def test_packets_about_the_size_of_an_ethernet_frame_arrive_whole_alone_and_in_a_burst(make: Maker) -> None:
+    sizes = [1_171, 1_172, 1_172, 1_200, 1_428, 1_428, 1_460, 1_472]
+    sender, receiver = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    receiver.bind(("127.0.0.1", 0))
+    receiver.settimeout(30)
+    writer, keys = make(sender), new_keys()
+    table = writer.table([lane_to(writer, keys, receiver.getsockname())])
+    for number, size in enumerate(sizes, start=1):
+        writer.gather(packet(number, bytes([number]) * size), table)
+    writer.flush()
+    inbound = opposite(keys)
+    seen = [parse_rtp(inbound.unprotect_rtp(receiver.recv(4096)) or b"") for _ in sizes]
+    assert [one.payload for one in seen] == [bytes([n]) * size for n, size in enumerate(sizes, start=1)]
+    assert writer.counters.dropped == 0
+    sender.close()
+    receiver.close()
+
+
+async def test_a_v4_peer_is_reached_from_a_port_of_both_families(make: Maker) -> None:
+    try:
+        sender = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sender.bind(("::", 0))
+    except OSError:
+        pytest.skip("no IPv6 here")
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.bind(("127.0.0.1", 0))
+    receiver.settimeout(30)
+    writer, keys = make(sender), new_keys()
+    mapped = (f"::ffff:{receiver.getsockname()[0]}", receiver.getsockname()[1], 0, 0)
+    table = writer.table([lane_to(writer, keys, mapped)])
+    for one in burst():
+        writer.gather(one, table)
+    writer.flush()
+    inbound = opposite(keys)
+    assert [parse_rtp(inbound.unprotect_rtp(receiver.recv(2048)) or b"").sequence for _ in SIZES] == [
+        one.sequence for one in burst()
+    ]
+    sender.close()
+    receiver.close()
+
+
 async def test_a_table_keeps_alive_what_it_names(stuffy: StuffySocket, make: Maker) -> None:
     writer = make(stuffy)
     table = writer.table([lane_to(writer, new_keys(), ("127.0.0.1", i)) for i in range(1, 5)])
