@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable
 from decimal import Decimal
 
-from server.reports.funnel import STEPS, ShowReport
+from server.reports.funnel import STEPS, ManagerLine, ProductFunnel, ShowReport
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _NO_MINOR = frozenset(
@@ -13,11 +13,12 @@ _NO_MINOR = frozenset(
 )
 _THREE = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 _STEPS_ZH = ("观看", "看到卡片", "打开详情", "通过适当性", "确认风险", "预留额度", "提交", "确认成交")
+_AMOUNTS_ZH = ("币种", "提交金额", "确认金额")
 
 
 def funnel_csv(report: ShowReport) -> bytes:
     """One line a product: the steps by customer, mismatches blocked, and the amounts in the currency's own unit."""
-    head = ["直播场次", "产品编号", "产品名称", *_STEPS_ZH, "风险不匹配拦截", "币种", "提交金额", "确认金额"]
+    head = ["直播场次", "产品编号", "产品名称", *_STEPS_ZH, "风险不匹配拦截", *_AMOUNTS_ZH]
     rows = [
         [
             report.title,
@@ -25,9 +26,7 @@ def funnel_csv(report: ShowReport) -> bytes:
             one.product_name,
             *(getattr(one.customers, step) for step in STEPS),
             one.mismatches_blocked,
-            one.currency,
-            _major(one.submitted_minor, one.currency),
-            _major(one.confirmed_minor, one.currency),
+            *_amounts(one),
         ]
         for one in report.products
     ]
@@ -37,7 +36,7 @@ def funnel_csv(report: ShowReport) -> bytes:
 def managers_csv(report: ShowReport) -> bytes:
     """One line a relationship manager, branch and product."""
     head = [
-        "直播场次", "客户经理", "分支机构", "产品编号", "产品名称", "客户数", "订单数", "币种", "提交金额", "确认金额",
+        "直播场次", "客户经理", "分支机构", "产品编号", "产品名称", "客户数", "订单数", *_AMOUNTS_ZH,
     ]  # fmt: skip
     rows = [
         [
@@ -48,13 +47,16 @@ def managers_csv(report: ShowReport) -> bytes:
             one.product_name,
             one.customers,
             one.orders,
-            one.currency,
-            _major(one.submitted_minor, one.currency),
-            _major(one.confirmed_minor, one.currency),
+            *_amounts(one),
         ]
         for one in report.relationship_managers
     ]
     return _written([head, *rows])
+
+
+def _amounts(one: ProductFunnel | ManagerLine) -> list[str | Decimal]:
+    """The cells under `_AMOUNTS_ZH`."""
+    return [one.currency, _major(one.submitted_minor, one.currency), _major(one.confirmed_minor, one.currency)]
 
 
 def safe_cell(text: str) -> str:
