@@ -19,6 +19,8 @@ KEYFRAME_EVERY: Final = FRAMES_PER_S
 PACKETS_PER_S: Final = FRAMES_PER_S * PACKETS_PER_FRAME + AUDIO_PER_S
 _TIME: Final = struct.Struct("!Q")
 TIME_OFFSET: Final = 2
+SHORTEST_BYTES: Final = TIME_OFFSET + _TIME.size
+"""A payload with less carries no time."""
 
 
 @dataclass(frozen=True, slots=True)

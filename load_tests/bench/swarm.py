@@ -78,7 +78,8 @@ class CountingViewer:
             return
         self.decrypted += 1
         start = 20 if plain[0] & 0x10 else 12
-        if arrived_ns:
+        # The end of a real picture may be too short for a time; only the pattern's packets carry one.
+        if arrived_ns and len(plain) - start >= pattern.SHORTEST_BYTES:
             delay_ns = arrived_ns - pattern.sent_ns(plain[start:])
             if self.delays_ns:
                 self.jitter_ns += (abs(delay_ns - self.delays_ns[-1]) - self.jitter_ns) / 16
