@@ -1,5 +1,6 @@
 """Keeps every room's attendance of this process and hands it to the store. I/O only through its port."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
@@ -27,6 +28,7 @@ class AttendanceBook:
         self._stays: dict[str, Stays] = {}
         self._where: dict[Hashable, str] = {}
         self._opened = 0
+        self._flushing = asyncio.Lock()
 
     def enter(self, key: Hashable, broadcast_id: str, account_id: str, *, fresh: bool) -> None:
         """A viewer was let into a room."""
@@ -58,17 +60,23 @@ class AttendanceBook:
 
     async def flush(self) -> None:
         """Hand over what is known; what the store does not take now is handed over the next time."""
-        for broadcast_id, visits in list(self._rooms.items()):
-            totals, new, peak = visits.totals(self._now_s()), visits.take_new(), visits.peak_online
-            stays = self._stays[broadcast_id]
-            changed = stays.take()
-            try:
-                await self._store.keep(broadcast_id, visits.writer_id, totals, new, changed, peak, self._now())
-            except Unavailable:
-                log.warning("figures of %s wait for the next time", broadcast_id)
-                visits.give_back(new)
-                stays.give_back(changed)
-                continue
-            if visits.empty and stays.empty and totals == visits.totals(self._now_s()):
-                # A later visitor begins rows of their own.
-                del self._rooms[broadcast_id], self._stays[broadcast_id]
+        async with self._flushing:  # the last one may find the one before still at it
+            for broadcast_id in list(self._rooms):
+                await self._hand_over(broadcast_id)
+
+    async def _hand_over(self, broadcast_id: str) -> None:
+        visits, stays = self._rooms[broadcast_id], self._stays[broadcast_id]
+        totals, new, peak = visits.totals(self._now_s()), visits.take_new(), visits.peak_online
+        changed = stays.take()
+        try:
+            await self._store.keep(broadcast_id, visits.writer_id, totals, new, changed, peak, self._now())
+        except (Unavailable, asyncio.CancelledError) as error:
+            visits.give_back(new)
+            stays.give_back(changed)
+            if not isinstance(error, Unavailable):
+                raise  # whoever hands over last has them again
+            log.warning("figures of %s wait for the next time", broadcast_id)
+            return
+        if visits.empty and stays.empty and totals == visits.totals(self._now_s()):
+            # A later visitor begins rows of their own.
+            del self._rooms[broadcast_id], self._stays[broadcast_id]
