@@ -57,6 +57,15 @@ class AssessmentStore:
         )
         return None if row is None else _assessment(row)
 
+    async def found_at(self, customer_id: str, assessed_at: datetime, risk_tolerance: int) -> Assessment | None:
+        """Read the assessment that found this level then; None where the level was the bank's own."""
+        row = await self._connection.fetchrow(
+            "SELECT *, answers::text AS answers_json FROM assessments WHERE customer_id = $1 AND assessed_at = $2"
+            " AND risk_tolerance = $3 ORDER BY assessment_id DESC LIMIT 1",
+            customer_id, assessed_at, risk_tolerance,
+        )  # fmt: skip
+        return None if row is None else _assessment(row)
+
     async def confirm(self, assessment_id: str, at: datetime) -> None:
         await self._connection.execute(
             "UPDATE assessments SET confirmed_at = $2 WHERE assessment_id = $1", assessment_id, at

@@ -9,15 +9,19 @@ import msgspec
 
 from commerce.audit_postgres import Finding
 from commerce.envelopes import EnvelopeError, Envelopes
-from commerce.evidence import Evidence
+from commerce.evidence import Evidence, PersonalEvidence, senior_rule_met
 from commerce.evidence_file import FILE_NAME, ExportedLine, HeadFile
 
 _TIMEOUT_S = 60
 _AT_ONCE = 1_000
 _RECORDS = """
     SELECT e.*, o.customer_id AS order_customer, o.product_id AS order_product, o.card_version AS order_card,
-           o.amount_minor AS order_amount, o.currency AS order_currency
+           o.amount_minor AS order_amount, o.currency AS order_currency, o.assessed_at AS order_assessed_at,
+           'C' || o.risk_tolerance AS order_tolerance, 'R' || o.risk_rating AS order_rating,
+           x.acknowledgement_id AS extra_id, x.text_sha256 AS extra_sha256, x.acknowledged_at AS extra_at,
+           coalesce(x.orderable_from, x.acknowledged_at + interval '24 hours') AS extra_until
     FROM sale_evidence e LEFT JOIN orders o USING (order_id)
+    LEFT JOIN extra_disclosures x USING (customer_id, product_id, card_version)
     WHERE evidence_id > $1 AND record_sha256 = sha256(record) ORDER BY evidence_id LIMIT $2"""
 _EXPORTS = """
     SELECT e.number, e.line_sha256, l.link_sha256 FROM evidence_exports e LEFT JOIN evidence_links l USING (position)
@@ -29,8 +33,10 @@ _OF_ROW = {
 }  # fmt: skip
 _OF_ORDER = {
     "customer_id": "order_customer", "product_id": "order_product", "card_version": "order_card",
-    "amount_minor": "order_amount", "currency": "order_currency",
+    "amount_minor": "order_amount", "currency": "order_currency", "risk_tolerance": "order_tolerance",
+    "risk_rating": "order_rating",
 }  # fmt: skip
+_SINCE_DECIDED_BY = 2  # the format of records that say what the order was decided by
 
 
 async def audit_exports(pool: asyncpg.Pool, directory: Path) -> list[Finding]:
@@ -91,16 +97,36 @@ def _record_findings(row: asyncpg.Record, envelopes: Envelopes | None) -> list[F
         differing = [name for name, column in names.items() if getattr(record, name) != row[column]]
         if differing:
             findings.append(Finding(code, row["evidence_id"], f"another {', '.join(differing)} than its record's"))
+    if record.format >= _SINCE_DECIDED_BY:
+        findings += _decision_findings(row, record)
     if envelopes is not None:
-        findings += _person_findings(row, record.personal_sha256, envelopes)
+        findings += _person_findings(row, record, envelopes)
     return findings
 
 
-def _person_findings(row: asyncpg.Record, named: str, envelopes: Envelopes) -> list[Finding]:
+def _decision_findings(row: asyncpg.Record, record: Evidence) -> list[Finding]:
+    """Compare what the order was decided by: when its level was found, and the extra disclosure of a senior."""
+    findings = []
+    if row["order_assessed_at"] not in (None, record.assessed_at):
+        findings.append(Finding("evidence_order_differs", row["evidence_id"], "another assessment than its order's"))
+    extra = record.extra_disclosure
+    said = None if extra is None else (
+        extra.acknowledgement_id, extra.text_sha256, extra.acknowledged_at, extra.orderable_from
+    )  # fmt: skip
+    kept = row["extra_id"], row["extra_sha256"], row["extra_at"], row["extra_until"]
+    read_later = row["extra_at"] is None or row["extra_at"] >= record.at  # for another order, hence not in this record
+    if said != kept and not (said is None and read_later):
+        findings.append(Finding("extra_disclosure_differs", row["evidence_id"], "another than was acknowledged"))
+    return findings
+
+
+def _person_findings(row: asyncpg.Record, record: Evidence, envelopes: Envelopes) -> list[Finding]:
     try:
-        person = envelopes.open(row["personal"], f"sale_evidence.personal {row['evidence_id']}")
+        sealed = envelopes.open(row["personal"], f"sale_evidence.personal {row['evidence_id']}")
     except EnvelopeError as error:
         return [Finding("person_unreadable", row["evidence_id"], str(error))]
-    if hashlib.sha256(person).hexdigest() == named:
+    if hashlib.sha256(sealed).hexdigest() != record.personal_sha256:
+        return [Finding("person_differs", row["evidence_id"], "another person than its record's")]
+    if senior_rule_met(record, msgspec.json.decode(sealed, type=PersonalEvidence).birth_date):
         return []
-    return [Finding("person_differs", row["evidence_id"], "another person than its record's")]
+    return [Finding("senior_wait_unmet", row["evidence_id"], "reserved before the wait of the senior rule was over")]

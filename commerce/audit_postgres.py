@@ -128,6 +128,13 @@ _CHECKS: dict[str, str] = {
         FROM orders o LEFT JOIN acknowledgements a USING (acknowledgement_id)
         WHERE (o.customer_id, o.product_id, o.card_version, o.broadcast_id)
            IS DISTINCT FROM (a.customer_id, a.product_id, a.card_version, a.broadcast_id)""",
+    "extra_disclosure_broken": """
+        SELECT format('%s %s version %s', x.customer_id, x.product_id, x.card_version),
+               'its text is not what was hashed, or its acknowledgement is not this customer''s'
+        FROM extra_disclosures x LEFT JOIN acknowledgements a USING (acknowledgement_id)
+        WHERE (x.customer_id, x.product_id, x.card_version)
+           IS DISTINCT FROM (a.customer_id, a.product_id, a.card_version)
+           OR encode(sha256(convert_to(x.text, 'UTF8')), 'hex') <> x.text_sha256""",
     "customer_missing": """
         SELECT o.order_id, format('%s is no customer', o.customer_id)
         FROM orders o WHERE NOT EXISTS (SELECT 1 FROM customers c WHERE c.customer_id = o.customer_id)""",

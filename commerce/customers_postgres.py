@@ -9,7 +9,7 @@ from asyncpg.pool import PoolConnectionProxy
 from commerce.envelopes import Envelopes
 from commerce.money import Money
 from commerce.product import CardVersion
-from commerce.purchase import Acknowledgement, KeptReading
+from commerce.purchase import Acknowledgement, ExtraReading, KeptReading
 from commerce.rows import from_json, to_json
 from commerce.suitability import Customer
 
@@ -85,23 +85,25 @@ class Customers:
             card.disclosure_sha256, dwell_ms, stream_time_ms, acknowledgement.method,
         )  # fmt: skip
 
-    async def add_extra_disclosure(self, acknowledgement: Acknowledgement, text_sha256: str) -> None:
+    async def add_extra_reading(self, acknowledgement: Acknowledgement, extra: ExtraReading) -> None:
         """Keep the first time; the wait is not restarted by reading again."""
         await self._connection.execute(
-            "INSERT INTO extra_disclosures (customer_id, product_id, card_version, acknowledgement_id, text_sha256,"
-            " acknowledged_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+            "INSERT INTO extra_disclosures (customer_id, product_id, card_version, acknowledgement_id, text,"
+            " text_sha256, acknowledged_at, orderable_from) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+            " ON CONFLICT DO NOTHING",
             acknowledgement.customer_id, acknowledgement.product_id, acknowledgement.card_version,
-            acknowledgement.acknowledgement_id, text_sha256, acknowledgement.acknowledged_at,
+            *msgspec.structs.astuple(extra),
         )  # fmt: skip
 
-    async def extra_disclosure_at(self, customer_id: str, card: CardVersion) -> datetime | None:
-        """When this customer first acknowledged the extra disclosure of this card version."""
-        at: datetime | None = await self._connection.fetchval(
-            "SELECT acknowledged_at FROM extra_disclosures"
+    async def extra_reading(self, customer_id: str, product_id: str, card_version: int) -> ExtraReading | None:
+        """The extra disclosure of this card version as this customer first acknowledged it."""
+        row = await self._connection.fetchrow(
+            "SELECT acknowledgement_id, coalesce(text, '') AS text, text_sha256, acknowledged_at,"
+            " coalesce(orderable_from, acknowledged_at + interval '24 hours') AS orderable_from FROM extra_disclosures"
             " WHERE customer_id = $1 AND product_id = $2 AND card_version = $3",
-            customer_id, card.product_id, card.card_version,
+            customer_id, product_id, card_version,
         )  # fmt: skip
-        return at
+        return None if row is None else ExtraReading(*row)
 
 
 class Personal(msgspec.Struct, frozen=True):

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 
 import msgspec
+from msgspec.structs import replace
 
 from commerce.dates import months_later
 from commerce.order import Order, OrderMoved, State
 from commerce.ports import BroadcastFacts
 from commerce.product import CardContent, CardVersion
-from commerce.purchase import KeptReading
-from commerce.suitability import Customer
+from commerce.purchase import ExtraReading, KeptReading
+from commerce.suitability import SHANGHAI, Customer, SuitabilityRules, age_on
 
 GENESIS = bytes(32)  # what the first link follows
 _AFTER_PRODUCT_END_MONTHS = 6
@@ -33,10 +34,22 @@ class ReadDocument(msgspec.Struct, frozen=True):
     sha256: str
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of one move of an order; rates and levels are those of the order, the rest as of the move."""
+class SeniorRule(msgspec.Struct, frozen=True):
+    """From which age on a product above this rating takes the extra disclosure and this wait."""
 
-    format: int = 1
+    age: int
+    free_up_to: str
+    wait_s: int
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of one move of an order; rates and levels are those of the order, the rest as of the move.
+
+    Records of format 1 have neither `assessment_id` nor what concerns the senior rule, and their `assessed_at` and
+    `questionnaire_version` are the customer's of the move.
+    """
+
+    format: int = 2
     order_id: str
     step: int
     outcome: str
@@ -46,6 +59,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: str
     personal_sha256: str
     risk_tolerance: str
+    assessment_id: str | None = None
     assessed_at: datetime | None
     questionnaire_version: str | None
     relationship_manager_id: str | None
@@ -69,6 +83,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_stream_time_ms: int | None
     dwell_ms: int
     documents: tuple[ReadDocument, ...]
+    senior_rule: SeniorRule | None = None
+    extra_disclosure: ExtraReading | None = None
     broadcast_id: str
     broadcast_title: str
     showing_id: str
@@ -91,12 +107,34 @@ class PersonalEvidence(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class DecidedBy:
+    """Where an order's level came from: the assessment, or the bank's own record (without an id)."""
+
+    assessment_id: str | None
+    assessed_at: datetime | None
+    questionnaire_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SaleFile:
     """What is on record beside an order: read once, for receipt and evidence."""
 
     customer: Customer
+    decided_by: DecidedBy
     card: CardVersion
     reading: KeptReading
+    extra: ExtraReading | None
+
+
+def assessed_at_of(order: Order, customer: Customer) -> datetime | None:
+    """When the level was found that an order was decided by; None where that cannot be known any more.
+
+    Orders of before it was kept are taken by the customer's record, if that can have been the same then.
+    """
+    if order.assessed_at is not None or customer.assessed_at is None:
+        return order.assessed_at
+    the_same = customer.risk_tolerance == order.risk_tolerance and customer.assessed_at <= order.created_at
+    return customer.assessed_at if the_same else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +175,11 @@ def retain_until(recorded: date, product_ends: date | None, hold_until: date | N
 
 
 def evidence_of(
-    order: Order, moved: OrderMoved, step: int, file: SaleFile, facts: BroadcastFacts, personal_sha256: str, keep: date
-) -> Evidence:
+    order: Order, moved: OrderMoved, step: int, file: SaleFile, facts: BroadcastFacts, personal_sha256: str, keep: date,
+    rules: SuitabilityRules,
+) -> Evidence:  # fmt: skip
     """Put the record together."""
-    customer, card, reading = file.customer, file.card, file.reading
+    customer, card, reading, decided_by = file.customer, file.card, file.reading, file.decided_by
     return Evidence(
         order_id=order.order_id,
         step=step,
@@ -151,8 +190,9 @@ def evidence_of(
         customer_id=order.customer_id,
         personal_sha256=personal_sha256,
         risk_tolerance=f"C{order.risk_tolerance}",
-        assessed_at=None if customer.assessed_at is None else _utc(customer.assessed_at),
-        questionnaire_version=customer.questionnaire_version,
+        assessment_id=decided_by.assessment_id,
+        assessed_at=None if decided_by.assessed_at is None else _utc(decided_by.assessed_at),
+        questionnaire_version=decided_by.questionnaire_version,
         relationship_manager_id=customer.relationship_manager_id,
         branch=customer.branch,
         product_id=order.product_id,
@@ -174,6 +214,10 @@ def evidence_of(
         acknowledged_stream_time_ms=reading.stream_time_ms,
         dwell_ms=reading.dwell_ms,
         documents=tuple(ReadDocument(document_id, sha256) for document_id, sha256 in reading.documents),
+        senior_rule=SeniorRule(
+            rules.senior_age, f"R{rules.senior_free_up_to_rating}", int(rules.senior_wait.total_seconds())
+        ),
+        extra_disclosure=None if file.extra is None else _in_utc(file.extra),
         broadcast_id=order.broadcast_id,
         broadcast_title=facts.title,
         showing_id=order.showing_id,
@@ -186,6 +230,20 @@ def evidence_of(
         stream_time_ms=facts.stream_time_ms,
         core_reference=order.core_reference,
     )
+
+
+def senior_rule_met(record: Evidence, birth_date: date, zone: tzinfo = SHANGHAI) -> bool:
+    """Say whether an accepted order kept the senior rule as its record states it; of other records nothing is said.
+
+    What follows on acceptance is recorded days later, under the rule of that day.
+    """
+    rule, extra = record.senior_rule, record.extra_disclosure
+    if rule is None or record.outcome != State.ACCEPTED.value:
+        return True
+    age = age_on(record.reserved_at.astimezone(zone).date(), birth_date)
+    if age < rule.age or record.risk_rating <= rule.free_up_to:
+        return True
+    return extra is not None and record.reserved_at >= extra.orderable_from
 
 
 def canonical(value: msgspec.Struct) -> bytes:
@@ -221,6 +279,10 @@ def links_after(head: Link | None, day: date, records: Iterable[tuple[str, bytes
         previous = link(previous, position, day, evidence_id, record_sha256)
         links.append(Link(position, day, evidence_id, record_sha256, previous))
     return links
+
+
+def _in_utc(extra: ExtraReading) -> ExtraReading:
+    return replace(extra, acknowledged_at=_utc(extra.acknowledged_at), orderable_from=_utc(extra.orderable_from))
 
 
 def _utc(moment: datetime) -> datetime:

@@ -14,10 +14,11 @@ from commerce.ports import BroadcastFacts
 from commerce.product import CardVersion, sha256_hex
 from commerce.purchase import (
     ACKNOWLEDGEMENT_TEXT,
-    EXTRA_DISCLOSURE_TEXT,
     Acknowledgement,
     AcknowledgementMethod,
+    ExtraReading,
     OnStage,
+    extra_disclosure_text,
     over_limit,
     raise_first,
     reading_refusal,
@@ -106,8 +107,8 @@ class Gate:
             on_stage = await unit.showings.open_on(broadcast_id)
             card = await _card_on_sale(unit, product_id, on_stage)
             customer = await unit.customers.read(customer_id)
-            extra_at = await unit.customers.extra_disclosure_at(customer_id, card)
-            refusals = await self._refusals(unit, facts, on_stage, card, customer, customer_id, extra_at, now)
+            extra = await unit.customers.extra_reading(customer_id, card.product_id, card.card_version)
+            refusals = await self._refusals(unit, facts, on_stage, card, customer, customer_id, extra, now)
             quota = await unit.quotas.read(product_id)
             assert quota is not None, "what is on sale was approved"
             currency = card.content.currency
@@ -123,7 +124,7 @@ class Gate:
             card=self._given.shown_card(card, quota),
             acknowledgement_text=ACKNOWLEDGEMENT_TEXT,
             minimum_dwell_ms=self._given.settings.minimum_dwell_ms,
-            extra_disclosure=self._extra(customer, card, extra_at, now),
+            extra_disclosure=self._extra(customer, card, extra, now),
         )
 
     async def acknowledge(self, customer_id: str, reading: Reading) -> Acknowledgement:
@@ -174,12 +175,15 @@ class Gate:
         )  # fmt: skip
         await unit.customers.add_acknowledgement(acknowledgement, card, reading.dwell_ms, stream_time_ms)
         if reading.extra_disclosure_read and needs_extra_disclosure(customer, rating, now, settings.suitability):
-            await unit.customers.add_extra_disclosure(acknowledgement, sha256_hex(EXTRA_DISCLOSURE_TEXT))
+            wait = settings.suitability.senior_wait
+            text = extra_disclosure_text(wait)
+            extra = ExtraReading(acknowledgement.acknowledgement_id, text, sha256_hex(text), now, now + wait)
+            await unit.customers.add_extra_reading(acknowledgement, extra)
         return acknowledgement
 
     async def _refusals(
         self, unit: Unit, facts: BroadcastFacts, on_stage: OnStage | None, card: CardVersion,
-        customer: Customer | None, customer_id: str, extra_at: datetime | None, now: datetime,
+        customer: Customer | None, customer_id: str, extra: ExtraReading | None, now: datetime,
     ) -> list[CommerceError]:  # fmt: skip
         rules, terms = self._given.settings.suitability, card.content
         found: list[CommerceError | None] = [
@@ -189,7 +193,8 @@ class Gate:
             window_refusal(terms, now),
         ]
         if customer is not None:
-            found.append(senior_refusal(customer, terms.risk_rating, extra_at, now, rules))
+            orderable_from = None if extra is None else extra.orderable_from
+            found.append(senior_refusal(customer, terms.risk_rating, orderable_from, now, rules))
         quota = await unit.quotas.read(card.product_id)
         held, _ = await unit.quotas.positions(customer_id, card.product_id, terms.currency)
         found.append(quota_empty() if quota is None or quota.left_minor < terms.minimum_minor else None)
@@ -203,13 +208,14 @@ class Gate:
         return f"C{customer.risk_tolerance}", until
 
     def _extra(
-        self, customer: Customer | None, card: CardVersion, at: datetime | None, now: datetime
+        self, customer: Customer | None, card: CardVersion, read: ExtraReading | None, now: datetime
     ) -> ExtraDisclosure | None:
         rules = self._given.settings.suitability
         if customer is None or not needs_extra_disclosure(customer, card.content.risk_rating, now, rules):
             return None
-        orderable_from = None if at is None else at + rules.senior_wait
-        return ExtraDisclosure(EXTRA_DISCLOSURE_TEXT, at, orderable_from)
+        if read is None:
+            return ExtraDisclosure(extra_disclosure_text(rules.senior_wait), None, None)
+        return ExtraDisclosure(read.text, read.acknowledged_at, read.orderable_from)
 
 
 async def _card_on_sale(unit: Unit, product_id: str, on_stage: OnStage | None) -> CardVersion:

@@ -54,11 +54,12 @@ class Request(msgspec.Struct, frozen=True):
 class Buyer(msgspec.Struct, frozen=True):
     """What is on record of a customer: amounts held of this product, and invested in all of its currency.
 
-    `has_position`: they held some of this product before, though it may be nothing now.
+    `has_position`: they held some of this product before, though it may be nothing now. `orderable_from`: when the wait
+    after the extra disclosure ends, None of who has not read it.
     """
 
     customer: Customer | None
-    extra_disclosure_at: datetime | None
+    orderable_from: datetime | None
     held_minor: int
     invested_minor: int
     has_position: bool = False
@@ -145,7 +146,7 @@ def _buyer_refusal(
         return lasting[0]
     assert customer is not None, "an unknown customer was refused"
     return (
-        senior_refusal(customer, rating, buyer.extra_disclosure_at, now, rules)
+        senior_refusal(customer, rating, buyer.orderable_from, now, rules)
         or window_refusal(terms, now)
         or terms_refusal(terms, request.amount)
     )
@@ -241,6 +242,7 @@ class _Book:
             reserved_until=self._now,
             risk_rating=terms.risk_rating,
             risk_tolerance=customer.risk_tolerance,
+            assessed_at=customer.assessed_at,
             stream_time_ms=stage.facts.stream_time_ms,
             created_at=self._now,
         )

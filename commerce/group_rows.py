@@ -71,6 +71,7 @@ def _order_columns(orders: Sequence[Order]) -> list[Any]:
         numbers([order.amount.amount_minor for order in orders]),
         numbers([order.fee_minor for order in orders]),
         numbers([order.risk_tolerance for order in orders]),
+        texts([order.assessed_at.isoformat() for order in orders if order.assessed_at is not None]),
     ]
 
 

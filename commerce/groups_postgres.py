@@ -51,12 +51,13 @@ _STAGES = f"""
     WHERE s.broadcast_id = ANY($1::text[]) AND s.pulled_at IS NULL"""
 
 BUYERS = """
-    SELECT c.*, x.acknowledged_at AS extra_at, p.of_product, p.of_all, p.has_position, k.body_sha256, k.answer
+    SELECT c.*, x.orderable_from, p.of_product, p.of_all, p.has_position, k.body_sha256, k.answer
     FROM unnest($1::text::text[], $2::text::text[], $3::text::integer[]) WITH ORDINALITY
         AS r(customer_id, key, card_version, n)
     LEFT JOIN LATERAL (SELECT * FROM customers c WHERE c.customer_id = r.customer_id LIMIT 1) c ON true
     LEFT JOIN LATERAL (
-        SELECT acknowledged_at FROM extra_disclosures x
+        SELECT coalesce(orderable_from, acknowledged_at + interval '24 hours') AS orderable_from
+        FROM extra_disclosures x
         WHERE x.customer_id = r.customer_id AND x.product_id = $4 AND x.card_version = r.card_version LIMIT 1
     ) x ON true
     LEFT JOIN LATERAL (
@@ -96,22 +97,22 @@ _WRITE = """
     ), added AS (
         INSERT INTO orders (order_id, customer_id, product_id, card_version, broadcast_id, showing_id,
             acknowledgement_id, amount_minor, currency, fee_minor, state, reserved_until, risk_rating, risk_tolerance,
-            stream_time_ms, created_at, updated_at)
+            assessed_at, stream_time_ms, created_at, updated_at)
         SELECT order_id, customer_id, $1, ($9::integer[])[place], ($10::text[])[place], ($11::text[])[place],
                acknowledgement_id, amount_minor, $3, fee_minor, 'reserved', $14, ($12::smallint[])[place],
-               risk_tolerance, ($13::bigint[])[place], $4, $4
+               risk_tolerance, assessed_at, ($13::bigint[])[place], $4, $4
         FROM unnest($15::text::smallint[], $16::text::text[], $17::text::text[], $18::text::text[],
-            $19::text::bigint[], $20::text::bigint[], $21::text::smallint[])
-            AS o(place, order_id, customer_id, acknowledgement_id, amount_minor, fee_minor, risk_tolerance)
+            $19::text::bigint[], $20::text::bigint[], $21::text::smallint[], $22::text::timestamptz[])
+            AS o(place, order_id, customer_id, acknowledgement_id, amount_minor, fee_minor, risk_tolerance, assessed_at)
     ), answers AS (
         INSERT INTO idempotency_keys (customer_id, operation, key, body_sha256, answer, created_at)
         SELECT customer_id, 'reserve', key, decode(body_sha256, 'hex'), answer::jsonb, $4
-        FROM unnest($22::text::text[], $23::text::text[], $24::text::text[], $25::text[])
+        FROM unnest($23::text::text[], $24::text::text[], $25::text::text[], $26::text[])
             AS k(customer_id, key, body_sha256, answer)
     )
     INSERT INTO commerce_outbox (kind, broadcast_id, payload, at)
     SELECT kind, broadcast_id, payload::jsonb, $4
-    FROM unnest($26::text[], $27::text[], $28::text[]) WITH ORDINALITY
+    FROM unnest($27::text[], $28::text[], $29::text[]) WITH ORDINALITY
         AS f(kind, broadcast_id, payload, n) ORDER BY n"""
 
 
@@ -186,7 +187,7 @@ def _fact_columns(facts: Sequence[NewFact]) -> list[list[str]]:
 def buyer_of(row: Mapping[str, Any], envelopes: Envelopes) -> Buyer:
     """Build a buyer from a row of `BUYERS`."""
     customer = None if row["customer_id"] is None else customer_of(row, envelopes)
-    return Buyer(customer, row["extra_at"], row["of_product"], row["of_all"], row["has_position"])
+    return Buyer(customer, row["orderable_from"], row["of_product"], row["of_all"], row["has_position"])
 
 
 def stored_of(row: Mapping[str, Any]) -> StoredAnswer | None:

@@ -74,6 +74,8 @@ HOLDS_FROZEN_FUNDS = frozenset({_S.ACCEPTED})
 class Order(msgspec.Struct, frozen=True):
     """An order as it stands; `stream_time_ms` is the broadcast's clock when it was reserved.
 
+    `risk_tolerance` and `assessed_at` are the level it was decided by and when that was found, which with the customer
+    names the assessment; `assessed_at` is None of orders that were reserved before it was kept.
     `core_reference` names its latest submission to the core, `submit_key` the idempotency key of that;
     `confirmed_units_minor` counts units as the currency counts its own, in minor ones, None before it is confirmed;
     `confirming`: the core is being asked to debit, so that it cannot be cancelled any more.
@@ -99,6 +101,7 @@ class Order(msgspec.Struct, frozen=True):
     core_reference: str | None = None
     confirmed_units_minor: int | None = None
     confirming: bool = False
+    assessed_at: datetime | None = None
 
 
 class OrderMoved(msgspec.Struct, frozen=True):

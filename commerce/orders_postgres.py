@@ -154,6 +154,7 @@ def order_of(row: Any) -> Order:
         core_reference=row["core_reference"],
         confirmed_units_minor=row["confirmed_units_minor"],
         confirming=row["confirming_at"] is not None,
+        assessed_at=row["assessed_at"],
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -13,11 +13,6 @@ from commerce.ports import BroadcastFacts
 from commerce.product import CardContent, CardVersion
 
 ACKNOWLEDGEMENT_TEXT = "本人已经阅读风险揭示，愿意承担投资风险"
-# Read by customers of 65 or older before a product above R3.
-EXTRA_DISCLOSURE_TEXT = (
-    "本产品风险等级较高，可能损失本金。请您结合自身年龄、健康状况、收入来源和资金用途审慎决定，"
-    "必要时与家人商量。确认阅读后须等待24小时方可购买。"
-)
 # By hand, or, for somebody who cannot type, by a press for each part of the sentence in turn.
 AcknowledgementMethod = Literal["typed", "steps"]
 ON_AIR = frozenset({"live", "paused"})
@@ -35,6 +30,16 @@ class Acknowledgement(msgspec.Struct, frozen=True):
     acknowledged_at: datetime
     expires_at: datetime
     method: AcknowledgementMethod = "typed"
+
+
+class ExtraReading(msgspec.Struct, frozen=True):
+    """The extra disclosure as a customer read it, and from when on they may order, as they were told then."""
+
+    acknowledgement_id: str
+    text: str
+    text_sha256: str
+    acknowledged_at: datetime
+    orderable_from: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,14 @@ class OnStage:
     card: CardVersion
     shown_at: datetime
     stream_time_ms: int | None
+
+
+def extra_disclosure_text(wait: timedelta) -> str:
+    """What the senior rule has a customer read before a riskier product."""
+    return (
+        "本产品风险等级较高，可能损失本金。请您结合自身年龄、健康状况、收入来源和资金用途审慎决定，"
+        f"必要时与家人商量。确认阅读后须等待{wait.total_seconds() / 3600:g}小时方可购买。"
+    )
 
 
 def stage_refusal(

@@ -106,20 +106,20 @@ def lasting_refusals(
 def senior_refusal(
     customer: Customer,
     risk_rating: int,
-    extra_disclosure_at: datetime | None,
+    orderable_from: datetime | None,
     now: datetime,
     rules: SuitabilityRules,
 ) -> Refusal | None:
-    """Say whether the 24 hours after the extra disclosure still run, or have not begun."""
+    """Say whether the wait after the extra disclosure still runs, or has not begun (None)."""
     if not needs_extra_disclosure(customer, risk_rating, now, rules):
         return None
-    if extra_disclosure_at is None:
-        return Refusal("senior_wait", "read and acknowledge the extra disclosure; then orders open 24 hours later")
-    orderable_from = extra_disclosure_at + rules.senior_wait
+    hours = f"{rules.senior_wait.total_seconds() / 3600:g} hours"
+    if orderable_from is None:
+        return Refusal("senior_wait", f"read and acknowledge the extra disclosure; then orders open {hours} later")
     if now >= orderable_from:
         return None
     at = orderable_from.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Refusal("senior_wait", f"orders open 24 hours after the extra disclosure, at {at}", orderable_from=at)
+    return Refusal("senior_wait", f"the wait after the extra disclosure ends at {at}", orderable_from=at)
 
 
 def means_refusal(customer: Customer, invested_minor: int, amount: Money) -> Refusal | None:

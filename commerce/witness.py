@@ -5,8 +5,10 @@ import secrets
 
 from commerce.dependencies import Dependencies
 from commerce.evidence import (
+    DecidedBy,
     PersonalEvidence,
     SaleFile,
+    assessed_at_of,
     canonical,
     evidence_of,
     is_evidence,
@@ -18,7 +20,7 @@ from commerce.evidence_postgres import EvidenceRow
 from commerce.order import Decision, Order
 from commerce.ports import BroadcastFacts
 from commerce.receipt import Receipt
-from commerce.suitability import business_date
+from commerce.suitability import Customer, business_date
 from commerce.uow_postgres import Unit
 
 _SALT_BYTES = 16
@@ -29,8 +31,17 @@ async def read_file(unit: Unit, order: Order) -> SaleFile:
     customer = await unit.customers.read(order.customer_id)
     reading = await unit.customers.kept_reading(order.acknowledgement_id)
     card = await unit.catalogue.card(order.product_id, order.card_version)
+    extra = await unit.customers.extra_reading(order.customer_id, order.product_id, order.card_version)
     assert customer is not None and reading is not None and card is not None, "an order has these"  # noqa: PT018
-    return SaleFile(customer, card, reading)
+    return SaleFile(customer, await _decided_by(unit, order, customer), card, reading, extra)
+
+
+async def _decided_by(unit: Unit, order: Order, customer: Customer) -> DecidedBy:
+    at = assessed_at_of(order, customer)
+    taken = None if at is None else await unit.assessments.found_at(order.customer_id, at, order.risk_tolerance)
+    if taken is not None:
+        return DecidedBy(taken.assessment_id, at, taken.questionnaire_version)
+    return DecidedBy(None, at, customer.questionnaire_version if at == customer.assessed_at else None)
 
 
 async def save_witnessed(
@@ -57,7 +68,7 @@ def _row(
     )  # fmt: skip
     salt = secrets.token_bytes(_SALT_BYTES)
     personal = canonical(PersonalEvidence(salt, file.customer.masked_name, file.customer.birth_date))
-    evidence = evidence_of(order, moved, step, file, facts, hashlib.sha256(personal).hexdigest(), keep)
+    evidence = evidence_of(order, moved, step, file, facts, hashlib.sha256(personal).hexdigest(), keep, rules)
     record = canonical(evidence)
     return EvidenceRow(
         evidence_id, order.order_id, step, outcome_of(moved), moved.at, keep, record,

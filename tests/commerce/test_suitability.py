@@ -87,8 +87,8 @@ def test_an_assessment_of_a_leap_day_ends_with_february() -> None:
 )
 def test_seniors_wait_a_day_above_r3(birth: date, rating: int, read_hours_ago: float | None, refused: bool) -> None:
     who = customer(birth_date=birth, risk_tolerance=5)
-    read_at = None if read_hours_ago is None else NOW - timedelta(hours=read_hours_ago)
-    refusal = senior_refusal(who, rating, read_at, NOW, RULES)
+    until = None if read_hours_ago is None else NOW - timedelta(hours=read_hours_ago) + RULES.senior_wait
+    refusal = senior_refusal(who, rating, until, NOW, RULES)
     assert (refusal is not None) == refused
     assert refusal is None or refusal.code == "senior_wait"
 
