@@ -3,6 +3,7 @@
 For benchmarks, fault runs and tests; nothing of a running program imports it.
 """
 
+import atexit
 import json
 import os
 import random
@@ -15,7 +16,6 @@ from server.settings import PREFIX
 _LOWEST: Final = 12_000
 _BLOCK: Final = 16
 _BLOCKS: Final = 1_250
-_MARKS: Final[list[socket.socket]] = []
 
 
 def free_ports(tcp: int, udp: int = 0) -> int:
@@ -37,7 +37,7 @@ def free_ports(tcp: int, udp: int = 0) -> int:
             except OSError:
                 mark.close()
                 continue
-        _MARKS.append(mark)
+        atexit.register(mark.close)
         return first
 
 
