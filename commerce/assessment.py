@@ -19,6 +19,7 @@ from commerce.questionnaire import (
     AskedQuestionnaire,
     Questionnaire,
     assessments_left,
+    binds_at_once,
     limit_conflict,
     needs_confirmation,
     require_version,
@@ -29,7 +30,10 @@ from commerce.uow_postgres import Unit
 
 
 class AssessmentView(msgspec.Struct, frozen=True, kw_only=True):
-    """An assessment as its customer reads it; `in_force` once it is the level to buy by."""
+    """An assessment as its customer reads it.
+
+    `in_force`: it is the level to buy by, as a lower one is at once and a higher one once it is `confirmed`.
+    """
 
     assessment_id: str
     risk_tolerance: str
@@ -38,10 +42,11 @@ class AssessmentView(msgspec.Struct, frozen=True, kw_only=True):
     assessed_at: datetime
     assessed_until: datetime
     in_force: bool
+    confirmed: bool = False
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a customer stands: the level in force, one that waits for their yes, and how many tries are left."""
+    """Where a customer stands: the level in force, one that they have yet to agree to, and how many tries are left."""
 
     risk_tolerance: str | None
     assessed_until: datetime | None
@@ -73,7 +78,7 @@ class Assessments:
         return AskedQuestionnaire(asked.version, asked.title, questions)
 
     async def take(self, customer_id: str, version: str, answers: Mapping[str, str], key: str) -> AssessmentView:
-        """Hand answers in; the level holds at once, or, where it changed, once it is confirmed.
+        """Hand answers in; the level holds at once, or, where it is a higher one, once it is confirmed.
 
         Raises NotFound `no_such_customer`, Refusal `minor`, Conflict `questionnaire_stale` or `assessment_limit`,
         Invalid `bad_answers`.
@@ -109,7 +114,7 @@ class Assessments:
             confirmed_at=None if open_question else now,
         )
         await unit.assessments.add(taken)
-        if not open_question:
+        if binds_at_once(taken.previous_tolerance, taken.risk_tolerance):
             await unit.assessments.apply(taken, now)
         return self._view(taken)
 
@@ -126,7 +131,8 @@ class Assessments:
             if latest.confirmed_at is None:
                 latest = replace(latest, confirmed_at=now)
                 await unit.assessments.confirm(assessment_id, now)
-                await unit.assessments.apply(latest, now)
+                if not binds_at_once(latest.previous_tolerance, latest.risk_tolerance):
+                    await unit.assessments.apply(latest, now)
         return self._view(latest)
 
     async def standing(self, customer_id: str) -> Standing:
@@ -154,7 +160,7 @@ class Assessments:
         return _Calendar(today, await unit.assessments.dates(customer_id, months_later(today, -12)))
 
     def _view(self, taken: Assessment) -> AssessmentView:
-        level = _name(taken.risk_tolerance)
+        level, confirmed = _name(taken.risk_tolerance), taken.confirmed_at is not None
         assert level is not None, "an assessment has a level"
         return AssessmentView(
             assessment_id=taken.assessment_id,
@@ -163,7 +169,8 @@ class Assessments:
             questionnaire_version=taken.questionnaire_version,
             assessed_at=taken.assessed_at,
             assessed_until=assessed_until(taken.assessed_at, self._given.settings.suitability),
-            in_force=taken.confirmed_at is not None,
+            in_force=confirmed or binds_at_once(taken.previous_tolerance, taken.risk_tolerance),
+            confirmed=confirmed,
         )
 
 

@@ -163,3 +163,11 @@ def limit_conflict(taken: Sequence[date], today: date, rules: AssessmentRules) -
 def needs_confirmation(previous: int | None, level: int) -> bool:
     """Say whether the customer has to agree, as they have to a level that differs from the one on record."""
     return previous is not None and previous != level
+
+
+def binds_at_once(previous: int | None, level: int) -> bool:
+    """Say whether a level is bought by from now on, agreed to or not: whatever allows no more than the one on record.
+
+    What was found protects at once; what it would open waits for the customer's yes.
+    """
+    return previous is None or level <= previous

@@ -25,6 +25,7 @@ from commerce.order import AWAITS_CORE, Decision, Order, State
 from commerce.ports import BroadcastFacts
 from commerce.purchase import raise_first, submit_refusal
 from commerce.receipt import OrderView, make_receipt, order_changed
+from commerce.suitability import lasting_refusals
 from commerce.uow_postgres import Unit
 from commerce.witness import read_file, save_witnessed
 
@@ -77,6 +78,9 @@ class Submission:
         self._require_identity(authenticated_at, now)
         product = await unit.catalogue.product(locked.product_id, "FOR SHARE")
         assert product is not None, "an order has its product"
+        # What has been found of the customer since they reserved protects them as well.
+        customer = await unit.customers.read(locked.customer_id)
+        raise_first(lasting_refusals(customer, locked.risk_rating, now, self._given.settings.suitability))
         raise_first([submit_refusal(facts, product.approved_version, locked.card_version)])
         await unit.orders.save_submitted(submitted, facts.stream_time_ms, authenticated_at)
         return None, submitted.order, False

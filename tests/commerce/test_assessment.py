@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,9 @@ from commerce.errors import CommerceError
 from tests.commerce.bank import Bank
 from tests.commerce.test_questionnaire import BOLD, SHIPPED
 
+UPGRADE = Path("server/migrations/20261201035500_lower_level_binds.sql").read_text().split("-- migrate:down")[0]
 CAUTIOUS = BOLD | {"loss": "b"}  # C3
+TIMID = BOLD | {"source": "a"}  # C2
 
 
 async def take(bank: Bank, answers: dict[str, str], key: str) -> AssessmentView:
@@ -33,7 +36,7 @@ async def test_a_first_assessment_opens_the_gate_at_once(bank: Bank) -> None:
     assert version == SHIPPED.version
 
 
-async def test_a_changed_level_holds_only_once_it_is_confirmed(bank: Bank) -> None:
+async def test_a_higher_level_holds_only_once_it_is_confirmed(bank: Bank) -> None:
     await bank.add_customer()  # C3
     taken = await take(bank, BOLD, "k1")
     assert (taken.risk_tolerance, taken.previous_tolerance, taken.in_force) == ("C5", "C3", False)
@@ -45,6 +48,54 @@ async def test_a_changed_level_holds_only_once_it_is_confirmed(bank: Bank) -> No
         assert confirmed.in_force
     assert await level(bank) == "C5"
     assert (await bank.service.assessments.standing("ac_ann")).unconfirmed is None
+
+
+async def test_a_lower_level_protects_at_once_and_is_confirmed_all_the_same(bank: Bank) -> None:
+    await bank.open_shop(issuer_rating="R3")
+    reserved = await bank.reserved()
+    taken = await take(bank, TIMID, "a1")  # C3 → C2
+    assert (taken.risk_tolerance, taken.previous_tolerance) == ("C2", "C3")
+    assert (taken.in_force, taken.confirmed) == (True, False)
+    assert await level(bank) == "C2"
+    gate = await bank.service.gate.check("bc_a", "pr_a", "ac_ann")
+    assert [refusal.code for refusal in gate.refusals] == ["risk_mismatch"]
+    with pytest.raises(CommerceError, match="risk_mismatch"):
+        await bank.service.sale.submit("ac_ann", reserved.order_id, "k1")  # what was reserved before as well
+    assert (await bank.service.assessments.standing("ac_ann")).unconfirmed == taken
+    confirmed = await bank.service.assessments.confirm("ac_ann", taken.assessment_id)
+    assert (confirmed.in_force, confirmed.confirmed) == (True, True)
+    assert (await bank.service.assessments.standing("ac_ann")).unconfirmed is None
+    assert await level(bank) == "C2"
+
+
+async def test_the_way_back_up_from_an_unconfirmed_lower_level_takes_a_yes(bank: Bank) -> None:
+    await bank.add_customer()
+    await take(bank, TIMID, "a1")
+    again = await take(bank, CAUTIOUS, "a2")
+    assert (again.risk_tolerance, again.previous_tolerance, again.in_force) == ("C3", "C2", False)
+    assert await level(bank) == "C2"
+
+
+async def test_an_unconfirmed_higher_level_is_forgotten_when_a_lower_one_is_found(bank: Bank) -> None:
+    await bank.add_customer()
+    higher = await take(bank, BOLD, "a1")
+    await take(bank, TIMID, "a2")
+    assert await level(bank) == "C2"
+    with pytest.raises(CommerceError, match="assessment_superseded"):
+        await bank.service.assessments.confirm("ac_ann", higher.assessment_id)
+    assert await level(bank) == "C2"
+
+
+async def test_the_upgrade_lowers_who_was_left_waiting_to_confirm_a_lower_level(bank: Bank) -> None:
+    await bank.add_customer()
+    await bank.add_customer("ac_bob")
+    await take(bank, TIMID, "a1")
+    await bank.service.assessments.take("ac_bob", SHIPPED.version, BOLD, "a1")
+    # As the version before left it: found, and not in force.
+    await bank.pool.execute("UPDATE customers SET risk_tolerance = 3, assessed_at = assessed_at - interval '1 day'")
+    await bank.pool.execute(UPGRADE)
+    rows = await bank.pool.fetch("SELECT customer_id, risk_tolerance FROM customers ORDER BY 1")
+    assert [tuple(row) for row in rows] == [("ac_ann", 2), ("ac_bob", 3)]
 
 
 async def test_an_expired_level_that_is_found_again_is_renewed_without_asking(bank: Bank) -> None:

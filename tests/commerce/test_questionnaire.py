@@ -11,6 +11,7 @@ from commerce.questionnaire import (
     LEVELS,
     AssessmentRules,
     assessments_left,
+    binds_at_once,
     limit_conflict,
     needs_confirmation,
     read_questionnaire,
@@ -97,11 +98,17 @@ def test_two_a_day_and_eight_in_twelve_months(days_ago: list[int], left: tuple[i
         assert conflict.extra["per"] == ("year" if left[1] == 0 else "day")
 
 
-@pytest.mark.parametrize(("previous", "level", "asked"), [(None, 3, False), (3, 3, False), (3, 2, True), (3, 4, True)])
-def test_a_changed_level_is_confirmed_a_first_or_equal_one_is_not(
-    previous: int | None, level: int, asked: bool
+@pytest.mark.parametrize(
+    ("previous", "level", "asked", "binds"),
+    [
+        (None, 3, False, True), (3, 3, False, True), (3, 2, True, True), (3, 4, True, False), (5, 1, True, True),
+        (1, 5, True, False),
+    ],
+)  # fmt: skip
+def test_a_changed_level_is_confirmed_and_only_a_higher_one_waits_for_it(
+    previous: int | None, level: int, asked: bool, binds: bool
 ) -> None:
-    assert needs_confirmation(previous, level) == asked
+    assert (needs_confirmation(previous, level), binds_at_once(previous, level)) == (asked, binds)
 
 
 _ONE = """[[questions]]

@@ -147,6 +147,7 @@ export const en = {
   "assess.none_left": "No assessment left today",
   "assess.in_force": "In force until {until}.",
   "assess.changed": "Your level changes from {before} to {after}. It takes effect once you agree.",
+  "assess.lowered": "Your level changes from {before} to {after}. It holds from now on, to protect you; please agree to it.",
   "assess.confirm": "Agree to {level}",
   "assess.again": "Answer again",
   "assess.keep": "Not now, stay at {level}",

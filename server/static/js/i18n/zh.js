@@ -147,6 +147,7 @@ export const zh = {
   "assess.none_left": "今天的评估次数已用完",
   "assess.in_force": "已生效，有效至{until}。",
   "assess.changed": "您的等级由{before}变为{after}。确认后才会生效。",
+  "assess.lowered": "您的等级由{before}变为{after}。为保护您的权益，新等级即刻生效，请确认。",
   "assess.confirm": "确认，采用{level}",
   "assess.again": "重新作答",
   "assess.keep": "暂不确认，仍为{level}",

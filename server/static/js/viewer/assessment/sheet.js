@@ -59,20 +59,21 @@ function Questions({ state, choose, send }) {
 
 function Result({ state, confirm, again, done }) {
   const { result, busy, error } = state;
-  const changed = !result.in_force;
+  const { in_force: holds, previous_tolerance: before, risk_tolerance: after } = result;
+  const changed = !result.confirmed && before !== null && before !== after;
   return html`<div class="stack assessment">
     <p class="assessment__level" role="status" data-testid="assessment-level">${result.risk_tolerance} ${t(`level.${result.risk_tolerance}`)}</p>
     <p>
       ${changed
-        ? t("assess.changed", { before: result.previous_tolerance, after: result.risk_tolerance })
+        ? t(holds ? "assess.lowered" : "assess.changed", { before, after })
         : t("assess.in_force", { until: formatMoment(result.assessed_until) })}
     </p>
     <div class="sheet-foot">
       <${Failure} error=${error} restart=${null} />
       ${changed
-        ? html`<button type="button" class="button button--primary button--wide" disabled=${busy} onClick=${confirm} data-testid="assessment-confirm">${t("assess.confirm", { level: result.risk_tolerance })}</button>
+        ? html`<button type="button" class="button button--primary button--wide" disabled=${busy} onClick=${confirm} data-testid="assessment-confirm">${t("assess.confirm", { level: after })}</button>
             <button type="button" class="button button--wide" disabled=${busy} onClick=${again}>${t("assess.again")}</button>
-            <button type="button" class="button button--wide" disabled=${busy} onClick=${done}>${t("assess.keep", { level: result.previous_tolerance })}</button>`
+            ${!holds && html`<button type="button" class="button button--wide" disabled=${busy} onClick=${done}>${t("assess.keep", { level: before })}</button>`}`
         : html`<button type="button" class="button button--primary button--wide" onClick=${done} data-testid="assessment-done">${t("assess.done")}</button>`}
     </div>
   </div>`;
