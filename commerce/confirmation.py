@@ -2,36 +2,40 @@
 
 First an order is marked, in a transaction of its own, so that it cannot be cancelled while the core debits; then the
 core is asked, which answers a repeat with what holds; then the answer is taken. A run that dies anywhere is gone on
-with by the next, and two runs at once share the work. Products sold at a net value wait: that value is the core's.
+with by the next, and two runs at once share the work. An order for which there is no answer, or whose evidence cannot
+be written now, goes behind all others. Products sold at a net value wait: that value is the core's.
 """
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from datetime import date, datetime, time, timedelta
 
 from commerce import order
 from commerce.confirmations_postgres import ReportLine
-from commerce.core import CoreBanking, Hold, HoldState
+from commerce.core import HoldState
+from commerce.core_asked import AskedCore, NoAnswer
 from commerce.dependencies import Dependencies
-from commerce.envelopes import EnvelopeError
-from commerce.errors import CommerceError, Unavailable
+from commerce.errors import CommerceError
 from commerce.given_back import give_back
 from commerce.order import Order, State
 from commerce.receipt import order_changed
+from commerce.submission import hold_of
 from commerce.suitability import business_date
+from commerce.unsettled import SILENCES
 from commerce.witness import save_witnessed
 from commerce.working_days import CalendarEndedError, WorkingDays, confirmable_until
 
 _log = logging.getLogger(__name__)
 _BATCH = 100
-_UNANSWERED = 3  # so many in a row without an answer, and the run leaves the rest for the next
+_MOST_PUT_OFF = 1_000  # of those that were asked about in vain, in one run
 _CALENDAR_PAUSE_S = 3_600.0
 
 
 class Confirmation:
     """The job, for the command and for the role `commerce`, which runs it by itself."""
 
-    def __init__(self, given: Dependencies, core: CoreBanking, calendar: WorkingDays) -> None:
+    def __init__(self, given: Dependencies, core: AskedCore, calendar: WorkingDays) -> None:
         self._given = given
         self._core = core
         self._calendar = calendar
@@ -45,7 +49,7 @@ class Confirmation:
             except CalendarEndedError as error:
                 _log.error("nothing is confirmed: the calendar of working days has ended: %s", error)
                 pause_s = _CALENDAR_PAUSE_S
-            except (CommerceError, EnvelopeError) as error:
+            except CommerceError as error:
                 _log.warning("confirming waits: %s", error)
             await asyncio.sleep(pause_s)
 
@@ -66,32 +70,48 @@ class Confirmation:
             return await unit.confirmations.report(accepted_before, on)
 
     async def _confirm_all(self, accepted_before: datetime, on: date) -> None:
-        after_id, unanswered = "", 0
-        while True:
+        silences = 0
+        async for accepted in self._due(accepted_before):
+            silences = silences + 1 if await self._confirm(accepted, on) is NoAnswer.SILENT else 0
+            if silences == SILENCES:
+                return
+
+    async def _due(self, accepted_before: datetime) -> AsyncIterator[Order]:
+        """Every order that is due, once: behind the others those that were asked about in vain before."""
+        async with self._given.units.begin() as unit:
+            put_off = await unit.confirmations.put_off(accepted_before, _MOST_PUT_OFF)
+        after_id, more = "", True
+        while more:
             async with self._given.units.begin() as unit:
                 taken = await unit.confirmations.take(accepted_before, self._given.now(), after_id, _BATCH)
             for accepted in taken:
-                unanswered = 0 if await self._confirm(accepted, on) else unanswered + 1
-                if unanswered >= _UNANSWERED:
-                    return
-            if len(taken) < _BATCH:
-                return
-            after_id = taken[-1].order_id
+                yield accepted
+                after_id = accepted.order_id
+            more = len(taken) == _BATCH
+        for order_id in put_off:
+            async with self._given.units.begin() as unit:
+                found = await unit.confirmations.take_one(accepted_before, self._given.now(), order_id)
+            if found is not None:
+                yield found
 
-    async def _confirm(self, accepted: Order, on: date) -> bool:
-        """Have one order debited and take the answer; False when the core has none now."""
-        assert accepted.core_reference is not None, "it was accepted under one"
-        hold = Hold(accepted.core_reference, accepted.customer_id, accepted.amount)
+    async def _confirm(self, accepted: Order, on: date) -> HoldState | NoAnswer:
+        """Have one order debited and take the answer; without a definite one the order is put off."""
+        answer = await self._core.debit(hold_of(accepted))
+        if not (isinstance(answer, HoldState) and await self._taken(accepted, answer, on)):
+            async with self._given.units.begin() as unit:
+                await unit.core_again.put_off(accepted.order_id, self._given.now())
+        return answer
+
+    async def _taken(self, accepted: Order, state: HoldState, on: date) -> bool:
+        """Settle one order; False when that cannot be done now, which is no reason to leave the others."""
         try:
-            async with asyncio.timeout(self._given.settings.core_timeout_s):
-                state = await self._core.debit(hold)
-        except (TimeoutError, OSError, Unavailable) as error:
-            _log.warning("the core has not debited %s: %s", hold.reference_id, error)
+            return await self._settle(accepted, state, on)
+        except CommerceError as error:
+            _log.warning("%s is not confirmed for now: %s", accepted.order_id, error.code)
             return False
-        await self._settle(accepted, state, on)
-        return True
 
-    async def _settle(self, accepted: Order, state: HoldState, on: date) -> None:
+    async def _settle(self, accepted: Order, state: HoldState, on: date) -> bool:
+        """Take the core's answer; False when it leaves the order as it is."""
         now = self._given.now()
         facts = await self._given.read_broadcast(accepted.broadcast_id)
         async with self._given.units.begin() as unit:
@@ -99,10 +119,11 @@ class Confirmation:
             assert locked is not None, "orders are never deleted"
             decision = order.confirm(locked, state, now)
             if decision is None:
-                return  # another run has taken the answer, or there is none yet
+                return locked.state is not State.ACCEPTED  # another run has taken the answer, or there is none yet
             await save_witnessed(self._given, unit, decision, facts)
             await unit.confirmations.save(decision.order, on)
             if decision.order.state is State.CONFIRM_FAILED:
                 await give_back(self._given, unit, decision, now)
             else:
                 await unit.outbox.add(order_changed(decision.order), now)
+        return True

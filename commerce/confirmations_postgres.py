@@ -10,11 +10,21 @@ from commerce.orders_postgres import order_of
 
 # An order's row keeps the time of its last move; an accepted one has not moved since.
 _DUE = "o.state = 'accepted' AND o.updated_at < $1"
+_SOLD = "orders o JOIN card_versions c USING (product_id, card_version)"
+_MARK = "UPDATE orders SET confirming_at = coalesce(confirming_at, $2)"
 _TAKE = f"""
-    UPDATE orders SET confirming_at = coalesce(confirming_at, $2) WHERE order_id IN (
-        SELECT o.order_id FROM orders o JOIN card_versions c USING (product_id, card_version)
+    {_MARK} WHERE order_id IN (
+        SELECT o.order_id FROM {_SOLD}
         WHERE {_DUE} AND o.order_id > $3 AND c.nav IS NULL
+          AND NOT EXISTS (SELECT FROM core_again a WHERE a.order_id = o.order_id)
         ORDER BY o.order_id LIMIT $4 FOR UPDATE OF o SKIP LOCKED
+    ) RETURNING *"""
+_PUT_OFF = f"""
+    SELECT o.order_id FROM {_SOLD} JOIN core_again a USING (order_id)
+    WHERE {_DUE} AND c.nav IS NULL ORDER BY a.again_at, o.order_id LIMIT $2"""
+_TAKE_ONE = f"""
+    {_MARK} WHERE order_id = (
+        SELECT o.order_id FROM orders o WHERE {_DUE} AND o.order_id = $3 FOR UPDATE SKIP LOCKED
     ) RETURNING *"""
 _REPORT = f"""
     SELECT o.product_id, o.broadcast_id, o.currency,
@@ -25,7 +35,7 @@ _REPORT = f"""
            count(*) FILTER (WHERE o.confirmed_on = $2 AND o.state = 'confirm_failed') AS failed,
            count(*) FILTER (WHERE {_DUE} AND c.nav IS NULL) AS unanswered,
            count(*) FILTER (WHERE {_DUE} AND c.nav IS NOT NULL) AS awaiting_nav
-    FROM orders o JOIN card_versions c USING (product_id, card_version)
+    FROM {_SOLD}
     WHERE o.confirmed_on = $2 OR ({_DUE})
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
 
@@ -51,9 +61,21 @@ class Confirmations:
         self._connection = connection
 
     async def take(self, accepted_before: datetime, now: datetime, after_id: str, limit: int) -> list[Order]:
-        """Mark orders as being confirmed and return them by id; those that another run holds are skipped."""
+        """Mark orders as being confirmed and return them by id; those that another run holds are skipped.
+
+        Those that were put off (`core_again_postgres`) are left out: they come after all others.
+        """
         rows = await self._connection.fetch(_TAKE, accepted_before, now, after_id, limit)
         return sorted((order_of(row) for row in rows), key=lambda order: order.order_id)
+
+    async def put_off(self, accepted_before: datetime, limit: int) -> list[str]:
+        """Name the due orders that were put off, the one that was asked about longest ago first."""
+        return [row["order_id"] for row in await self._connection.fetch(_PUT_OFF, accepted_before, limit)]
+
+    async def take_one(self, accepted_before: datetime, now: datetime, order_id: str) -> Order | None:
+        """Mark one order as `take` does; None when it is not due any more, or another run holds it."""
+        row = await self._connection.fetchrow(_TAKE_ONE, accepted_before, now, order_id)
+        return None if row is None else order_of(row)
 
     async def save(self, decided: Order, on: date) -> None:
         """Write what the core decided, beside the order's state."""

@@ -45,7 +45,10 @@ class CoreBanking(Protocol):
         ...
 
     async def release(self, hold: Hold) -> HoldState:
-        """Frozen back to available: RELEASED, VOID, or the state that leaves nothing to release."""
+        """Frozen back to available: RELEASED, VOID, or the state that leaves nothing to release.
+
+        Funds count as paid back with RELEASED and VOID only; after anything else it is called again.
+        """
         ...
 
     async def query(self, reference_id: str) -> HoldState:

@@ -1,17 +1,21 @@
 """Customers and what they acknowledged, in Postgres. Does I/O inside the caller's transaction."""
 
+import logging
 from datetime import date, datetime
 from typing import Any
 
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
-from commerce.envelopes import Envelopes
+from commerce.envelopes import EnvelopeError, Envelopes
+from commerce.errors import RecordUnreadable
 from commerce.money import Money
 from commerce.product import CardVersion
 from commerce.purchase import Acknowledgement, ExtraReading, KeptReading
 from commerce.rows import from_json, to_json
 from commerce.suitability import Customer
+
+_log = logging.getLogger(__name__)
 
 
 class Customers:
@@ -22,7 +26,7 @@ class Customers:
         self._envelopes = envelopes
 
     async def read(self, customer_id: str, lock: str = "") -> Customer | None:
-        """Read one; `FOR UPDATE` makes the customer's purchases and tips take turns."""
+        """Read one; raises RecordUnreadable. `FOR UPDATE` makes the customer's purchases and tips take turns."""
         row = await self._connection.fetchrow(f"SELECT * FROM customers WHERE customer_id = $1 {lock}", customer_id)
         return None if row is None else customer_of(row, self._envelopes)
 
@@ -119,12 +123,9 @@ def seal_personal(envelopes: Envelopes, customer_id: str, name: str, birth_date:
 
 
 def customer_of(row: Any, envelopes: Envelopes) -> Customer:
-    """Build a customer from a row of the table; one that the version before wrote is not sealed yet."""
-    customer_id, means, sealed = row["customer_id"], row["declared_means_minor"], row["personal"]
-    if sealed is None:
-        personal = Personal(row["masked_name"], row["birth_date"])
-    else:
-        personal = _DECODE_PERSONAL(envelopes.open(sealed, _context(customer_id)))
+    """Build a customer from a row of the table; raises RecordUnreadable, which names nobody: the log has the id."""
+    customer_id, means = row["customer_id"], row["declared_means_minor"]
+    personal = _personal(row, envelopes)
     return Customer(
         customer_id,
         personal.name,
@@ -136,6 +137,18 @@ def customer_of(row: Any, envelopes: Envelopes) -> Customer:
         row["branch"],
         row["questionnaire_version"],
     )
+
+
+def _personal(row: Any, envelopes: Envelopes) -> Personal:
+    """Open what is sealed; the version before left it unsealed in columns of its own."""
+    customer_id, sealed = row["customer_id"], row["personal"]
+    if sealed is None:
+        return Personal(row["masked_name"], row["birth_date"])
+    try:
+        return _DECODE_PERSONAL(envelopes.open(sealed, _context(customer_id)))
+    except EnvelopeError:
+        _log.error("the sealed record of %s does not open", customer_id)
+        raise RecordUnreadable from None
 
 
 def _context(customer_id: str) -> str:

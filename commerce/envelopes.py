@@ -40,6 +40,7 @@ class Envelopes:
         self.first = next(iter(keys))
         self.first_header = _header(self.first.encode())
         self._nonce = nonce
+        self.unopened = 0  # values that did not open, since the start
 
     @classmethod
     def of_base64(cls, keys: Mapping[str, str]) -> "Envelopes":
@@ -59,11 +60,21 @@ class Envelopes:
         return self.first_header + nonce + cipher.encrypt(nonce, plain, self.first_header + context.encode())
 
     def open(self, envelope: bytes, context: str) -> bytes:
-        """Decrypt; raises EnvelopeError."""
+        """Decrypt; raises EnvelopeError, and counts it."""
+        try:
+            return self._open(envelope, context)
+        except EnvelopeError:
+            self.unopened += 1
+            raise
+
+    def _open(self, envelope: bytes, context: str) -> bytes:
         header = envelope[: 2 + envelope[1]] if len(envelope) > 2 else b""
         cipher = self._ciphers.get(header[2:])
         if cipher is None or header[0] != _VERSION:
-            raise EnvelopeError(f"{context}: its key {header[2:].decode('ascii', 'replace')!r} is not in DATA_KEYS")
+            key_id = header[2:].decode("ascii", "replace")
+            # What is no key's id may be anything: it is not repeated.
+            named = f"its key {key_id!r} is not in DATA_KEYS" if _KEY_ID.fullmatch(key_id) else "it names no key"
+            raise EnvelopeError(f"{context}: {named}")
         nonce, sealed = envelope[len(header) :][:_NONCE_BYTES], envelope[len(header) + _NONCE_BYTES :]
         try:
             return cipher.decrypt(nonce, sealed, header + context.encode())

@@ -55,3 +55,10 @@ class Conflict(CommerceError):
 
 class Unavailable(CommerceError):
     """Not now, ask again: `busy`, `in_progress`, `monitor_absent`, `recording_unavailable`. Never final."""
+
+
+class RecordUnreadable(Unavailable):
+    """What is sealed of a customer does not open: a key is missing, or the row is damaged. Nobody else is concerned."""
+
+    def __init__(self) -> None:
+        super().__init__("unavailable", "your record cannot be read now", retry_after_s=60)

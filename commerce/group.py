@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from commerce import order
-from commerce.errors import CommerceError, Conflict, Refusal, Unavailable
+from commerce.errors import CommerceError, Conflict, RecordUnreadable, Refusal, Unavailable
 from commerce.idempotency import Answer
 from commerce.money import Money, subscription_fee_minor
 from commerce.order import Decision, Order, State
@@ -55,7 +55,8 @@ class Buyer(msgspec.Struct, frozen=True):
     """What is on record of a customer: amounts held of this product, and invested in all of its currency.
 
     `has_position`: they held some of this product before, though it may be nothing now. `orderable_from`: when the wait
-    after the extra disclosure ends, None of who has not read it.
+    after the extra disclosure ends, None of who has not read it. `unreadable`: their record does not open, so that
+    `customer` is not known.
     """
 
     customer: Customer | None
@@ -63,6 +64,7 @@ class Buyer(msgspec.Struct, frozen=True):
     held_minor: int
     invested_minor: int
     has_position: bool = False
+    unreadable: RecordUnreadable | None = None
 
 
 class StoredAnswer(msgspec.Struct, frozen=True):
@@ -141,6 +143,8 @@ def _card_on(stage: Stage | Unavailable) -> OnStage:
 def _buyer_refusal(
     request: Request, buyer: Buyer, terms: CardContent, rating: int, now: datetime, rules: SuitabilityRules
 ) -> CommerceError | None:
+    if buyer.unreadable is not None:
+        return buyer.unreadable
     customer = buyer.customer
     if lasting := lasting_refusals(customer, rating, now, rules):
         return lasting[0]

@@ -15,6 +15,7 @@ from commerce.array_text import numbers, texts
 from commerce.catalogue_postgres import CARD_COLUMNS, card_of
 from commerce.customers_postgres import customer_of
 from commerce.envelopes import Envelopes
+from commerce.errors import RecordUnreadable
 from commerce.facts import NewFact
 from commerce.group import Buyer, Request, StoredAnswer
 from commerce.group_rows import GroupRows
@@ -24,6 +25,7 @@ from commerce.purchase import Acknowledgement, OnStage
 from commerce.quota import Quota
 from commerce.rows import from_json, to_json
 from commerce.stage_postgres import STAGE_LOCK_SPACE
+from commerce.suitability import Customer
 
 _ACKNOWLEDGEMENTS = """
     SELECT acknowledgement_id, customer_id, broadcast_id, product_id, card_version, typed_text, acknowledged_at,
@@ -185,9 +187,14 @@ def _fact_columns(facts: Sequence[NewFact]) -> list[list[str]]:
 
 
 def buyer_of(row: Mapping[str, Any], envelopes: Envelopes) -> Buyer:
-    """Build a buyer from a row of `BUYERS`."""
-    customer = None if row["customer_id"] is None else customer_of(row, envelopes)
-    return Buyer(customer, row["orderable_from"], row["of_product"], row["of_all"], row["has_position"])
+    """Build a buyer from a row of `BUYERS`; a record that does not open is this buyer's trouble alone."""
+    customer: Customer | None = None
+    unreadable: RecordUnreadable | None = None
+    try:
+        customer = None if row["customer_id"] is None else customer_of(row, envelopes)
+    except RecordUnreadable as error:
+        unreadable = error
+    return Buyer(customer, row["orderable_from"], row["of_product"], row["of_all"], row["has_position"], unreadable)
 
 
 def stored_of(row: Mapping[str, Any]) -> StoredAnswer | None:

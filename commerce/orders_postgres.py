@@ -27,7 +27,8 @@ class Orders:
     async def save(self, decision: Decision, stream_time_ms: int | None, receipt: Receipt | None = None) -> int:
         """Write an order's next state and the move that led there; returns the number of that step."""
         await self._connection.execute(
-            "UPDATE orders SET state = $2, updated_at = $3, receipt = coalesce($4::text::jsonb, receipt)"
+            "WITH struck AS (DELETE FROM core_again WHERE order_id = $1)"
+            " UPDATE orders SET state = $2, updated_at = $3, receipt = coalesce($4::text::jsonb, receipt)"
             " WHERE order_id = $1",
             decision.order.order_id, decision.order.state.value, decision.moved.at,
             None if receipt is None else to_json(receipt),
@@ -62,19 +63,32 @@ class Orders:
         await self._connection.execute("UPDATE orders SET release_due = true WHERE order_id = $1", order_id)
 
     async def released(self, order_id: str) -> None:
-        await self._connection.execute("UPDATE orders SET release_due = false WHERE order_id = $1", order_id)
+        """The funds are released: nothing is due any more."""
+        await self._connection.execute(
+            "WITH struck AS (DELETE FROM core_again WHERE order_id = $1)"
+            " UPDATE orders SET release_due = false WHERE order_id = $1",
+            order_id,
+        )
 
-    async def releases_due(self, limit: int) -> list[str]:
-        """The orders whose funds are yet to be released."""
-        rows = await self._connection.fetch("SELECT order_id FROM orders WHERE release_due LIMIT $1", limit)
+    async def releases_due(self, now: datetime, limit: int) -> list[str]:
+        """The orders whose funds are yet to be released; those not put off (`core_again_postgres`) come first."""
+        rows = await self._connection.fetch(
+            "SELECT order_id FROM orders LEFT JOIN core_again USING (order_id)"
+            " WHERE release_due AND coalesce(again_at <= $1, true) ORDER BY again_at NULLS FIRST LIMIT $2",
+            now, limit,
+        )  # fmt: skip
         return [row["order_id"] for row in rows]
 
-    async def awaiting(self, before: datetime, limit: int) -> list[tuple[Order, datetime]]:
-        """Submissions without outcome that moved last before this moment, oldest first, and when they moved."""
+    async def awaiting(self, before: datetime, now: datetime, limit: int) -> list[tuple[Order, datetime]]:
+        """Submissions without outcome that moved last before that moment, and when they moved.
+
+        Oldest first, and behind them those that were put off until a moment that has come.
+        """
         rows = await self._connection.fetch(
-            "SELECT * FROM orders WHERE state IN ('submitted', 'outcome_unknown') AND updated_at <= $1"
-            " ORDER BY updated_at LIMIT $2",
-            before, limit,
+            "SELECT o.* FROM orders o LEFT JOIN core_again USING (order_id)"
+            " WHERE state IN ('submitted', 'outcome_unknown') AND updated_at <= $1"
+            " AND coalesce(again_at <= $2, true) ORDER BY again_at NULLS FIRST, updated_at LIMIT $3",
+            before, now, limit,
         )  # fmt: skip
         return [(order_of(row), row["updated_at"]) for row in rows]
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from commerce import order
-from commerce.core import CoreBanking
+from commerce.core_asked import AskedCore
 from commerce.dependencies import Dependencies
 from commerce.errors import NotFound, Unavailable
 from commerce.given_back import give_back
@@ -18,6 +18,7 @@ from commerce.ports import BroadcastFacts
 from commerce.receipt import OrderView, order_changed
 from commerce.reservations import Reservations
 from commerce.submission import Submission
+from commerce.unsettled import Unsettled
 from commerce.uow_postgres import Unit
 from commerce.witness import save_witnessed
 
@@ -28,10 +29,11 @@ _PURGE_BATCH = 5_000
 class Sale:
     """Each command is one transaction, everything of it or nothing; only submitting takes two (`submission`)."""
 
-    def __init__(self, given: Dependencies, core: CoreBanking) -> None:
+    def __init__(self, given: Dependencies, core: AskedCore) -> None:
         self._given = given
         self._reservations = Reservations(given)
         self._submission = Submission(given, core)
+        self._unsettled = Unsettled(given, core, self._submission)
         self.tally = OrderTally()
 
     @property
@@ -87,9 +89,9 @@ class Sale:
             if batch < _PURGE_BATCH:
                 return purged
 
-    async def resolve_due(self, now: datetime) -> int:
+    async def settle_due(self, now: datetime) -> int:
         """Find out what became of submissions whose outcome is unknown, and pay back what is due."""
-        return await self._submission.resolve_due(now)
+        return await self._unsettled.settle_due(now)
 
     async def cancel(self, customer_id: str, order_id: str, key: str) -> OrderView:
         """Give back a reservation, or an accepted order before its window closes; funds and quota are released."""
@@ -106,7 +108,7 @@ class Sale:
     async def _pay_back(self, order_id: str) -> None:
         """Now if it can be, else by the sweeper: the cancel is done either way."""
         with contextlib.suppress(Unavailable):
-            await self._submission.pay_back(order_id)
+            await self._unsettled.pay_back(order_id)
 
     async def _cancel(self, unit: Unit, customer_id: str, order_id: str, facts: BroadcastFacts) -> OrderView:
         held = await _locked(unit, order_id, customer_id)

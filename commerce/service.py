@@ -12,6 +12,7 @@ from commerce.assessment import Assessments
 from commerce.catalogue import Products
 from commerce.confirmation import Confirmation
 from commerce.core import CoreBanking
+from commerce.core_asked import AskedCore
 from commerce.core_ledger import LedgerCore
 from commerce.dependencies import Dependencies
 from commerce.envelopes import Envelopes
@@ -57,9 +58,9 @@ class CommerceService:
         self.products = Products(given)
         self.stage = Stage(given)
         self.gate = Gate(given)
-        core = core or LedgerCore(self._units, now, new_id)
-        self.sale = Sale(given, core)
-        self.confirmation = Confirmation(given, core, ChinaWorkingDays())
+        self.core = AskedCore(core or LedgerCore(self._units, now, new_id), self.settings.core_timeout_s)
+        self.sale = Sale(given, self.core)
+        self.confirmation = Confirmation(given, self.core, ChinaWorkingDays())
         self.applause = Applause(given)
         self.customers = CustomerRecords(given)
         self.places = Places(given)
@@ -98,8 +99,16 @@ class CommerceService:
                 if sweep % _PURGE_EVERY == 0:
                     await self.sale.purge_keys(self._now())
                 await self.sale.expire_due(self._now())
-                await self.sale.resolve_due(self._now())
                 await self.applause.expire_due(self._now())
             except Unavailable as error:
                 _log.warning("sweeping waits: %s", error)
+            await asyncio.sleep(every_s)
+
+    async def settle_forever(self, every_s: float = 1.0) -> None:
+        """Ask the core about what it left open until cancelled; a task of its own, as a core may be slow."""
+        while True:
+            try:
+                await self.sale.settle_due(self._now())
+            except Unavailable as error:
+                _log.warning("settling waits: %s", error)
             await asyncio.sleep(every_s)

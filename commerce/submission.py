@@ -2,20 +2,18 @@
 
 The first transaction writes down what the core will be asked, under a reference of its own; the second takes its
 answer. Between them the order is `submitted`, its quota held. Who comes upon it there, a repeat of the customer or the
-sweeper, asks the core what became of the reference: nobody has to know whether somebody else is still at it.
+sweeper (`unsettled`), asks the core what became of the reference: nobody has to know whether somebody else is at it.
 """
 
-import asyncio
-import logging
 from datetime import datetime, timedelta
-from functools import partial
 
 import msgspec
 
 from commerce import order
-from commerce.core import CoreBanking, Hold, HoldState
+from commerce.core import Hold, HoldState
+from commerce.core_asked import AskedCore, known
 from commerce.dependencies import Dependencies
-from commerce.errors import CommerceError, Forbidden, NotFound, Refusal, Unavailable
+from commerce.errors import Forbidden, NotFound, Refusal
 from commerce.evidence import is_evidence
 from commerce.given_back import give_back
 from commerce.idempotency import Answer, Claim, body_hash
@@ -29,15 +27,11 @@ from commerce.suitability import lasting_refusals
 from commerce.uow_postgres import Unit
 from commerce.witness import read_file, save_witnessed
 
-_log = logging.getLogger(__name__)
-_BATCH = 200  # at most this many a sweep
-_UNANSWERED = 3  # so many without an answer, and a sweep leaves the rest for the next
-
 
 class Submission:
-    """Hands reservations in to the core, and finds out what became of them."""
+    """Hands reservations in to the core, and takes what it says of them."""
 
-    def __init__(self, given: Dependencies, core: CoreBanking) -> None:
+    def __init__(self, given: Dependencies, core: AskedCore) -> None:
         self._given = given
         self._core = core
 
@@ -56,8 +50,8 @@ class Submission:
         if stored is not None:
             return stored.open(OrderView)
         assert begun is not None, "there is an order without a stored answer"
-        state = await self._ask(_hold(begun), resumed=resumed)
-        return await self._conclude(begun, state, facts)
+        state = await self._ask(hold_of(begun), resumed=resumed)
+        return await self.conclude(begun, state, facts)
 
     async def _begin(
         self, unit: Unit, claim: Claim, order_id: str, facts: BroadcastFacts, authenticated_at: datetime | None
@@ -95,15 +89,12 @@ class Submission:
 
     async def _ask(self, hold: Hold, *, resumed: bool) -> HoldState:
         """Freeze; of a submission that was begun before, ask first. NOT_KNOWN when the core does not answer in time."""
-        try:
-            async with asyncio.timeout(self._given.settings.core_timeout_s):
-                state = await self._core.query(hold.reference_id) if resumed else HoldState.NOT_KNOWN
-                return await self._core.freeze(hold) if state is HoldState.NOT_KNOWN else state
-        except (TimeoutError, OSError, Unavailable) as error:
-            _log.warning("the core has not answered about %s: %s", hold.reference_id, error)
-            return HoldState.NOT_KNOWN
+        answer = await self._core.query(hold.reference_id) if resumed else HoldState.NOT_KNOWN
+        if answer is HoldState.NOT_KNOWN:
+            answer = await self._core.freeze(hold)
+        return known(answer)
 
-    async def _conclude(self, begun: Order, state: HoldState, facts: BroadcastFacts) -> OrderView:
+    async def conclude(self, begun: Order, state: HoldState, facts: BroadcastFacts) -> OrderView:
         """Take the core's answer, unless somebody else has; returns or raises what the key's answer is."""
         assert begun.submit_key is not None, "it was submitted under a key"
         claim = self._claim(begun.customer_id, begun.submit_key, begun.order_id)
@@ -147,67 +138,12 @@ class Submission:
         await save_witnessed(self._given, unit, decision, facts, file=file, receipt=receipt)
         await unit.outbox.add(order_changed(moved), now)
 
-    async def resolve_due(self, now: datetime) -> int:
-        """Ask the core about submissions that have waited long, and pay back what is due; returns how many ended.
-
-        A submission that the core has never heard of is given up after a while, with a tombstone in the core first.
-        A core that does not answer is left alone until the next sweep, which has reservations to end as well.
-        """
-        settings = self._given.settings
-        async with self._given.units.begin() as unit:
-            waiting = await unit.orders.awaiting(now - timedelta(seconds=settings.resolve_after_s), _BATCH)
-            releases = await unit.orders.releases_due(_BATCH)
-        give_up_before = now - timedelta(seconds=settings.void_after_s)
-        work = [partial(self.pay_back, order_id) for order_id in releases]
-        work += [partial(self._resolve, begun, give_up=moved_at <= give_up_before) for begun, moved_at in waiting]
-        ended = unanswered = 0
-        for step in work:
-            if await step():
-                ended += 1
-            elif (unanswered := unanswered + 1) >= _UNANSWERED:
-                break
-        return ended
-
-    async def _resolve(self, begun: Order, *, give_up: bool) -> bool:
-        """Settle one submission; False when its outcome stays unknown."""
-        hold = _hold(begun)
-        try:
-            async with asyncio.timeout(self._given.settings.core_timeout_s):
-                state = await self._core.query(hold.reference_id)
-                if state is HoldState.NOT_KNOWN and give_up:
-                    state = await self._core.release(hold)
-        except (TimeoutError, OSError, Unavailable) as error:
-            _log.warning("the core has not answered about %s: %s", hold.reference_id, error)
-            state = HoldState.NOT_KNOWN
-        try:
-            await self._conclude(begun, state, await self._given.read_broadcast(begun.broadcast_id))
-        except Refusal:
-            return True
-        except CommerceError as error:
-            _log.warning("%s stays unresolved for now: %s", begun.order_id, error)
-            return False
-        return state is not HoldState.NOT_KNOWN
-
-    async def pay_back(self, order_id: str) -> bool:
-        """Release the funds of a cancelled order; False when the core does not answer now (the sweeper comes back)."""
-        async with self._given.units.begin() as unit:
-            cancelled = await unit.orders.lock(order_id)
-        assert cancelled is not None, "orders are never deleted"
-        try:
-            async with asyncio.timeout(self._given.settings.core_timeout_s):
-                await self._core.release(_hold(cancelled))
-        except (TimeoutError, OSError, Unavailable) as error:
-            _log.warning("the core has not released %s: %s", cancelled.core_reference, error)
-            return False
-        async with self._given.units.begin() as unit:
-            await unit.orders.released(order_id)
-        return True
-
     def _claim(self, customer_id: str, key: str, order_id: str) -> Claim:
         settings = self._given.settings
         return Claim(customer_id, "submit", key, body_hash(order_id), self._given.now(), settings.duplicate_wait_s)
 
 
-def _hold(submitted: Order) -> Hold:
+def hold_of(submitted: Order) -> Hold:
+    """What the core is asked about an order: the reference of its latest submission."""
     assert submitted.core_reference is not None, "it was submitted"
     return Hold(submitted.core_reference, submitted.customer_id, submitted.amount)

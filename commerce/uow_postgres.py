@@ -17,6 +17,7 @@ from asyncpg.pool import PoolConnectionProxy
 from commerce.assessments_postgres import AssessmentStore
 from commerce.catalogue_postgres import Catalogue
 from commerce.confirmations_postgres import Confirmations
+from commerce.core_again_postgres import CoreAgain
 from commerce.customers_postgres import Customers
 from commerce.envelopes import Envelopes
 from commerce.errors import Invalid, Unavailable
@@ -67,6 +68,10 @@ class Unit:
     @cached_property
     def customers(self) -> Customers:
         return Customers(self._connection, self.envelopes)
+
+    @cached_property
+    def core_again(self) -> CoreAgain:
+        return CoreAgain(self._connection)
 
     @cached_property
     def confirmations(self) -> Confirmations:

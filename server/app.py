@@ -318,7 +318,7 @@ class Parts:
         if self.media is not None or "api" in self.settings.roles:
             work.append(self.membership.learn())
         if self.relay is not None:
-            work += [self.relay.run(), self.commerce.sweep_forever()]
+            work += [self.relay.run(), self.commerce.sweep_forever(), self.commerce.settle_forever()]
             work += [self.commerce.sequencer.run(), self.commerce.confirmation.run_forever()]
             work.append(self.commerce.watch_stages())
         return work
@@ -359,11 +359,13 @@ class Parts:
     def _readings(self) -> list[Source]:
         """The figures of what runs here."""
         sources = [readings.pool_source(self.pool, self.client), readings.log_source(lines), readings.loop_source()]
+        sources.append(readings.envelope_source(self.envelopes))
         sale = self.commerce.sale
         if "api" in self.settings.roles:
             sources.append(readings.door_source(self.door, self.passwords))
         if "api" in self.settings.roles or self.relay is not None:
             sources.append(readings.order_source(sale.tally, lambda: sale.waiting))
+            sources.append(readings.core_source(self.commerce.core))
         if self.relay is not None:
             outbox = OutboxStanding(self.commerce.outbox_depth)
             self.metrics.refreshes.append(outbox.refresh)

@@ -54,8 +54,8 @@ WITH_TASKS_OR_IO = {
         "talk_desk",
     },
     "commerce": {
-        "audit_evidence", "confirmation", "envelopes", "evidence_file", "grouping", "outbox", "sequencer", "service",
-        "submission", "witness",
+        "audit_evidence", "confirmation", "core_asked", "envelopes", "evidence_file", "grouping", "outbox",
+        "sequencer", "service", "witness",
     },
 }  # fmt: skip
 

@@ -47,6 +47,7 @@ postgres_pool_connections      gauge     state         connections to Postgres, 
 postgres_pool_limit            gauge     -             connections the pool may hold
 redis_pool_connections         gauge     -             connections to Redis
 log_lines                      counter   level         lines logged at `warning`, `error` and `critical`
+envelopes_unopened             counter   -             sealed personal data that did not open
 """
 
 _API = """
@@ -58,6 +59,7 @@ password_queue_waiting         gauge     -             log-ins waiting for a has
 password_queue_refused         counter   -             log-ins refused because the queue was full
 orders                         counter   act,result    what came of `reserve`, `submit` …: a state or an error code
 order_queue_waiting            gauge     -             orders waiting for a group
+core_answers                   counter   act,result    what the core said to `freeze` …: a state, `silent`, `failed`
 """
 
 _COMMERCE = """

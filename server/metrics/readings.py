@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 import asyncpg
 import redis.asyncio
 
+from commerce.core_asked import AskedCore
+from commerce.envelopes import Envelopes
 from commerce.order_tally import OrderTally
 from commerce.outbox import OutboxRelay
 from server.auth.passwords import Passwords
@@ -75,6 +77,16 @@ def order_source(tally: OrderTally, waiting: Callable[[], int]) -> Source:
         yield Sample("order_queue_waiting", waiting())
 
     return read
+
+
+def core_source(core: AskedCore) -> Source:
+    """What the core was asked, and what it said."""
+    return lambda: [Sample("core_answers", number, asked) for asked, number in core.answers.items()]
+
+
+def envelope_source(envelopes: Envelopes) -> Source:
+    """Sealed data that did not open."""
+    return lambda: [Sample("envelopes_unopened", envelopes.unopened)]
 
 
 def relay_source(relay: OutboxRelay) -> Source:

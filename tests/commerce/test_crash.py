@@ -101,7 +101,7 @@ async def test_a_purchase_that_crashes_anywhere_and_is_retried_is_one_purchase(
 
     async def cancelled() -> None:
         await sale.cancel("ac_ann", order.order_id, "k3")
-        await sale.resolve_due(bank.clock())
+        await sale.settle_due(bank.clock())
 
     await crash_everywhere(bank, monkeypatch, cancelled)
     assert await bank.available_minor() == 100_000_000

@@ -60,7 +60,7 @@ class PurchaseLife(RuleBasedStateMachine):
             " product_history, quotas, showings, customers, acknowledgements, orders, order_history,"
             " customer_positions, idempotency_keys, ledger_accounts, ledger_transfers, ledger_entries, core_holds,"
             " commerce_outbox, extra_disclosures, point_grants, tips, tip_uses, tip_refunds,"
-            " sale_evidence, evidence_unlinked, evidence_links,"
+            " sale_evidence, evidence_unlinked, evidence_links, core_again,"
             " assessments; SET session_replication_role = DEFAULT"
         )
         self.bank = Bank(self.pool, CommerceSettings(duplicate_wait_s=0.5))
@@ -157,7 +157,7 @@ class PurchaseLife(RuleBasedStateMachine):
 
         async def sweep() -> None:
             await self.bank.service.sale.expire_due(self.bank.clock())
-            await self.bank.service.sale.resolve_due(self.bank.clock())
+            await self.bank.service.sale.settle_due(self.bank.clock())
 
         self.run(sweep())
 

@@ -88,7 +88,10 @@ async def test_a_process_with_every_role_tells_every_metric_and_no_other(
         endings = ("_bucket", "_sum", "_count", "_created") if family.kind == "histogram" else ("",)
         expected |= {family.shown + ending for ending in endings}
     assert named <= expected
-    occurring = {"wealthcast_orders_total", "wealthcast_gateway_events_total", "wealthcast_media_joins_refused_total"}
+    occurring = {
+        "wealthcast_orders_total", "wealthcast_core_answers_total", "wealthcast_gateway_events_total",
+        "wealthcast_media_joins_refused_total",
+    }  # fmt: skip
     supervisors = {family.shown for family in FAMILIES if family.where == "supervisor"}
     created = {name for name in expected if name.endswith("_created")}
     assert expected - named - created == occurring | supervisors
