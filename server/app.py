@@ -307,6 +307,8 @@ class Parts:
         work.append(self.picture_news.run())
         work += [self.likes.run(), self.moderator.run(), self.restriction_feed.run()]
         work.append(watch_loop(self.metrics.lag("event_loop_lag_seconds")))
+        if self.issuer_keys is not None:
+            work.append(self.issuer_keys.run())
         if self.recording is not None:
             work.append(self.recording.run())
         if self.gateway is not None and self.echo is not None:

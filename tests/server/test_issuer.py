@@ -185,6 +185,40 @@ async def test_an_issuer_that_is_away_slow_or_talks_nonsense_locks_nobody_out_fo
     await keys.aclose()
 
 
+async def test_an_issuer_that_hangs_holds_up_nobody_whose_key_is_known(issuer: Issuer) -> None:
+    clock = Clock()
+    keys = IssuerKeys(issuer.url, clock)
+    known = await keys.of("k1")
+    issuer.delay_s = 30
+    clock.now += 3_600
+    renewal = asyncio.create_task(keys.run())
+    unknown = [asyncio.create_task(keys.of("k2")) for _ in range(3)]
+    while issuer.asked < 2:  # noqa: ASYNC110 - another task is at work
+        await asyncio.sleep(0.01)
+    for _ in range(3):
+        at_once = keys.of("k1")
+        with pytest.raises(StopIteration) as answered:
+            at_once.send(None)  # it ends without ever waiting
+        assert answered.value.value is known
+    refused = await asyncio.gather(*unknown, return_exceptions=True)
+    assert {type(one) for one in refused} == {IssuerUnavailable}, "a new key is waited for, not for ever"
+    assert issuer.asked == 2, "all by one fetch"
+    renewal.cancel()
+    await keys.aclose()
+
+
+async def test_a_key_that_was_taken_back_is_forgotten_though_nobody_asks(issuer: Issuer) -> None:
+    keys = IssuerKeys(issuer.url)
+    renewal = asyncio.create_task(keys.run(every_s=0.01))
+    async with asyncio.timeout(30):
+        assert await keys.of("k1") is not None
+        issuer.rotate("k2")
+        while await keys.of("k2") is None or await keys.of("k1") is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    renewal.cancel()
+    await keys.aclose()
+
+
 async def test_nobody_can_be_named_while_the_issuer_was_never_heard(bank: Bank, issuer: Issuer) -> None:
     both = identities(bank.pool, bank.service.customers, IssuerKeys("http://127.0.0.1:1/jwks.json"))
     with pytest.raises(IssuerUnavailable):
