@@ -337,12 +337,17 @@ class Parts:
         )
 
     def _probes(self) -> dict[str, health.Probe]:
-        async def listed() -> None:
+        asked, media = probes(self.pool, self.client), self.media
+        if media is None:
+            return asked
+
+        async def takes_viewers() -> str | None:
+            """A full process is ready: who watches goes on, and who comes is told when to return."""
             if not self.membership.listed:
                 raise MediaUnreachable
+            return f"ok, full with {self.settings.media_max_viewers} viewers" if media.full else None
 
-        asked = probes(self.pool, self.client)
-        return {**asked, "media": listed} if self.media is not None else asked
+        return {**asked, "media": takes_viewers}
 
     def admin(self) -> web.Application:
         """What operators, Prometheus and the other processes ask, on a port of its own that is not for the public."""

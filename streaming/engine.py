@@ -342,6 +342,11 @@ class MediaEngine:
             self.end(resource, "banned")
         return len(theirs)
 
+    @property
+    def full(self) -> bool:
+        """Whether no further viewer is taken until one leaves."""
+        return self._resources.admitted("viewer") >= self._settings.max_viewers
+
     def snapshot(self) -> EngineStats:
         """Read all counters at once."""
         port, writer = self._running()
@@ -388,7 +393,7 @@ class MediaEngine:
 
     def _check_room(self) -> None:
         """Refuse a viewer before its offer costs anything."""
-        if self._resources.admitted("viewer") >= self._settings.max_viewers:
+        if self.full:
             raise ViewerLimitReached("this media process is full", retry_after_s=5)
         self._check_half_open()
         retry_after_s = self._joins.take(self._clock())

@@ -98,6 +98,10 @@ async def _goes_on(scene: Scene, store: str, began_s: float) -> list[str]:
         failed.append(f"/readyz said {ready['status']} while {store} was away")
     if loop.time() - asked_s > 5.0:
         failed.append(f"/readyz took {loop.time() - asked_s:.1f} s")
+    for worker in (await scene.ask("workers"))["workers"]:
+        text = (await scene.ask("metrics", port=worker["admin_port"]))["text"]
+        if f'wealthcast_part_up{{part="{store}"}} 0.0' not in text:
+            failed.append(f"the metrics of {worker['name']} do not say that {store} is away")
     return failed
 
 
