@@ -106,14 +106,13 @@ class Assessments:
             customer_id=customer_id,
             business_date=calendar.today,
             questionnaire_version=version,
-            answers=dict(answers),
             points=found.points,
             risk_tolerance=found.level,
             previous_tolerance=customer.risk_tolerance,
             assessed_at=now,
             confirmed_at=None if open_question else now,
         )
-        await unit.assessments.add(taken)
+        await unit.assessments.add(taken, answers)
         if binds_at_once(taken.previous_tolerance, taken.risk_tolerance):
             await unit.assessments.apply(taken, now)
         return self._view(taken)

@@ -1,22 +1,22 @@
 """Risk assessments in Postgres. Does I/O inside the caller's transaction."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
-from commerce.rows import to_json
+from commerce.envelopes import Envelopes
 
 
 class Assessment(msgspec.Struct, frozen=True, kw_only=True):
-    """A questionnaire that was handed in; levels are 1–5, `confirmed_at` is None until the customer agrees."""
+    """What a questionnaire came to; levels are 1–5, `confirmed_at` is None until the customer agrees."""
 
     assessment_id: str
     customer_id: str
     business_date: date
     questionnaire_version: str
-    answers: dict[str, str]
     points: int
     risk_tolerance: int
     previous_tolerance: int | None
@@ -27,18 +27,19 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
 class AssessmentStore:
     """Adds and reads; the caller holds the customer's row, so that one customer's assessments take turns."""
 
-    def __init__(self, connection: PoolConnectionProxy) -> None:
+    def __init__(self, connection: PoolConnectionProxy, envelopes: Envelopes) -> None:
         self._connection = connection
+        self._envelopes = envelopes
 
-    async def add(self, taken: Assessment) -> None:
-        """Keep the answers and what they came to."""
+    async def add(self, taken: Assessment, answers: Mapping[str, str]) -> None:
+        """Keep the answers, sealed, and what they came to."""
         await self._connection.execute(
             "INSERT INTO assessments (assessment_id, customer_id, business_date, questionnaire_version, answers,"
-            " points, risk_tolerance, previous_tolerance, assessed_at, confirmed_at)"
-            " VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8, $9, $10)",
+            " sealed_answers, points, risk_tolerance, previous_tolerance, assessed_at, confirmed_at)"
+            " VALUES ($1, $2, $3, $4, '{}', $5, $6, $7, $8, $9, $10)",
             taken.assessment_id, taken.customer_id, taken.business_date, taken.questionnaire_version,
-            to_json(taken.answers), taken.points, taken.risk_tolerance, taken.previous_tolerance, taken.assessed_at,
-            taken.confirmed_at,
+            seal_answers(self._envelopes, taken.assessment_id, msgspec.json.encode(answers)), taken.points,
+            taken.risk_tolerance, taken.previous_tolerance, taken.assessed_at, taken.confirmed_at,
         )  # fmt: skip
 
     async def dates(self, customer_id: str, after: date) -> list[date]:
@@ -51,8 +52,7 @@ class AssessmentStore:
     async def latest(self, customer_id: str) -> Assessment | None:
         """Read the customer's last one; an earlier one cannot be confirmed any more."""
         row = await self._connection.fetchrow(
-            "SELECT *, answers::text AS answers_json FROM assessments WHERE customer_id = $1"
-            " ORDER BY assessed_at DESC, assessment_id DESC LIMIT 1",
+            "SELECT * FROM assessments WHERE customer_id = $1 ORDER BY assessed_at DESC, assessment_id DESC LIMIT 1",
             customer_id,
         )
         return None if row is None else _assessment(row)
@@ -60,7 +60,7 @@ class AssessmentStore:
     async def found_at(self, customer_id: str, assessed_at: datetime, risk_tolerance: int) -> Assessment | None:
         """Read the assessment that found this level then; None where the level was the bank's own."""
         row = await self._connection.fetchrow(
-            "SELECT *, answers::text AS answers_json FROM assessments WHERE customer_id = $1 AND assessed_at = $2"
+            "SELECT * FROM assessments WHERE customer_id = $1 AND assessed_at = $2"
             " AND risk_tolerance = $3 ORDER BY assessment_id DESC LIMIT 1",
             customer_id, assessed_at, risk_tolerance,
         )  # fmt: skip
@@ -80,6 +80,10 @@ class AssessmentStore:
         )  # fmt: skip
 
 
+def seal_answers(envelopes: Envelopes, assessment_id: str, answers: bytes) -> bytes:
+    """Make the value of `assessments.sealed_answers` from answers as JSON."""
+    return envelopes.seal(answers, f"assessments.sealed_answers {assessment_id}")
+
+
 def _assessment(row: Any) -> Assessment:
-    named = {name: row[name] for name in Assessment.__struct_fields__ if name != "answers"}
-    return Assessment(**named, answers=msgspec.json.decode(row["answers_json"], type=dict[str, str]))
+    return Assessment(**{name: row[name] for name in Assessment.__struct_fields__})

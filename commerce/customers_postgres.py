@@ -16,6 +16,7 @@ from commerce.rows import from_json, to_json
 from commerce.suitability import Customer
 
 _log = logging.getLogger(__name__)
+_NOTHING_IN_PLAIN = "masked_name = NULL, birth_date = NULL, declared_means_minor = NULL, means_currency = NULL"
 
 
 class Customers:
@@ -31,35 +32,38 @@ class Customers:
         return None if row is None else customer_of(row, self._envelopes)
 
     async def save(self, customer: Customer, at: datetime) -> None:
-        means = customer.declared_means
         await self._connection.execute(
-            "INSERT INTO customers (customer_id, personal, risk_tolerance, assessed_at, declared_means_minor,"
-            " means_currency, relationship_manager_id, branch, updated_at, questionnaire_version)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-            " ON CONFLICT (customer_id) DO UPDATE SET personal = $2, masked_name = NULL, birth_date = NULL,"
-            " risk_tolerance = $3, assessed_at = $4, declared_means_minor = $5, means_currency = $6,"
-            " relationship_manager_id = $7, branch = $8, updated_at = $9,"
-            " questionnaire_version = $10",
-            customer.customer_id,
-            seal_personal(self._envelopes, customer.customer_id, customer.masked_name, customer.birth_date),
-            customer.risk_tolerance, customer.assessed_at, None if means is None else means.amount_minor,
-            None if means is None else means.currency, customer.relationship_manager_id, customer.branch, at,
-            customer.questionnaire_version,
+            "INSERT INTO customers (customer_id, personal, risk_tolerance, assessed_at, relationship_manager_id,"
+            " branch, updated_at, questionnaire_version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+            f" ON CONFLICT (customer_id) DO UPDATE SET personal = $2, {_NOTHING_IN_PLAIN},"
+            " risk_tolerance = $3, assessed_at = $4, relationship_manager_id = $5, branch = $6, updated_at = $7,"
+            " questionnaire_version = $8",
+            customer.customer_id, reseal(self._envelopes, customer), customer.risk_tolerance, customer.assessed_at,
+            customer.relationship_manager_id, customer.branch, at, customer.questionnaire_version,
         )  # fmt: skip
 
     async def identify(
         self, customer_id: str, masked_name: str, birth_date: date, relationship_manager_id: str | None,
-        branch: str | None, at: datetime,
+        branch: str | None, declared_means: Money | None, at: datetime,
     ) -> None:  # fmt: skip
         """Create a record without assessment, or change the person in it; what is None stays as it is."""
+        if declared_means is None:
+            declared_means = await self._declared_means(customer_id)
         await self._connection.execute(
             "INSERT INTO customers AS c (customer_id, personal, relationship_manager_id, branch, updated_at)"
             " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (customer_id) DO UPDATE SET personal = $2,"
-            " masked_name = NULL, birth_date = NULL, branch = coalesce($4, c.branch), updated_at = $5,"
+            f" {_NOTHING_IN_PLAIN}, branch = coalesce($4, c.branch), updated_at = $5,"
             " relationship_manager_id = coalesce($3, c.relationship_manager_id)",
-            customer_id, seal_personal(self._envelopes, customer_id, masked_name, birth_date),
+            customer_id, seal_personal(self._envelopes, customer_id, masked_name, birth_date, declared_means),
             relationship_manager_id, branch, at,
         )  # fmt: skip
+
+    async def _declared_means(self, customer_id: str) -> Money | None:
+        try:
+            held = await self.read(customer_id, "FOR UPDATE")
+        except RecordUnreadable:  # the person is written anew from what the bank says; what was sealed there is lost
+            return None
+        return None if held is None else held.declared_means
 
     async def kept_reading(self, acknowledgement_id: str) -> KeptReading | None:
         row = await self._connection.fetchrow(
@@ -110,29 +114,42 @@ class Customers:
         return None if row is None else ExtraReading(*row)
 
 
-class Personal(msgspec.Struct, frozen=True):
+class Personal(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is sealed of a customer."""
 
     name: str
     birth_date: date
+    means: Money | None = None
 
 
-def seal_personal(envelopes: Envelopes, customer_id: str, name: str, birth_date: date) -> bytes:
-    """Make the value of `customers.personal`."""
-    return envelopes.seal(msgspec.json.encode(Personal(name, birth_date)), _context(customer_id))
+def seal_personal(
+    envelopes: Envelopes, customer_id: str, name: str, birth_date: date, declared_means: Money | None = None
+) -> bytes:
+    """Make the value of `customers.personal`; one envelope, as each that is opened costs a rush some microseconds."""
+    return envelopes.seal(msgspec.json.encode(Personal(name, birth_date, declared_means)), _context(customer_id))
+
+
+def reseal(envelopes: Envelopes, customer: Customer) -> bytes:
+    """Make the value of `customers.personal` anew for a customer who was read."""
+    who = customer
+    return seal_personal(envelopes, who.customer_id, who.masked_name, who.birth_date, who.declared_means)
 
 
 def customer_of(row: Any, envelopes: Envelopes) -> Customer:
-    """Build a customer from a row of the table; raises RecordUnreadable, which names nobody: the log has the id."""
-    customer_id, means = row["customer_id"], row["declared_means_minor"]
+    """Build a customer from a row of the table; raises RecordUnreadable, which names nobody: the log has the id.
+
+    What a version before wrote is not sealed yet, in whole or in part.
+    """
+    customer_id, means_minor = row["customer_id"], row["declared_means_minor"]
     personal = _personal(row, envelopes)
+    means = personal.means if means_minor is None else Money(means_minor, row["means_currency"])
     return Customer(
         customer_id,
         personal.name,
         personal.birth_date,
         row["risk_tolerance"],
         row["assessed_at"],
-        None if means is None else Money(means, row["means_currency"]),
+        means,
         row["relationship_manager_id"],
         row["branch"],
         row["questionnaire_version"],

@@ -21,13 +21,17 @@ class CustomerRecords:
 
     async def identify(
         self, customer_id: str, masked_name: str, birth_date: date, *, relationship_manager_id: str | None,
-        branch: str | None,
+        branch: str | None, declared_means: Money | None = None,
     ) -> None:  # fmt: skip
-        """Create a customer's record, or renew who they are and who looks after them; their assessment stays."""
+        """Create a customer's record, or renew who they are and who looks after them; what is None stays.
+
+        Their assessment stays as well.
+        """
         async with self._given.units.begin() as unit:
             await unit.customers.identify(
-                customer_id, masked_name, birth_date, relationship_manager_id, branch, self._given.now()
-            )
+                customer_id, masked_name, birth_date, relationship_manager_id, branch, declared_means,
+                self._given.now(),
+            )  # fmt: skip
 
     async def credit(self, customer_id: str, amount: Money, *, transfer_id: str) -> bool:
         """Put money on the available account; False, changing nothing, when this transfer_id was posted already."""

@@ -79,7 +79,7 @@ class Unit:
 
     @cached_property
     def assessments(self) -> AssessmentStore:
-        return AssessmentStore(self._connection)
+        return AssessmentStore(self._connection, self.envelopes)
 
     @cached_property
     def orders(self) -> Orders:

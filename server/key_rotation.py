@@ -12,8 +12,10 @@ from typing import Any
 
 import asyncpg
 
-from commerce.customers_postgres import seal_personal
+from commerce.assessments_postgres import seal_answers
+from commerce.customers_postgres import customer_of, reseal
 from commerce.envelopes import EnvelopeError, Envelopes
+from commerce.errors import RecordUnreadable
 from server.auth.accounts_postgres import seal_name
 from server.settings import Settings
 
@@ -28,19 +30,24 @@ class _Sealed:
     table: str
     row_id: str
     column: str
-    plain: str  # the condition under which a row is not sealed yet, "false" where that never was
+    plain: str  # the condition under which a row is not sealed yet, or not whole; "false" where that never was
     emptied: str  # what is written to the plain columns when a row is sealed
-    seal: Callable[[Envelopes, Any], bytes] | None
+    seal: Callable[[Envelopes, Any], bytes] | None  # makes the value of such a row
 
 
 _COLUMNS = (
     _Sealed(
-        "customers", "customer_id", "personal", "personal IS NULL", ", masked_name = NULL, birth_date = NULL",
-        lambda envelopes, row: seal_personal(envelopes, row["customer_id"], row["masked_name"], row["birth_date"]),
+        "customers", "customer_id", "personal", "personal IS NULL OR declared_means_minor IS NOT NULL",
+        ", masked_name = NULL, birth_date = NULL, declared_means_minor = NULL, means_currency = NULL",
+        lambda envelopes, row: reseal(envelopes, customer_of(row, envelopes)),
     ),
     _Sealed(
         "accounts", "account_id", "sealed_name", "role = 'viewer' AND sealed_name IS NULL", ", display_name = ''",
         lambda envelopes, row: seal_name(envelopes, row["account_id"], row["display_name"]),
+    ),
+    _Sealed(
+        "assessments", "assessment_id", "sealed_answers", "sealed_answers IS NULL", ", answers = '{}'",
+        lambda envelopes, row: seal_answers(envelopes, row["assessment_id"], row["answers"].encode()),
     ),
     _Sealed("sale_evidence", "evidence_id", "personal", "false", "", None),
 )  # fmt: skip
@@ -49,7 +56,7 @@ _COLUMNS = (
 async def rotate_keys(pool: asyncpg.Pool, envelopes: Envelopes, *, batch: int = _BATCH) -> dict[str, int]:
     """Bring every sealed column under the first key; returns how many values were sealed anew, by column.
 
-    Raises EnvelopeError, with what was done until then kept, when a value's key is not among the given ones.
+    Raises EnvelopeError or RecordUnreadable, with what was done until then kept, when a key is not among those given.
     """
     done = {}
     for sealed in _COLUMNS:
@@ -69,7 +76,7 @@ async def rotate_keys(pool: asyncpg.Pool, envelopes: Envelopes, *, batch: int = 
 async def _due(connection: Any, sealed: _Sealed, envelopes: Envelopes, after: str, batch: int) -> list[Any]:
     header = envelopes.first_header
     rows: list[Any] = await connection.fetch(
-        f"SELECT * FROM {sealed.table} WHERE {sealed.row_id} > $1"
+        f"SELECT *, {sealed.plain} AS in_plain FROM {sealed.table} WHERE {sealed.row_id} > $1"
         f" AND ({sealed.plain} OR substring({sealed.column} FOR $2::integer) <> $3)"
         f" ORDER BY {sealed.row_id} LIMIT $4 FOR UPDATE",
         after, len(header), header, batch, timeout=_TIMEOUT_S,
@@ -80,7 +87,7 @@ async def _due(connection: Any, sealed: _Sealed, envelopes: Envelopes, after: st
 async def _seal(connection: Any, sealed: _Sealed, envelopes: Envelopes, rows: list[Any]) -> None:
     values = []
     for row in rows:
-        if row[sealed.column] is None:
+        if row["in_plain"]:
             assert sealed.seal is not None, "only such a column has rows in plain"
             values.append(sealed.seal(envelopes, row))
             continue
@@ -106,7 +113,7 @@ def rotate_data_keys(settings: Settings) -> bool:
 
     try:
         done = asyncio.run(run())
-    except EnvelopeError as error:
+    except (EnvelopeError, RecordUnreadable) as error:
         print(f"rotate-keys: {error}", file=sys.stderr)
         return False
     for column, count in done.items():

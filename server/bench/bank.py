@@ -6,6 +6,7 @@ import asyncpg
 
 from commerce.customers_postgres import seal_personal
 from commerce.envelopes import Envelopes
+from commerce.money import Money
 from commerce.ports import Actor, BroadcastFacts
 from commerce.product import Benchmark, CardContent, DocumentText, Fee
 from commerce.purchase import ACKNOWLEDGEMENT_TEXT
@@ -19,12 +20,11 @@ MINIMUM_MINOR = 100_000
 INCREMENT_MINOR = 10_000
 CUSTOMER_MAXIMUM_MINOR = 1_000_000
 _HOST = Actor("ac_bench_host", "host")
-_MEANS_MINOR = 10**12
+_MEANS = Money(10**12, CURRENCY)
 
 _CUSTOMERS = """
-    INSERT INTO customers (customer_id, personal, risk_tolerance, assessed_at, declared_means_minor, means_currency,
-        updated_at)
-    SELECT customer_id, personal, 3, $3, $4, 'CNY', $3 FROM unnest($1::text[], $2::bytea[]) c(customer_id, personal)"""
+    INSERT INTO customers (customer_id, personal, risk_tolerance, assessed_at, updated_at)
+    SELECT customer_id, personal, 3, $3, $3 FROM unnest($1::text[], $2::bytea[]) c(customer_id, personal)"""
 _ACKNOWLEDGEMENTS = """
     INSERT INTO acknowledgements (acknowledgement_id, customer_id, broadcast_id, product_id, card_version, typed_text,
         documents, disclosure_sha256, dwell_ms, stream_time_ms, acknowledged_at, expires_at)
@@ -59,8 +59,8 @@ async def seed_customers(pool: asyncpg.Pool, buyers: int) -> None:
     """Create `ac_bench1` … with an assessment and declared means, so that every rule is checked for each."""
     envelopes = Envelopes.of_base64(DATA_KEYS)
     ids = [f"ac_bench{n}" for n in range(1, buyers + 1)]
-    sealed = [seal_personal(envelopes, customer_id, "*安", date(1990, 5, 1)) for customer_id in ids]
-    await pool.execute(_CUSTOMERS, ids, sealed, datetime.now(UTC), _MEANS_MINOR)
+    sealed = [seal_personal(envelopes, customer_id, "*安", date(1990, 5, 1), _MEANS) for customer_id in ids]
+    await pool.execute(_CUSTOMERS, ids, sealed, datetime.now(UTC))
 
 
 async def open_arm(pool: asyncpg.Pool, service: CommerceService, arm: str, buyers: int, quota_minor: int) -> None:
