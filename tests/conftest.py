@@ -18,6 +18,12 @@ from server.migrate import migrate
 pytest_plugins = ["tests.skips"]
 
 _database_numbers = itertools.count(1)
+_LONG = ("journey", "load_tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Folders with the longest files come first: at the end of a run no process is left alone with one of them."""
+    items.sort(key=lambda item: item.path.parent.name not in _LONG)
 
 
 @pytest.fixture(scope="session")

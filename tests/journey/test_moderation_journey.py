@@ -109,7 +109,8 @@ async def reported_and_banned(mei: Screen, bo: Screen, monitor: Screen) -> None:
     await decide(monitor, "remove", "辱骂")
     await line.wait_for(state="detached")
     await monitor.at("mute-all").click()
-    await bo.page.get_by_text("当前仅工作人员可以发言").first.wait_for()
+    for viewer in (mei, bo):  # seen before it is taken back: who hears of neither would talk into the silence
+        await viewer.page.get_by_text("当前仅工作人员可以发言").first.wait_for()
     await monitor.page.locator('[data-testid="mute-all"][aria-pressed="true"]').click()  # it toggles what it shows
     await mei.page.get_by_text("当前仅工作人员可以发言").first.wait_for(state="hidden")  # or it would be refused
     await say(mei, "这是最强的")
