@@ -85,7 +85,7 @@ class Applause:
         self, unit: Unit, customer_id: str, broadcast_id: str, wanted: int, nickname: str, facts: BroadcastFacts
     ) -> TipDone:  # fmt: skip
         now, settings = self._given.now(), self._given.settings
-        customer = await unit.customers.read(customer_id, "FOR UPDATE")
+        customer = await unit.customers.read(customer_id, "FOR NO KEY UPDATE")
         await unit.showings.hold_shared(broadcast_id)
         today = business_date(now, settings.suitability)
         context = TipContext(
@@ -95,7 +95,7 @@ class Applause:
             daily_cap=settings.daily_tip_cap_points,
         )
         raise_first([points.tip_refusal(wanted, context)])
-        grants = await unit.points.grants(customer_id)
+        grants = await unit.points.grants(customer_id, "FOR NO KEY UPDATE")
         uses = points.use_up(grants, wanted, now)
         tip = Tip(self._given.new_id("tp"), customer_id, broadcast_id, wanted, today, facts.stream_time_ms, now)
         await unit.points.use(uses)
@@ -115,7 +115,7 @@ class Applause:
             tip = await unit.points.tip(tip_id)
             if tip is None or tip.broadcast_id != broadcast_id:
                 raise NotFound("no_such_tip", "there is no such tip in this broadcast")
-            await unit.customers.read(tip.customer_id, "FOR UPDATE")
+            await unit.customers.read(tip.customer_id, "FOR NO KEY UPDATE")
             uses = await unit.points.uses(tip_id)
             if not uses:
                 raise Conflict("tip_not_refundable", "what this tip used up is not on record")

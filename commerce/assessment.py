@@ -174,7 +174,7 @@ class Assessments:
 
 
 async def _locked(unit: Unit, customer_id: str) -> Customer:
-    customer = await unit.customers.read(customer_id, "FOR UPDATE")
+    customer = await unit.customers.read(customer_id, "FOR NO KEY UPDATE")
     if customer is None:
         raise _no_such_customer()
     return customer

@@ -11,6 +11,7 @@ from commerce.audit_postgres import Finding
 from commerce.envelopes import EnvelopeError, Envelopes
 from commerce.evidence import Evidence, PersonalEvidence, senior_rule_met
 from commerce.evidence_file import FILE_NAME, ExportedLine, HeadFile
+from commerce.product import sha256_hex
 
 _TIMEOUT_S = 60
 _AT_ONCE = 1_000
@@ -99,6 +100,9 @@ def _record_findings(row: asyncpg.Record, envelopes: Envelopes | None) -> list[F
             findings.append(Finding(code, row["evidence_id"], f"another {', '.join(differing)} than its record's"))
     if record.format >= _SINCE_DECIDED_BY:
         findings += _decision_findings(row, record)
+    if sha256_hex(record.disclosure_text) != record.disclosure_sha256:
+        detail = "its disclosure is not what it names"
+        findings.append(Finding("evidence_disclosure_differs", row["evidence_id"], detail))
     if envelopes is not None:
         findings += _person_findings(row, record, envelopes)
     return findings

@@ -128,6 +128,27 @@ _CHECKS: dict[str, str] = {
         FROM orders o LEFT JOIN acknowledgements a USING (acknowledgement_id)
         WHERE (o.customer_id, o.product_id, o.card_version, o.broadcast_id)
            IS DISTINCT FROM (a.customer_id, a.product_id, a.card_version, a.broadcast_id)""",
+    "document_differs": """
+        SELECT document_id, 'its text is not what was hashed' FROM documents
+        WHERE sha256 <> encode(sha256(convert_to(body, 'UTF8')), 'hex')""",
+    "disclosure_differs": """
+        SELECT format('%s version %s', product_id, card_version), 'its disclosure is not what was hashed'
+        FROM card_versions WHERE disclosure_sha256 <> encode(sha256(convert_to(disclosure_text, 'UTF8')), 'hex')
+        UNION ALL
+        SELECT showing_id, 'it was shown with another disclosure than its card has'
+        FROM showings s JOIN card_versions c USING (product_id, card_version)
+        WHERE s.disclosure_sha256 <> c.disclosure_sha256""",
+    "reading_differs": """
+        SELECT a.acknowledgement_id, 'it names another disclosure or other documents than its card has'
+        FROM acknowledgements a JOIN card_versions c USING (product_id, card_version)
+        WHERE a.disclosure_sha256 <> c.disclosure_sha256 OR a.documents IS DISTINCT FROM (
+            SELECT jsonb_agg(jsonb_build_object('document_id', d.document_id, 'sha256', d.sha256) ORDER BY cd.position)
+            FROM card_documents cd JOIN documents d USING (document_id)
+            WHERE cd.product_id = a.product_id AND cd.card_version = a.card_version)""",
+    "currency_differs": """
+        SELECT o.order_id, format('in %s, its quota in %s, its position in %s', o.currency, q.currency, p.currency)
+        FROM orders o JOIN quotas q USING (product_id) JOIN customer_positions p USING (customer_id, product_id)
+        WHERE o.state = ANY($1) AND (q.currency <> o.currency OR p.currency <> o.currency)""",
     "extra_disclosure_broken": """
         SELECT format('%s %s version %s', x.customer_id, x.product_id, x.card_version),
                'its text is not what was hashed, or its acknowledgement is not this customer''s'

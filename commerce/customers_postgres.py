@@ -27,7 +27,10 @@ class Customers:
         self._envelopes = envelopes
 
     async def read(self, customer_id: str, lock: str = "") -> Customer | None:
-        """Read one; raises RecordUnreadable. `FOR UPDATE` makes the customer's purchases and tips take turns."""
+        """Read one; raises RecordUnreadable. `FOR NO KEY UPDATE` makes the customer's purchases and tips take turns.
+
+        No stronger: an acknowledgement, whose stage is held before, looks up its customer by the foreign key.
+        """
         row = await self._connection.fetchrow(f"SELECT * FROM customers WHERE customer_id = $1 {lock}", customer_id)
         return None if row is None else customer_of(row, self._envelopes)
 

@@ -139,9 +139,10 @@ def assessed_at_of(order: Order, customer: Customer) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class RetentionRules:
-    """How long evidence is kept at least; a deployment's profile may ask for more."""
+    """How long evidence is kept at least; a deployment's profile may ask for more, and so may a legal hold."""
 
     sale_years: int = 20
+    hold_until: date | None = None
 
 
 def is_evidence(moved: OrderMoved) -> bool:
@@ -164,13 +165,13 @@ def product_ends_on(terms: CardContent, zone: tzinfo) -> date:
     return date.fromordinal(closes.toordinal() + (terms.term_days or 0))
 
 
-def retain_until(recorded: date, product_ends: date | None, hold_until: date | None, rules: RetentionRules) -> date:
+def retain_until(recorded: date, product_ends: date | None, rules: RetentionRules) -> date:
     """`max(profile years, product end + 6 months, legal hold)`, domain.md's rule, as a calendar day."""
     days = [months_later(recorded, 12 * rules.sale_years)]
     if product_ends is not None:
         days.append(months_later(product_ends, _AFTER_PRODUCT_END_MONTHS))
-    if hold_until is not None:
-        days.append(hold_until)
+    if rules.hold_until is not None:
+        days.append(rules.hold_until)
     return max(days)
 
 

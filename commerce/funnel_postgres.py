@@ -23,3 +23,13 @@ class FunnelSteps:
             " SELECT $1, $2, $3, unnest($4::text[]), $5 ON CONFLICT DO NOTHING",
             broadcast_id, product_id, customer_id, list(steps), at,
         )  # fmt: skip
+
+    async def note_mismatches(self, product_id: str, who: Collection[tuple[str, str]], at: datetime) -> None:
+        """Keep that the product did not suit these, as (broadcast, customer); in their order against deadlocks."""
+        await self._connection.execute(
+            "INSERT INTO funnel_steps (broadcast_id, product_id, customer_id, step, first_at)"
+            " SELECT broadcast_id, $1, customer_id, 'mismatch', $2"
+            " FROM unnest($3::text[], $4::text[]) WITH ORDINALITY AS w(broadcast_id, customer_id, n) ORDER BY n"
+            " ON CONFLICT DO NOTHING",
+            product_id, at, *(list(column) for column in zip(*sorted(who), strict=True)),
+        )  # fmt: skip

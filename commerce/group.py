@@ -156,6 +156,15 @@ def _buyer_refusal(
     )
 
 
+def mismatched(reading: Reading, screened: Sequence[CommerceError | None]) -> set[tuple[str, str]]:
+    """Name broadcast and customer of the requests that were refused because the product does not suit."""
+    return {
+        (request.acknowledgement.broadcast_id, request.customer_id)
+        for request, refusal in zip(reading.requests, screened, strict=True)
+        if refusal is not None and refusal.code == "risk_mismatch"
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Allotment:
     """What a group gets out of so much quota left; the verdicts stand beside its requests."""

@@ -95,7 +95,8 @@ _WRITE = """
         INSERT INTO customer_positions AS p (customer_id, product_id, currency, taken_minor)
         SELECT customer_id, $1, $3, amount_minor
         FROM unnest($7::text::text[], $8::text::bigint[]) AS t(customer_id, amount_minor)
-        ON CONFLICT (customer_id, product_id) DO UPDATE SET taken_minor = p.taken_minor + EXCLUDED.taken_minor
+        ON CONFLICT (customer_id, product_id) DO UPDATE
+        SET taken_minor = p.taken_minor + EXCLUDED.taken_minor, currency = EXCLUDED.currency
     ), added AS (
         INSERT INTO orders (order_id, customer_id, product_id, card_version, broadcast_id, showing_id,
             acknowledgement_id, amount_minor, currency, fee_minor, state, reserved_until, risk_rating, risk_tolerance,
@@ -129,6 +130,15 @@ class Groups:
         """Read the acknowledgements that exist, by id; they never change."""
         rows = await self._connection.fetch(_ACKNOWLEDGEMENTS, texts(ids))
         return {row["acknowledgement_id"]: Acknowledgement(*row) for row in rows}
+
+    async def used_keys(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Say which of these, as (customer, key), have been reserved with."""
+        rows = await self._connection.fetch(
+            "SELECT customer_id, key FROM idempotency_keys JOIN unnest($1::text::text[], $2::text::text[])"
+            " AS k(customer_id, key) USING (customer_id, key) WHERE operation = 'reserve'",
+            texts([customer_id for customer_id, _ in keys]), texts([key for _, key in keys]),
+        )  # fmt: skip
+        return {(row["customer_id"], row["key"]) for row in rows}
 
     async def hold(self, customer_ids: set[str], product_id: str, broadcast_ids: set[str]) -> set[str]:
         """Keep customers, their positions and the stages as they are; returns the customers that were free."""

@@ -45,11 +45,11 @@ class Points:
         )  # fmt: skip
         return row is not None
 
-    async def grants(self, customer_id: str) -> list[Grant]:
-        """Grants with something left, expired ones included."""
+    async def grants(self, customer_id: str, lock: str = "") -> list[Grant]:
+        """Grants with something left, expired ones included; `FOR NO KEY UPDATE` keeps the sweeper off them."""
         rows = await self._connection.fetch(
             "SELECT grant_id, left_points, expires_at FROM point_grants"
-            " WHERE customer_id = $1 AND left_points > 0 ORDER BY expires_at, grant_id",
+            f" WHERE customer_id = $1 AND left_points > 0 ORDER BY expires_at, grant_id {lock}",
             customer_id,
         )
         return [Grant(*row) for row in rows]

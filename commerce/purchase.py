@@ -99,7 +99,8 @@ def submit_refusal(
     """Say whether a reservation may still be handed in.
 
     Its card may have left the stage, and the show may be over; it must not have been withdrawn, replaced by a newer
-    version or cut off by the monitor, and while the show runs somebody has to watch and record it.
+    version or cut off by the monitor, and while the show runs somebody has to watch and record it. That the window is
+    open is checked beside this: a reservation holds quota, not the window.
     """
     if approved_version is None or facts.state == "terminated":
         return Refusal("card_pulled", "this product is not sold any more")

@@ -32,16 +32,22 @@ class Quotas:
         return Quota(row["total_minor"], row["taken_minor"])
 
     async def set_total(self, product_id: str, total: Money) -> Quota:
-        """Create the quota or change its total; raises Conflict `quota_below_taken` rather than oversell."""
+        """Create the quota, or change its total and, while nothing is taken, its currency.
+
+        Raises Conflict `quota_below_taken` rather than oversell, `currency_taken` where orders are in the other one.
+        """
         row = await self._connection.fetchrow(
             "INSERT INTO quotas (product_id, currency, total_minor) VALUES ($1, $2, $3)"
-            " ON CONFLICT (product_id) DO UPDATE SET total_minor = $3"
+            " ON CONFLICT (product_id) DO UPDATE SET total_minor = $3, currency = $2"
             " WHERE quotas.taken_minor <= $3 AND (quotas.currency = $2 OR quotas.taken_minor = 0)"
             " RETURNING total_minor, taken_minor",
             product_id, total.currency, total.amount_minor,
         )  # fmt: skip
         if row is None:
-            raise Conflict("quota_below_taken", "more than this is taken already, or in another currency")
+            currency = await self._connection.fetchval("SELECT currency FROM quotas WHERE product_id = $1", product_id)
+            if currency != total.currency:
+                raise Conflict("currency_taken", f"orders hold some of it in {currency}: its currency stays")
+            raise Conflict("quota_below_taken", "more than this is taken already")
         return Quota(row["total_minor"], row["taken_minor"])
 
     async def give_back(self, product_id: str, amount_minor: int) -> Quota:

@@ -1,14 +1,14 @@
 """Use-case of reserving: requests are taken in together under load, then grouped by product, a transaction a group."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from commerce import group
 from commerce.dependencies import Dependencies
-from commerce.errors import CommerceError, Refusal, Unavailable
+from commerce.errors import CommerceError, Unavailable
 from commerce.facts import NewFact, quota_changed
-from commerce.group import Reading, Request, Stage
+from commerce.group import Reading, Request, Stage, key_conflict
 from commerce.group_draft import Draft, draft_of
 from commerce.grouping import AGAIN, Again, Grouping, Onward
 from commerce.idempotency import body_hash
@@ -76,17 +76,34 @@ class Reservations:
 
     async def _take_in(
         self, commands: Sequence[_Command], passed: Callable[[], None]
-    ) -> list[Onward[OrderView] | Refusal]:
+    ) -> list[Onward[OrderView] | CommerceError]:
         """Find each command's acknowledgement and pass it on to its product; one group at a time keeps their order."""
         async with self._given.units.glance() as unit:
             found = await unit.groups.acknowledgements([command.acknowledgement_id for command in commands])
-        return [self._request(command, found.get(command.acknowledgement_id)) for command in commands]
+        own = [self._own(command, found) for command in commands]
+        lost = [(command.customer_id, command.key) for command, mine in zip(commands, own, strict=True) if mine is None]
+        used: set[tuple[str, str]] = set()
+        if lost:
+            async with self._given.units.glance() as unit:
+                used = await unit.groups.used_keys(lost)
+        return [
+            self._not_acknowledged(command, used) if mine is None else self._request(command, mine)
+            for command, mine in zip(commands, own, strict=True)
+        ]
 
-    def _request(self, command: _Command, acknowledgement: Acknowledgement | None) -> Onward[OrderView] | Refusal:
-        if acknowledgement is None or acknowledgement.customer_id != command.customer_id:
-            refusal = acknowledgement_refusal(None, command.customer_id, self._given.now())
-            assert refusal is not None, "no acknowledgement is refused"
-            return refusal
+    def _own(self, command: _Command, found: Mapping[str, Acknowledgement]) -> Acknowledgement | None:
+        acknowledgement = found.get(command.acknowledgement_id)
+        return acknowledgement if acknowledgement and acknowledgement.customer_id == command.customer_id else None
+
+    def _not_acknowledged(self, command: _Command, used: set[tuple[str, str]]) -> CommerceError:
+        """A key that has an answer was used with an acknowledgement, hence with another body."""
+        if (command.customer_id, command.key) in used:
+            return key_conflict()
+        refusal = acknowledgement_refusal(None, command.customer_id, self._given.now())
+        assert refusal is not None, "no acknowledgement is refused"
+        return refusal
+
+    def _request(self, command: _Command, acknowledgement: Acknowledgement) -> Onward[OrderView]:
         amount = command.amount
         body = body_hash(command.acknowledgement_id, amount.amount_minor, amount.currency)
         order_id = self._given.new_id("or")
@@ -145,6 +162,8 @@ class Reservations:
         """
         now, settings = self._given.now(), self._given.settings
         screened = group.screen(reading, now, settings.suitability)
+        if mismatched := group.mismatched(reading, screened):
+            await unit.funnel.note_mismatches(product_id, mismatched, now)
 
         def draft_with(left_minor: int) -> Draft:
             allotment = group.allot(reading, screened, left_minor, now, settings.reservation_ttl)

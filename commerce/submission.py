@@ -21,7 +21,7 @@ from commerce.keys_postgres import in_progress
 from commerce.once import refused_once
 from commerce.order import AWAITS_CORE, Decision, Order, State
 from commerce.ports import BroadcastFacts
-from commerce.purchase import raise_first, submit_refusal
+from commerce.purchase import raise_first, submit_refusal, window_refusal
 from commerce.receipt import OrderView, make_receipt, order_changed
 from commerce.suitability import lasting_refusals
 from commerce.uow_postgres import Unit
@@ -75,7 +75,10 @@ class Submission:
         # What has been found of the customer since they reserved protects them as well.
         customer = await unit.customers.read(locked.customer_id)
         raise_first(lasting_refusals(customer, locked.risk_rating, now, self._given.settings.suitability))
-        raise_first([submit_refusal(facts, product.approved_version, locked.card_version)])
+        card = await unit.catalogue.card(locked.product_id, locked.card_version)
+        assert card is not None, "an order has its card"
+        stands = submit_refusal(facts, product.approved_version, locked.card_version)
+        raise_first([stands, window_refusal(card.content, now)])
         await unit.orders.save_submitted(submitted, facts.stream_time_ms, authenticated_at)
         return None, submitted.order, False
 

@@ -1,7 +1,8 @@
 """Units of work: one Postgres transaction each, all of it or nothing. Does I/O.
 
 Row locks are always taken in this order, which rules out deadlocks between use-cases:
-idempotency key → order → customer → product → stage (advisory) → showings → ledger accounts → position → quota.
+idempotency key → order → customer → product → stage (advisory) → showings → point grants → ledger accounts → position
+→ quota.
 The quota row comes last because every buyer of a product meets there. A group of reservations (`groups_postgres`)
 takes many customers at once, but only those that are free: it never waits for a customer or a key.
 """

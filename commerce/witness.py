@@ -63,7 +63,7 @@ def _row(
     evidence_id = given.new_id("ev")
     rules = given.settings.suitability
     keep = retain_until(
-        business_date(moved.at, rules), product_ends_on(file.card.content, rules.business_zone), None,
+        business_date(moved.at, rules), product_ends_on(file.card.content, rules.business_zone),
         given.settings.retention,
     )  # fmt: skip
     salt = secrets.token_bytes(_SALT_BYTES)

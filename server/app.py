@@ -174,7 +174,7 @@ class Parts:
                 reservation_ttl_s=settings.reservation_ttl_s,
                 minimum_dwell_ms=settings.minimum_dwell_ms,
                 reauthentication_within_s=settings.reauthentication_within_s,
-                retention=RetentionRules(settings.evidence_retention_years),
+                retention=RetentionRules(settings.evidence_retention_years, settings.evidence_legal_hold_until),
             ),
             trace=carried or untraced,
         )

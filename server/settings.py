@@ -3,6 +3,7 @@
 import ipaddress
 import os
 from dataclasses import fields
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
@@ -78,6 +79,7 @@ class Settings(BaseSettings):
     recording_dir: Path | None = None
     evidence_export_dir: Path | None = None
     evidence_retention_years: int = Field(20, ge=1, le=100)
+    evidence_legal_hold_until: date | None = None
     issuer: str | None = Field(None, min_length=1, max_length=300)
     issuer_audience: str | None = Field(None, min_length=1, max_length=300)
     issuer_jwks_url: str | None = None

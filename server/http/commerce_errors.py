@@ -16,6 +16,7 @@ STATUS: dict[str, int] = {
     "not_live": 409,
     "not_on_shelf": 409,
     "product_not_approved": 409,
+    "currency_taken": 409,
     "quota_below_taken": 409,
     "tips_off": 409,
     "version_stale": 412,

@@ -303,7 +303,7 @@ _CATALOGUE = (
         {
             **_NO_PRODUCT,
             403: "not_the_maker",
-            409: "illegal_move quota_below_taken",
+            409: "illegal_move quota_below_taken currency_taken",
             412: "version_stale",
             422: "bad_product bad_text",
         },
@@ -319,7 +319,7 @@ _CATALOGUE = (
         {
             **_NO_PRODUCT,
             403: "maker_is_checker not_the_maker",
-            409: "illegal_move quota_below_taken",
+            409: "illegal_move quota_below_taken currency_taken",
             412: "version_stale",
         },
         body=ProductMove,

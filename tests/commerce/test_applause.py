@@ -3,10 +3,12 @@
 import asyncio
 from datetime import date, timedelta
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from commerce import ledger
 from commerce.audit_postgres import audit
 from commerce.errors import CommerceError, Refusal
 from commerce.points import Grant, balance, use_up
@@ -115,6 +117,52 @@ async def test_expired_points_are_no_balance_and_are_swept_once(bank: Bank) -> N
     kinds = dict(await bank.pool.fetch("SELECT kind, balance FROM ledger_accounts WHERE unit = 'POINTS'"))
     assert kinds == {"points_granted": -150, "points_held": 50, "points_spent": 30, "points_expired": 70}
     assert await audit(bank.pool) == []
+
+
+async def test_of_two_tips_at_once_with_points_for_one_exactly_one_is_given(bank: Bank) -> None:
+    await bank.add_customer()
+    await granted(bank, 10)
+    tip = bank.service.applause.tip
+    done = await asyncio.gather(
+        *(tip("ac_ann", "bc_a", 10, nickname="安", key=key) for key in ("t1", "t2")), return_exceptions=True
+    )
+    given = [one for one in done if not isinstance(one, BaseException)]
+    assert [one.balance for one in given] == [0]
+    (refused,) = [one for one in done if isinstance(one, BaseException)]
+    assert isinstance(refused, Refusal)
+    assert refused.code == "insufficient_points"
+    assert await bank.service.applause.balance("ac_ann") == 0
+    assert await audit(bank.pool) == []
+
+
+async def blocked(pool: asyncpg.Pool) -> None:
+    """Wait until somebody waits for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    while not await pool.fetchval(waiting):  # noqa: ASYNC110 - another connection is at work
+        await asyncio.sleep(0.005)
+
+
+async def test_a_tip_that_meets_the_expiry_of_its_points_is_refused_and_not_an_error(bank: Bank) -> None:
+    await bank.add_customer()
+    await granted(bank, 10, days=1)
+    async with asyncio.timeout(30):
+        async with bank.service._units.begin() as unit:  # the sweeper of a process whose clock is ahead
+            due = await unit.points.lock_expired(NOW + timedelta(days=1))
+            assert due is not None
+            await unit.points.use([(due[1].grant_id, 10)])
+            await unit.ledger.post(ledger.expire_points("tr_1", due[1].grant_id, "ac_ann", 10), NOW)
+            tip = asyncio.create_task(refusal(bank, 10))
+            await blocked(bank.pool)
+        assert await tip == "insufficient_points"
+    assert await audit(bank.pool) == []
+
+
+async def test_reading_and_tipping_do_not_wait_for_each_other_in_a_circle(bank: Bank) -> None:
+    """A tip holds its customer, then the stage; a reading holds the stage, then looks up its customer."""
+    await bank.open_shop()
+    async with asyncio.timeout(30), bank.service._units.begin() as tip:
+        await tip.customers.read("ac_ann", "FOR NO KEY UPDATE")
+        assert await bank.acknowledged()
 
 
 async def test_a_refund_gives_back_the_same_points_once_and_frees_the_days_cap(bank: Bank) -> None:

@@ -72,6 +72,16 @@ DAMAGE: list[tuple[str, set[str]]] = [
      {"frozen_differs", "frozen_balance_differs"}),
     ("DELETE FROM core_holds WHERE customer_id = 'ac_bob'", {"frozen_differs", "frozen_balance_differs"}),
     ("UPDATE core_holds SET state = 'frozen' WHERE state = 'released'", {"frozen_differs", "frozen_balance_differs"}),
+    ("UPDATE documents SET body = body || ' ' WHERE document_id = (SELECT min(document_id) FROM documents)",
+     {"document_differs"}),
+    ("UPDATE documents SET body = 'x', sha256 = encode(sha256('x'), 'hex')"
+     " WHERE document_id = (SELECT min(document_id) FROM documents)", {"reading_differs"}),
+    ("UPDATE card_versions SET disclosure_text = '保本'", {"disclosure_differs"}),
+    ("UPDATE card_versions SET disclosure_sha256 = encode(sha256(convert_to('保本', 'UTF8')), 'hex'),"
+     " disclosure_text = '保本'", {"disclosure_differs", "reading_differs"}),
+    ("UPDATE acknowledgements SET documents = '[]' WHERE customer_id = 'ac_bob'", {"reading_differs"}),
+    ("UPDATE quotas SET currency = 'USD'", {"currency_differs"}),
+    ("UPDATE customer_positions SET currency = 'USD' WHERE customer_id = 'ac_bob'", {"currency_differs"}),
     ("UPDATE idempotency_keys SET answer = NULL WHERE operation = 'cancel'", {"key_unanswered"}),
 ]  # fmt: skip
 

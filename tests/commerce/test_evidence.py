@@ -120,7 +120,7 @@ async def test_a_refusal_of_the_core_and_a_taken_back_sale_are_recorded_and_a_la
 def test_evidence_is_kept_for_the_longest_of_three_terms(
     product_ends: date | None, hold: date | None, keep: date
 ) -> None:
-    assert retain_until(date(2026, 11, 24), product_ends, hold, RetentionRules(20)) == keep
+    assert retain_until(date(2026, 11, 24), product_ends, RetentionRules(20, hold)) == keep
 
 
 # The chain -----------------------------------------------------------------------------------------------------------

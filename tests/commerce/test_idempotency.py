@@ -63,6 +63,19 @@ async def test_the_same_key_with_another_body_is_a_conflict_and_changes_nothing(
     assert await bank.taken_minor() == 210_000
 
 
+async def test_a_used_key_with_an_acknowledgement_that_is_not_theirs_is_a_conflict(bank: Bank) -> None:
+    await bank.open_shop()
+    await bank.reserved(key="k1")
+    await bank.add_customer("ac_bob")
+    reserve = bank.service.sale.reserve
+    for not_theirs in ("ak_none", await bank.acknowledged("ac_bob")):
+        with pytest.raises(CommerceError, match="idempotency_conflict"):
+            await reserve("ac_ann", not_theirs, 100_000, "CNY", "k1")
+        with pytest.raises(Refusal, match="disclosure_missing"):
+            await reserve("ac_ann", not_theirs, 100_000, "CNY", "k2")
+    assert await orders_count(bank) == 1
+
+
 async def test_a_key_belongs_to_one_customer_and_one_operation(bank: Bank) -> None:
     await bank.open_shop()
     await bank.add_customer("ac_bob")

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from commerce.audit_postgres import audit
 from commerce.errors import Conflict, Refusal
 from commerce.money import MAX_MINOR, Money
 from commerce.quota import Quota, coarse_left_minor
 from commerce.quota_postgres import Quotas
-from tests.commerce.bank import Bank
+from tests.commerce.bank import HOST, Bank
 
 
 @given(st.integers(0, MAX_MINOR), st.lists(st.tuples(st.booleans(), st.integers(1, MAX_MINOR)), max_size=50))
@@ -83,5 +84,32 @@ async def test_a_total_cannot_be_set_below_what_is_taken(bank: Bank) -> None:
     assert (await bank.service.products.set_quota("pr_a", Money(200_000, "CNY"))).left_minor == 0
     with pytest.raises(Conflict, match="quota_below_taken"):
         await bank.service.products.set_quota("pr_a", Money(199_999, "CNY"))
-    with pytest.raises(Conflict, match="quota_below_taken"):
+    with pytest.raises(Conflict, match="currency_taken"):
         await bank.service.products.set_quota("pr_a", Money(900_000, "USD"))
+
+
+async def test_a_currency_can_be_corrected_while_nothing_is_taken(bank: Bank) -> None:
+    await bank.open_shop()
+    wrong = await bank.reserved()
+    assert await _corrected(bank) == "currency_taken"
+    await bank.service.sale.cancel("ac_ann", wrong.order_id, "c")
+    assert await _corrected(bank) == "approved"
+    await bank.service.stage.feature("bc_a", "pr_a", HOST)
+    made = await bank.service.sale.reserve("ac_ann", await bank.acknowledged(), 200_000, "USD", "k2")
+    assert made.state == "reserved"
+    position = await bank.pool.fetchrow("SELECT currency, taken_minor FROM customer_positions")
+    assert tuple(position or ()) == ("USD", 200_000)
+    assert (await bank.service.products.set_quota("pr_a", Money(200_000, "USD"))).left_minor == 0
+    assert await audit(bank.pool) == []
+
+
+async def _corrected(bank: Bank) -> str:
+    """Take the product through review in another currency; the state it comes to, or why it does not."""
+    products = bank.service.products
+    if (await products.read("pr_a", staff=True)).state != "in_review":
+        await products.edit("pr_a", {"currency": "USD"}, "ac_host")
+        await products.move("pr_a", "submit", "ac_host")
+    try:
+        return (await products.move("pr_a", "approve", "ac_checker")).state
+    except Conflict as conflict:
+        return conflict.code

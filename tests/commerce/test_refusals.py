@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from commerce.audit_postgres import audit
 from commerce.errors import CommerceError
 from commerce.money import MAX_MINOR, Money
 from tests.commerce.bank import HOST, NOW, Bank, content
@@ -100,6 +101,38 @@ async def test_outside_the_window(bank: Bank, days: int) -> None:
     acknowledgement_id = await bank.acknowledged()
     attempt = bank.service.sale.reserve("ac_ann", acknowledgement_id, 100_000, "CNY", "k1")
     assert await code_of(attempt) == "window_closed"
+
+
+@pytest.mark.parametrize(
+    ("after_s", "outcome"), [(-0.000001, "cancelled"), (0, "window_closed"), (0.000001, "window_closed")]
+)
+async def test_cancelling_ends_to_the_microsecond_when_the_window_closes(
+    bank: Bank, after_s: float, outcome: str
+) -> None:
+    closes_at = bank.clock() + timedelta(seconds=100)
+    await bank.open_shop(window_closes_at=closes_at)
+    order = await bank.accepted()
+    bank.clock.now = closes_at + timedelta(seconds=after_s)
+    cancel = bank.service.sale.cancel("ac_ann", order.order_id, "c")
+    came = (await cancel).state if outcome == "cancelled" else await code_of(cancel)
+    assert came == outcome
+    held = 0 if outcome == "cancelled" else 100_000
+    assert await bank.taken_minor() == held
+    assert await bank.available_minor() == 100_000_000 - held
+
+
+@pytest.mark.parametrize(("after_s", "outcome"), [(-0.000001, "accepted"), (0, "window_closed")])
+async def test_what_was_reserved_before_the_window_closed_is_not_submitted_after(
+    bank: Bank, after_s: float, outcome: str
+) -> None:
+    closes_at = bank.clock() + timedelta(seconds=100)
+    await bank.open_shop(window_closes_at=closes_at)
+    order = await bank.reserved()
+    bank.clock.now = closes_at + timedelta(seconds=after_s)
+    for _ in range(2):
+        submit = bank.service.sale.submit("ac_ann", order.order_id, "s")
+        assert ((await submit).state if outcome == "accepted" else await code_of(submit)) == outcome
+    assert await audit(bank.pool) == []
 
 
 async def test_means_are_exceeded_by_all_products_together(bank: Bank) -> None:

@@ -16,7 +16,7 @@ from server.http.pages import STATIC
 from tests.commerce.bank import NOW
 from tests.server.shop import Answer, Shop, open_shop
 
-IMPATIENT = CommerceSettings(duplicate_wait_s=0.2)
+IMPATIENT = CommerceSettings(duplicate_wait_s=0.2, order_queue_wait_s=1.0)
 DOMAIN = """
     not_assessed assessment_expired risk_mismatch senior_wait minor unaffordable window_closed below_minimum
     bad_increment over_limit quota_empty reservation_expired insufficient_funds card_pulled card_version_stale

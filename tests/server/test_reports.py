@@ -103,6 +103,19 @@ async def test_a_mismatch_is_counted_wherever_it_is_blocked(shop: Shop, pool: as
     assert (one.mismatches_blocked, one.customers.detail, one.customers.gate) == (2, 2, 0)
 
 
+async def test_a_mismatch_that_came_after_the_reading_is_counted_at_the_reservation(
+    shop: Shop, pool: asyncpg.Pool
+) -> None:
+    await shop.opened()
+    read = (await shop.acknowledged())[1]["acknowledgement_id"]
+    await pool.execute("UPDATE customers SET risk_tolerance = 1 WHERE customer_id = 'ac_viewer'")
+    body = {"acknowledgement_id": read, "amount_minor": 200_000, "currency": "CNY"}
+    for key in ("k1", "k1", "k2"):
+        assert (await shop.call("POST", "/orders", "viewer", body, Idempotency_Key=key))[1]["code"] == "risk_mismatch"
+    (one,) = (await report(pool)).products
+    assert (one.mismatches_blocked, one.customers.acknowledge, one.customers.reserve) == (1, 1, 0)
+
+
 async def test_nobody_is_seen_in_a_show_that_is_not_theirs(shop: Shop, pool: asyncpg.Pool) -> None:
     await shop.opened()
     await sell(shop, "viewer", 200_000)

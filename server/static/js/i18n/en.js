@@ -562,6 +562,7 @@ export const en = {
   "error.maker_is_checker": "Who made something may not check it",
   "error.not_the_maker": "Only its maker submits it",
   "error.quota_below_taken": "The quota cannot be less than what is sold",
+  "error.currency_taken": "Orders hold some of it: its currency cannot change",
   "error.no_such_document": "There is no such document",
   "error.no_such_tip": "There is no such tip",
   "error.no_such_token": "There is no such encoder token",

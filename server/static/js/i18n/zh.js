@@ -562,6 +562,7 @@ export const zh = {
   "error.maker_is_checker": "制作人不能复核自己的内容",
   "error.not_the_maker": "只有制作人可以送审",
   "error.quota_below_taken": "额度不能低于已售金额",
+  "error.currency_taken": "已有订单占用额度，币种不能更改",
   "error.no_such_document": "没有这份文件",
   "error.no_such_tip": "没有这笔打赏",
   "error.no_such_token": "没有这个推流码",
