@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from commerce import ledger, points
+from commerce.customers_postgres import CustomerAct
 from commerce.dependencies import Dependencies
 from commerce.errors import Conflict, NotFound
 from commerce.facts import tip_made
@@ -16,6 +17,7 @@ from commerce.points import Grant, TipContext
 from commerce.points_postgres import PointEntry, Tip
 from commerce.ports import BroadcastFacts
 from commerce.purchase import raise_first, require_broadcast, require_on_air
+from commerce.records import ByHand
 from commerce.suitability import business_date, is_adult
 from commerce.uow_postgres import Unit
 
@@ -54,12 +56,21 @@ class Applause:
     def __init__(self, given: Dependencies) -> None:
         self._given = given
 
-    async def grant(self, customer_id: str, amount: int, *, reason: str, expires_at: datetime, grant_id: str) -> bool:
-        """Give points to a customer on record; False, changing nothing, when this grant_id was given already."""
+    async def grant(
+        self, customer_id: str, amount: int, *, reason: str, expires_at: datetime, grant_id: str,
+        by_hand: ByHand | None = None,
+    ) -> bool:  # fmt: skip
+        """Give points to a customer on record; False, changing nothing, when this grant_id was given already.
+
+        Raises NotFound `no_such_customer`.
+        """
         minor_units(amount)
         now = self._given.now()
         async with self._given.units.begin() as unit:
             added = await unit.points.add_grant(Grant(grant_id, amount, expires_at), customer_id, reason, now)
+            if added and by_hand is not None:
+                act = CustomerAct(grant_id, customer_id, "points", by_hand.actor, by_hand.reason, now)
+                await unit.customers.note(act)
             if added:
                 await unit.ledger.post(ledger.grant_points(grant_id, customer_id, amount), now)
             return added

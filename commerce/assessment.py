@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from commerce.assessments_postgres import Assessment
+from commerce.customers_postgres import no_such_customer
 from commerce.dates import months_later
 from commerce.dependencies import Dependencies
 from commerce.errors import Conflict, NotFound, Refusal
@@ -140,7 +141,7 @@ class Assessments:
         async with self._given.units.begin() as unit:
             customer = await unit.customers.read(customer_id)
             if customer is None:
-                raise _no_such_customer()
+                raise no_such_customer()
             latest = await unit.assessments.latest(customer_id)
             calendar = await self._calendar(unit, customer_id, now)
         left_today, left_in_year = assessments_left(calendar.taken, calendar.today, settings.assessments)
@@ -176,12 +177,8 @@ class Assessments:
 async def _locked(unit: Unit, customer_id: str) -> Customer:
     customer = await unit.customers.read(customer_id, "FOR NO KEY UPDATE")
     if customer is None:
-        raise _no_such_customer()
+        raise no_such_customer()
     return customer
-
-
-def _no_such_customer() -> NotFound:
-    return NotFound("no_such_customer", "the bank has no record of this customer yet")
 
 
 def _name(level: int | None) -> str | None:

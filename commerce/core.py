@@ -54,3 +54,7 @@ class CoreBanking(Protocol):
     async def query(self, reference_id: str) -> HoldState:
         """Say what became of a reference; changes nothing."""
         ...
+
+    async def available_minor(self, customer_id: str, currency: str) -> int | None:
+        """Say what the customer could have frozen now, for them to see; None where the core does not tell."""
+        ...

@@ -10,6 +10,7 @@ from commerce.core import CoreBanking, Hold, HoldState
 from commerce.errors import Unavailable
 
 _log = logging.getLogger(__name__)
+_GLANCE_S = 1.0  # for what is only shown: a customer reads the disclosure without it as well
 
 
 class NoAnswer(StrEnum):
@@ -41,6 +42,17 @@ class AskedCore:
 
     async def query(self, reference_id: str) -> HoldState | NoAnswer:
         return await self._ask("query", reference_id, self._core.query(reference_id))
+
+    async def available_minor(self, customer_id: str, currency: str) -> int | None:
+        """What the customer could have frozen now; None when the core does not say so within a second."""
+        try:
+            async with asyncio.timeout(min(_GLANCE_S, self._timeout_s)):
+                return await self._core.available_minor(customer_id, currency)
+        except (TimeoutError, OSError, Unavailable) as error:
+            _log.warning("the core has not said what %s has: %s", customer_id, type(error).__name__)
+        except Exception:
+            _log.exception("the core cannot be asked what %s has", customer_id)
+        return None
 
     async def _ask(self, act: str, reference_id: str, asking: Awaitable[HoldState]) -> HoldState | NoAnswer:
         answer: HoldState | NoAnswer = NoAnswer.FAILED

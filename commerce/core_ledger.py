@@ -51,6 +51,11 @@ class LedgerCore:
         async with self._units.begin() as unit:
             return await unit.holds.lock(reference_id)
 
+    async def available_minor(self, customer_id: str, currency: str) -> int | None:
+        """As the port says."""
+        async with self._units.glance() as unit:
+            return await unit.ledger.balance(ledger.money("available", customer_id, currency))
+
     async def _end(self, hold: Hold, target: HoldState, transfer: Transfer) -> HoldState:
         async with self._units.begin() as unit:
             state = await unit.holds.lock(hold.reference_id)

@@ -2,13 +2,14 @@
 
 import logging
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 
+import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from commerce.envelopes import EnvelopeError, Envelopes
-from commerce.errors import RecordUnreadable
+from commerce.errors import NotFound, RecordUnreadable
 from commerce.money import Money
 from commerce.product import CardVersion
 from commerce.purchase import Acknowledgement, ExtraReading, KeptReading
@@ -68,6 +69,17 @@ class Customers:
             return None
         return None if held is None else held.declared_means
 
+    async def note(self, act: "CustomerAct") -> None:
+        """Keep what staff did for a customer; raises NotFound `no_such_customer`."""
+        try:
+            await self._connection.execute(
+                "INSERT INTO customer_acts (act_id, customer_id, act, actor, reason, at)"
+                " VALUES ($1, $2, $3, $4, $5, $6)",
+                *msgspec.structs.astuple(act),
+            )
+        except asyncpg.ForeignKeyViolationError:
+            raise no_such_customer() from None
+
     async def kept_reading(self, acknowledgement_id: str) -> KeptReading | None:
         row = await self._connection.fetchrow(
             "SELECT *, documents::text AS documents_json FROM acknowledgements WHERE acknowledgement_id = $1",
@@ -115,6 +127,22 @@ class Customers:
             customer_id, product_id, card_version,
         )  # fmt: skip
         return None if row is None else ExtraReading(*row)
+
+
+class CustomerAct(msgspec.Struct, frozen=True):
+    """What staff gave or wrote down by hand; `act_id` is that of the grant or the transfer where there is one."""
+
+    act_id: str
+    customer_id: str
+    act: Literal["points", "credit", "means"]
+    actor: str
+    reason: str
+    at: datetime
+
+
+def no_such_customer() -> NotFound:
+    """The refusal of an id that no record of a customer has."""
+    return NotFound("no_such_customer", "the bank has no record of this customer yet")
 
 
 class Personal(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import msgspec
 
-from commerce import ledger
 from commerce.card_view import CardView
+from commerce.core_asked import AskedCore
 from commerce.dependencies import Dependencies
 from commerce.errors import CommerceError, NotFound, Refusal
 from commerce.funnel import KnownSteps, steps_of
@@ -60,11 +60,11 @@ class GateRefusal(msgspec.Struct):
 
 
 class GateCustomer(msgspec.Struct):
-    """The level to buy by, until when it holds, and the funds available."""
+    """The level to buy by, until when it holds, and the funds available (null: the core does not say)."""
 
     risk_tolerance: str | None
     assessed_until: datetime | None
-    available_minor: int
+    available_minor: int | None
     currency: str
 
 
@@ -91,8 +91,9 @@ class GateView(msgspec.Struct, kw_only=True):
 class Gate:
     """Suitability and reading, without a clock on the customer."""
 
-    def __init__(self, given: Dependencies) -> None:
+    def __init__(self, given: Dependencies, core: AskedCore) -> None:
         self._given = given
+        self._core = core
         self._known_steps = KnownSteps()
 
     async def check(self, broadcast_id: str, product_id: str, customer_id: str) -> GateView:
@@ -112,11 +113,11 @@ class Gate:
             quota = await unit.quotas.read(product_id)
             assert quota is not None, "what is on sale was approved"
             currency = card.content.currency
-            available_minor = await unit.ledger.balance(ledger.money("available", customer_id, currency))
             where = broadcast_id, product_id, customer_id
             if new := self._known_steps.new(*where, steps_of(refusals)):
                 await unit.funnel.note(*where, new, now)
         self._known_steps.keep(*where, new)
+        available_minor = await self._core.available_minor(customer_id, currency)
         return GateView(
             allowed=not refusals,
             refusals=[GateRefusal(refusal.code, refusal.detail) for refusal in refusals],

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
+import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
+from commerce.customers_postgres import no_such_customer
 from commerce.points import Grant
 
 
@@ -37,12 +39,15 @@ class Points:
         self._connection = connection
 
     async def add_grant(self, grant: Grant, customer_id: str, reason: str, granted_at: datetime) -> bool:
-        """Insert a grant; False when this grant_id exists already."""
-        row = await self._connection.fetchrow(
-            "INSERT INTO point_grants (grant_id, customer_id, points, left_points, reason, granted_at, expires_at)"
-            " VALUES ($1, $2, $3, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING grant_id",
-            grant.grant_id, customer_id, grant.left_points, reason, granted_at, grant.expires_at,
-        )  # fmt: skip
+        """Insert a grant; False when this grant_id exists already. Raises NotFound `no_such_customer`."""
+        try:
+            row = await self._connection.fetchrow(
+                "INSERT INTO point_grants (grant_id, customer_id, points, left_points, reason, granted_at, expires_at)"
+                " VALUES ($1, $2, $3, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING grant_id",
+                grant.grant_id, customer_id, grant.left_points, reason, granted_at, grant.expires_at,
+            )  # fmt: skip
+        except asyncpg.ForeignKeyViolationError:
+            raise no_such_customer() from None
         return row is not None
 
     async def grants(self, customer_id: str, lock: str = "") -> list[Grant]:

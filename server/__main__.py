@@ -175,6 +175,7 @@ def audit(
 ) -> None:
     """Recompute quota, ledgers and evidence of DATABASE_URL, or else of a demo; list what does not add up."""
     from server.audit import audit_database
+    from server.core_adapter import EMBEDDED
     from server.demo.places import DemoError, default_data_dir, demo_data_key, demo_database
     from server.embedded.process import EmbeddedError
     from server.settings import PREFIX
@@ -183,7 +184,8 @@ def audit(
     try:
         if url and data_dir is None:
             keys = json.loads(os.environ.get(f"{PREFIX}DATA_KEYS", "{}"))
-            sys.exit(0 if audit_database(url, export_dir, keys) else 1)
+            embedded = os.environ.get(f"{PREFIX}CORE_BANKING", EMBEDDED) == EMBEDDED
+            sys.exit(0 if audit_database(url, export_dir, keys, embedded_core=embedded) else 1)
         data = data_dir or default_data_dir()
         with demo_database(data_dir) as url:
             clean = audit_database(url, data / "evidence", demo_data_key(data))
@@ -239,8 +241,16 @@ def _add_accounts() -> None:
     cli.add_typer(accounts, name="account")
 
 
+def _add_customers() -> None:
+    from server.customers import cli as customers
+
+    cli.add_typer(customers, name="customer")
+
+
 def main() -> None:
     """Entry point."""
+    if sys.argv[1:2] == ["customer"]:
+        _add_customers()
     if sys.argv[1:2] == ["recording"]:
         _add_recordings()
     if sys.argv[1:2] == ["account"]:

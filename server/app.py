@@ -27,6 +27,7 @@ from chat.restrictions import Restrictions
 from chat.rooms import RoomTimes
 from chat.sightings_postgres import SightedPresence
 from chat.talk_postgres import PostgresTalk
+from commerce.core import CoreBanking
 from commerce.evidence import RetentionRules
 from commerce.ports import untraced
 from commerce.questionnaire import Questionnaire
@@ -45,6 +46,7 @@ from server.auth.tokens import Tokens
 from server.broadcast_reader import RoomReader, SaleReader, StreamClocks
 from server.broadcasting import Broadcasting
 from server.consequences import Consequences
+from server.core_adapter import AdapterUnusable, load_core
 from server.gateway.addresses import AddressLimits
 from server.gateway.gateway import Gateway
 from server.gateway.options import GatewayOptions
@@ -169,6 +171,7 @@ class Parts:
             new_id=new_id,
             envelopes=self.envelopes,
             evidence_export_dir=settings.evidence_export_dir,
+            core=_core(settings),
             questionnaire=_questionnaire(settings),
             settings=CommerceSettings(
                 reservation_ttl_s=settings.reservation_ttl_s,
@@ -428,6 +431,13 @@ def _tracing(settings: Settings) -> "Tracing | None":
             "OTEL_EXPORTER_OTLP_ENDPOINT: set, but OpenTelemetry is not installed: pip install 'wealthcast[otel]'"
         ) from None
     return Tracing(settings.otel_exporter_otlp_endpoint, settings.traces_share, "+".join(settings.roles))
+
+
+def _core(settings: Settings) -> CoreBanking | None:
+    try:
+        return load_core(settings.core_banking)
+    except AdapterUnusable as error:
+        raise SettingsError(f"CORE_BANKING: {error}") from None
 
 
 def _questionnaire(settings: Settings) -> Questionnaire:

@@ -14,7 +14,10 @@ _TIMEOUT_S = 5
 _READ_ONLY = {"default_transaction_read_only": "on"}
 
 
-def audit_database(database_url: str, export_dir: Path | None, data_keys: Mapping[str, str] | None) -> bool:
+def audit_database(
+    database_url: str, export_dir: Path | None, data_keys: Mapping[str, str] | None,
+    *, embedded_core: bool = True,
+) -> bool:  # fmt: skip
     """Print every difference; True when there is none. What was not compared, for want of folder or keys, is said."""
 
     async def ask() -> list[Finding]:
@@ -22,7 +25,7 @@ def audit_database(database_url: str, export_dir: Path | None, data_keys: Mappin
             database_url, min_size=1, max_size=1, timeout=_TIMEOUT_S, server_settings=_READ_ONLY
         )
         try:
-            findings = await audit(pool)
+            findings = await audit(pool, embedded_core=embedded_core)
             if export_dir is not None:
                 findings += await audit_exports(pool, export_dir)
             findings += await audit_records(pool, Envelopes.of_base64(data_keys) if data_keys else None)
@@ -37,5 +40,7 @@ def audit_database(database_url: str, export_dir: Path | None, data_keys: Mappin
         print("not compared: the exported heads (EVIDENCE_EXPORT_DIR is not set)")
     if not data_keys:
         print("not compared: sealed persons with their records (DATA_KEYS is not set)")
+    if not embedded_core:
+        print("not compared: orders with what the core froze and debited (CORE_BANKING is the bank's own)")
     print(f"audit: {len(findings)} differences" if findings else "audit: clean")
     return not findings

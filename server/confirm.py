@@ -1,17 +1,14 @@
 """`./run confirm`: the T+1 job by hand, for a business date, with its report by product and show. Does I/O."""
 
 import asyncio
-from contextlib import AsyncExitStack
 from datetime import date
 
 import msgspec
-import redis.asyncio
 from rich.console import Console
 from rich.table import Table
 
 from commerce.confirmations_postgres import ReportLine
-from server.app import Parts
-from server.program import pool_of
+from server.sale_by_hand import sale_by_hand
 from server.settings import Settings
 
 
@@ -29,14 +26,8 @@ def confirm(settings: Settings, on: date | None, *, as_json: bool) -> bool:
 
 
 async def _run(settings: Settings, on: date | None) -> list[ReportLine]:
-    alone = settings.model_copy(update={"roles": ("commerce",)})
-    async with AsyncExitStack() as stack:
-        pool = await pool_of(alone, stack)
-        client = redis.asyncio.Redis.from_url(
-            alone.redis_url.get_secret_value(), socket_timeout=5, socket_connect_timeout=5
-        )
-        stack.push_async_callback(client.aclose)
-        return await Parts(alone, pool, client).commerce.confirmation.run(on)
+    async with sale_by_hand(settings) as parts:
+        return await parts.commerce.confirmation.run(on)
 
 
 def _print(lines: list[ReportLine]) -> None:

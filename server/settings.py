@@ -20,6 +20,7 @@ from pydantic_settings import (
 
 from commerce.envelopes import Envelopes
 from server.auth.issuer import ClaimNames, IssuerRules
+from server.core_adapter import EMBEDDED
 
 PREFIX = "WEALTHCAST_"
 CONFIG_FILE = f"{PREFIX}CONFIG"
@@ -87,6 +88,8 @@ class Settings(BaseSettings):
     issuer_leeway_s: int = Field(60, ge=0, le=300)
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field((), validation_alias=_env("trusted_proxies"))
     allowed_origins: tuple[str, ...] = ()
+
+    core_banking: str = Field(EMBEDDED, pattern=rf"^({EMBEDDED}|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")
 
     reservation_ttl_s: int = Field(240, ge=30, le=900)
     reauthentication_within_s: int | None = Field(None, ge=10, le=3_600)

@@ -50,6 +50,7 @@ class BankRecords:
             await self._customers.identify(
                 account_id, masked(customer.name), customer.birth_date,
                 relationship_manager_id=customer.relationship_manager_id, branch=customer.branch,
+                declared_means=customer.declared_means,
             )  # fmt: skip
         await self._ends.note(account_id, None, customer.expires_at_s)
 

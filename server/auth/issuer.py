@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from commerce.errors import Refusal
+from commerce.money import Money, money
 from server.auth.tokens import TokenError
 
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
@@ -36,6 +38,7 @@ class ClaimNames:
     birth_date: str = "birthdate"  # OpenID Connect Core §5.1: YYYY-MM-DD
     branch: str = "branch"
     relationship_manager_id: str = "relationship_manager_id"
+    declared_means: str = "declared_means"  # {"amount_minor": 50000000, "currency": "CNY"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class BankCustomer:
     birth_date: date | None
     branch: str | None
     relationship_manager_id: str | None
+    declared_means: Money | None
 
 
 class BadKeySet(ValueError):
@@ -177,6 +181,7 @@ def _customer(claims: Mapping[str, Any], rules: IssuerRules, expires_at_s: int, 
         birth_date=born,
         branch=_text(claims.get(names.branch)),
         relationship_manager_id=_text(claims.get(names.relationship_manager_id)),
+        declared_means=_means(claims.get(names.declared_means)),
     )
 
 
@@ -189,6 +194,18 @@ def account_of(issuer: str, subject: str) -> str:
 def masked(name: str) -> str:
     """Return a name of which only the first character is readable."""
     return name[:1] + "*" * min(2, max(1, len(name) - 1))
+
+
+def _means(value: Any) -> Money | None:
+    """Return a claim's amount; what is none is a ValueError, absence is None."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise ValueError("not an amount")
+    try:
+        return money(value.get("amount_minor"), value.get("currency"))
+    except Refusal:
+        raise ValueError("not an amount") from None
 
 
 def _text(value: Any) -> str | None:

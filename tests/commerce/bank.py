@@ -162,5 +162,6 @@ class Bank:
         return taken
 
     async def available_minor(self, customer_id: str = "ac_ann") -> int:
-        available: int = (await self.service.gate.check("bc_a", "pr_a", customer_id)).customer.available_minor
+        available = (await self.service.gate.check("bc_a", "pr_a", customer_id)).customer.available_minor
+        assert available is not None, "the embedded core says it"
         return available

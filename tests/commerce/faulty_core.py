@@ -32,6 +32,9 @@ class FaultyCore:
     async def query(self, reference_id: str) -> HoldState:
         return await self._do("query", lambda: self.real.query(reference_id))
 
+    async def available_minor(self, customer_id: str, currency: str) -> int | None:
+        return await self.real.available_minor(customer_id, currency)
+
     async def _do(self, name: str, act: Callable[[], Awaitable[HoldState]]) -> HoldState:
         self.calls.append(name)
         fault = self.faults.popleft() if self.faults else "done"

@@ -189,28 +189,6 @@ async def test_submitting_asks_for_a_fresh_proof_of_identity_where_it_is_set(poo
     assert await code_of(attempt) == "reauthentication_required"
 
 
-async def test_the_embedded_core_keeps_the_ports_promises(pool: asyncpg.Pool, bank: Bank) -> None:
-    await bank.add_customer(money=150_000)
-    core = LedgerCore(Units(pool, CommerceSettings(), ENVELOPES), bank.clock, bank.new_id)
-    first = Hold("cr_1", "ac_ann", Money(100_000, "CNY"))
-    second = Hold("cr_2", "ac_ann", Money(100_000, "CNY"))
-    assert await core.query("cr_1") is HoldState.NOT_KNOWN
-    assert [await core.freeze(first) for _ in range(2)] == [HoldState.FROZEN] * 2
-    assert [await core.freeze(second) for _ in range(2)] == [HoldState.REFUSED] * 2
-    assert await core.query("cr_2") is HoldState.REFUSED
-    assert await core.debit(second) is HoldState.REFUSED
-    assert [await core.debit(first) for _ in range(2)] == [HoldState.DEBITED] * 2
-    assert await core.release(first) is HoldState.DEBITED
-    third = Hold("cr_3", "ac_ann", Money(50_000, "CNY"))
-    assert await core.release(third) is HoldState.VOID
-    assert await core.freeze(third) is HoldState.VOID
-    fourth = Hold("cr_4", "ac_ann", Money(50_000, "CNY"))
-    assert await core.freeze(fourth) is HoldState.FROZEN
-    assert [await core.release(fourth) for _ in range(2)] == [HoldState.RELEASED] * 2
-    balances = await pool.fetch("SELECT balance FROM ledger_accounts WHERE unit = 'CNY' ORDER BY kind")
-    assert [row["balance"] for row in balances] == [50_000, -50_000, 0]
-
-
 async def test_a_core_that_takes_too_long_is_not_waited_for(bank: Bank) -> None:
     class Slow(FaultyCore):
         async def freeze(self, hold: Hold) -> HoldState:

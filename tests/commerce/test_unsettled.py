@@ -41,6 +41,9 @@ class StubbornCore:
     async def query(self, reference_id: str) -> HoldState:
         return await self._do(reference_id, lambda: self.real.query(reference_id))
 
+    async def available_minor(self, customer_id: str, currency: str) -> int | None:
+        return await self.real.available_minor(customer_id, currency)
+
     async def _do(self, reference_id: str, act: Act) -> HoldState:
         customer_id = self.customers[reference_id]
         self.asked.append(customer_id)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chat.errors import AuthenticationFailed, Unavailable
+from commerce.money import Money
 from commerce.records import CustomerRecords
 from server.auth.accounts_postgres import AccountStore
 from server.auth.encoder_tokens_postgres import EncoderTokens
@@ -128,6 +129,27 @@ async def test_a_banks_token_opens_a_rooms_socket_and_a_whep_session(
         assert (status, answer[:3]) == (201, "v=0")
         status, answer, _ = await show.post("/whep/bc_a", VIEWER, forged)
         assert (status, json.loads(answer)["code"]) == (401, "bad_token")
+
+
+async def test_what_the_issuer_says_of_means_bounds_a_purchase_and_stays_when_it_is_not_said(
+    bank: Bank, issuer: Issuer
+) -> None:
+    known, now_s = of(issuer)(bank), time.time()
+
+    async def declared() -> Money | None:
+        async with bank.service._units.begin() as unit:
+            held = await unit.customers.read(WANG)
+        assert held is not None
+        return held.declared_means
+
+    await known.verify(issuer.token("k1"), now_s=now_s)
+    assert await declared() is None
+    await known.verify(issuer.token("k1", declared_means={"amount_minor": 900, "currency": "CNY"}), now_s=now_s)
+    assert await declared() == Money(900, "CNY")
+    await known.verify(issuer.token("k1", branch="徐汇支行"), now_s=now_s)
+    assert await declared() == Money(900, "CNY")
+    await known.verify(issuer.token("k1", declared_means={"amount_minor": 70, "currency": "USD"}), now_s=now_s)
+    assert await declared() == Money(70, "USD")
 
 
 async def test_who_is_not_verified_may_watch_and_not_buy(pool: asyncpg.Pool, issuer: Issuer) -> None:
@@ -270,6 +292,8 @@ async def test_clocks_may_differ_by_the_leeway_and_no_more(bank: Bank, issuer: I
         {"iss": "https://evil.example"}, {"aud": "another"}, {"iss": None}, {"aud": None}, {"exp": None},
         {"sub": None}, {"sub": ""}, {"sub": 7}, {"sub": "x" * 201}, {"sub": "a\x00b"}, {"birthdate": "1990-13-45"},
         {"exp": "soon"}, {"exp": 10**30}, {"exp": 4 * 10**9}, {"name": ["王"]},
+        {"declared_means": 900}, {"declared_means": {"amount_minor": 9.5, "currency": "CNY"}},
+        {"declared_means": {"amount_minor": -1, "currency": "CNY"}}, {"declared_means": {"amount_minor": 1}},
     ],
 )  # fmt: skip
 async def test_tokens_that_say_nonsense_are_refused(bank: Bank, issuer: Issuer, claims: dict[str, Any]) -> None:
