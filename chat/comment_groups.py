@@ -34,7 +34,11 @@ class CommentGroups:
         stored: asyncio.Future[StoredComment] = asyncio.get_running_loop().create_future()
         self._queue.append((record, stored))
         self._filled.set()
-        return await stored
+        try:
+            return await stored
+        finally:
+            # An error's traceback holds this frame, which would hold the future, which holds the error.
+            del stored
 
     async def run(self) -> None:
         """Insert groups until cancelled; what is waiting then is refused."""
@@ -45,6 +49,7 @@ class CommentGroups:
                 if not self._queue:
                     self._filled.clear()
                 await self._store_group(group)
+                del group  # not until the next one comes
                 await asyncio.sleep(self._gather_s)
         finally:
             self._refuse(self._queue)

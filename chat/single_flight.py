@@ -22,6 +22,8 @@ class SingleFlight(Generic[T]):
             except asyncio.CancelledError:
                 if not running.cancelled():
                     raise
+            finally:
+                del running  # its error's traceback holds this frame
         self._running = asyncio.get_running_loop().create_future()
         return await self._build(build, self._running)
 
@@ -40,3 +42,4 @@ class SingleFlight(Generic[T]):
             return result
         finally:
             self._running = None
+            del shared

@@ -71,7 +71,11 @@ class Grouping(Generic[T, R]):
         """Have the item done with a group and return its own answer, or raise its own error."""
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self.take_over(item, answer)
-        return await answer
+        try:
+            return await answer
+        finally:
+            # An error's traceback holds this frame, which would hold the answer, which holds the error.
+            del answer
 
     def take_over(self, item: T, answer: "asyncio.Future[R]") -> None:
         """Have the item done with a group, and its own answer or error set on the future."""
@@ -150,7 +154,10 @@ class Grouping(Generic[T, R]):
                 _answer(waiting, self._busy())
             raise
         self._item_s = 0.8 * self._item_s + 0.2 * (loop.time() - began) / len(group)
-        return [waiting for waiting, answer in zip(group, answers, strict=True) if not _answer(waiting, answer)]
+        try:
+            return [waiting for waiting, answer in zip(group, answers, strict=True) if not _answer(waiting, answer)]
+        finally:
+            del group, answers  # a group's error holds this frame
 
     def _busy(self) -> Unavailable:
         shortest, longest = _RETRY_AFTER_S

@@ -86,6 +86,7 @@ def middlewares(
             response = problem(mapped)
             if isinstance(error, web.HTTPMethodNotAllowed):
                 response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+            del mapped  # it may be the error itself, whose traceback holds this frame
         response.headers["X-Request-Id"] = request_id
         if phase.now == "draining" and not response.prepared:
             response.force_close()  # the client's next request comes by a connection to another process
