@@ -1,7 +1,8 @@
 """A UDP link with faults between WebRTC clients and the relay: loss, delay, a bottleneck with its queue. Does I/O.
 
-Clients reach the relay through the link's port (the relay advertises it). STUN, DTLS and RTCP are never lost by chance,
-but they wait in the same queue: what a bottleneck has no room for is dropped, whatever it is.
+Clients reach the relay through the link's port (the relay advertises it). STUN, DTLS and RTCP are never lost by chance
+unless the link is told to spare nothing, but they wait in the same queue: what a bottleneck has no room for is dropped,
+whatever it is.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,12 +33,17 @@ class Direction:
 class FaultLink:
     """A proxy in front of a relay; `loses` says of each media datagram, with True for upwards, whether it is lost.
 
+    With `spares_nothing` it is asked of every datagram.
+
     It is the clients' network too: `move` gives them another address, `cut` kills the sockets they have now. Clients
     that were there at `spare` keep what they have.
     """
 
-    def __init__(self, loses: Callable[[bytes, bool], bool] = lambda _datagram, _upwards: False) -> None:
+    def __init__(
+        self, loses: Callable[[bytes, bool], bool] = lambda _datagram, _upwards: False, *, spares_nothing: bool = False
+    ) -> None:
         self.loses = loses
+        self._spares_nothing = spares_nothing
         self.down, self.up = Direction(), Direction()
         self.dropped = 0
         self.overflowed = 0
@@ -95,7 +102,7 @@ class FaultLink:
         self._pass(back.recv(DATAGRAM_BYTES), self._front, client, upwards=False)
 
     def _pass(self, datagram: bytes, out: socket.socket, address: Any, *, upwards: bool) -> None:
-        if _is_media(datagram) and self.loses(datagram, upwards):
+        if (self._spares_nothing or _is_media(datagram)) and self.loses(datagram, upwards):
             self.dropped += 1
             return
         loop = asyncio.get_running_loop()
@@ -117,7 +124,8 @@ class FaultLink:
 
 def _send(out: socket.socket, datagram: bytes, address: Any) -> None:
     if out.fileno() >= 0:
-        out.sendto(datagram, address)
+        with suppress(BlockingIOError):  # a full socket loses it, as a link does
+            out.sendto(datagram, address)
 
 
 def _is_media(datagram: bytes) -> bool:

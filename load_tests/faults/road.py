@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
+from load_tests.fault_link import FaultLink
+
 _RETRANSMISSION_S: Final = 0.2
 _CONNECT_S: Final = 10.0
 _MOST_HELD_BYTES: Final = 1 << 20
@@ -30,8 +32,7 @@ class Road:
         self.whole.set()
         self._pairs: set[_Pair] = set()
         self._servers: list[asyncio.Server] = []
-        self._udp: dict[int, tuple[asyncio.DatagramTransport, int]] = {}
-        self._opening = asyncio.Lock()
+        self._links: dict[int, FaultLink] = {}
         self.dead_ends: set[_Pair] = set()
 
     async def tcp(self, port: int) -> int:
@@ -44,7 +45,7 @@ class Road:
     async def through(self, answer: str) -> str:
         """Rewrite an SDP answer so that its candidates lead over this road."""
         for port in {int(found[1]) for found in _CANDIDATE.findall(answer)}:
-            ours = await self._udp_relay(port)
+            ours = self._link(port).port
             answer = re.sub(rf"(127\.0\.0\.1) {port} typ host", rf"\1 {ours} typ host", answer)
         return answer
 
@@ -52,6 +53,8 @@ class Road:
         """Change the conditions; what is held goes on when the cut ends."""
         self.delay_s, self.loss, self.cut = delay_s, loss, cut
         (self.whole.clear if cut else self.whole.set)()
+        for link in self._links.values():
+            link.down.delay_s = link.up.delay_s = delay_s
         for pair in self._pairs:
             pair.hold(cut)
 
@@ -76,16 +79,18 @@ class Road:
             server.close()
         for pair in list(self._pairs):
             pair.close()
-        for transport, _ in self._udp.values():
-            transport.close()
+        for link in self._links.values():
+            link.close()
 
-    async def _udp_relay(self, port: int) -> int:
-        async with self._opening:
-            if port not in self._udp:
-                loop = asyncio.get_running_loop()
-                transport, _ = await loop.create_datagram_endpoint(lambda: _Door(self, port), ("127.0.0.1", 0))
-                self._udp[port] = transport, int(transport.get_extra_info("sockname")[1])
-            return self._udp[port][1]
+    def _link(self, port: int) -> FaultLink:
+        if port not in self._links:
+            link = self._links[port] = FaultLink(self._loses, spares_nothing=True)
+            link.down.delay_s = link.up.delay_s = self.delay_s
+            link.open(port)
+        return self._links[port]
+
+    def _loses(self, datagram: bytes, upwards: bool) -> bool:
+        return self.cut or (self.loss > 0 and random.random() < self.loss)
 
     def joined(self, pair: _Pair) -> None:
         """Know a pair."""
@@ -252,64 +257,3 @@ class _End(asyncio.Protocol):
         self._over = True
         if self._pair is not None and not self._held:  # an end comes behind what was sent before it
             self._pair.ended(self._near)
-
-
-class _Door(asyncio.DatagramProtocol):
-    """Where clients send; each has a socket of its own towards the media port, as behind a NAT."""
-
-    def __init__(self, road: Road, port: int) -> None:
-        self._road = road
-        self._port = port
-        self._transport: asyncio.DatagramTransport | None = None
-        self._out: dict[tuple[str, int], asyncio.DatagramTransport | None] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.DatagramTransport", transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if addr not in self._out:
-            self._out[addr] = None
-            task = asyncio.ensure_future(self._open(addr))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        out = self._out[addr]
-        if out is not None:
-            _pass_datagram(self._road, out, data, None)
-
-    async def _open(self, addr: tuple[str, int]) -> None:
-        loop = asyncio.get_running_loop()
-        assert self._transport is not None
-        back = _Back(self._road, self._transport, addr)
-        self._out[addr], _ = await loop.create_datagram_endpoint(lambda: back, remote_addr=("127.0.0.1", self._port))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        for out in self._out.values():
-            if out is not None:
-                out.close()
-
-
-class _Back(asyncio.DatagramProtocol):
-    """What comes back from the media port for one client."""
-
-    def __init__(self, road: Road, door: asyncio.DatagramTransport, client: tuple[str, int]) -> None:
-        self._road = road
-        self._door = door
-        self._client = client
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        _pass_datagram(self._road, self._door, data, self._client)
-
-
-def _pass_datagram(road: Road, transport: asyncio.DatagramTransport, data: bytes, to: tuple[str, int] | None) -> None:
-    if road.cut or (road.loss and random.random() < road.loss) or transport.is_closing():
-        return
-    if road.delay_s:
-        asyncio.get_running_loop().call_later(road.delay_s, _send_if_open, transport, data, to)
-    else:
-        transport.sendto(data, to)
-
-
-def _send_if_open(transport: asyncio.DatagramTransport, data: bytes, to: tuple[str, int] | None) -> None:
-    if not transport.is_closing():
-        transport.sendto(data, to)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from server.embedded.serving import free_ports
+
 PROGRAM = shutil.which("turnserver")
 SECRET = "a-shared-secret-of-the-tests"
 needs_coturn = pytest.mark.skipif(PROGRAM is None, reason="no coturn on this machine (Debian: apt install coturn)")
@@ -33,7 +35,7 @@ class Coturn:
 async def coturn(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[Coturn]:
     """Start one that relays from and to loopback, and wait until it takes connections."""
     assert PROGRAM is not None
-    port = _free_port(host)
+    port = free_ports(1)
     process = await asyncio.create_subprocess_exec(
         PROGRAM, "-n", "--listening-ip", host, "--relay-ip", host, "--listening-port", str(port),
         "--use-auth-secret", "--static-auth-secret", SECRET, "--realm", "wealthcast.test", "--allow-loopback-peers",
@@ -52,12 +54,6 @@ async def coturn(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[Coturn]
             process.terminate()
         async with asyncio.timeout(_PATIENCE_S):
             await process.wait()
-
-
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def _listens(host: str, port: int) -> bool:
