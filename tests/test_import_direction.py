@@ -49,9 +49,9 @@ WITH_TASKS_OR_IO = {
         "hatch_build", "port", "recorder_disk", "segment_files", "task_owner", "viewer",
     },
     "chat": {
-        "barred", "broker_memory", "comment_groups", "conversation", "entrance_hall", "mail_rounds", "open_room",
-        "phrase_list", "postgres_work", "published_marks", "restriction_feed", "rooms", "single_flight", "snapshot",
-        "talk_desk",
+        "attendance_book", "barred", "broker_memory", "comment_groups", "conversation", "entrance_hall", "mail_rounds",
+        "open_room", "phrase_list", "postgres_work", "published_marks", "restriction_feed", "rooms", "single_flight",
+        "snapshot", "talk_desk",
     },
     "commerce": {
         "audit_evidence", "confirmation", "core_asked", "envelopes", "evidence_file", "grouping", "outbox",
