@@ -55,13 +55,12 @@ class PurchaseLife(RuleBasedStateMachine):
 
     async def _open(self) -> None:
         self.pool = await asyncpg.create_pool(self.url, min_size=1, max_size=6)
+        tables = await self.pool.fetchval(
+            "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables"
+            " WHERE schemaname = 'public' AND tablename NOT LIKE 'schema_%'"
+        )
         await self.pool.execute(
-            "SET session_replication_role = replica; TRUNCATE products, card_versions, documents, card_documents,"
-            " product_history, quotas, showings, customers, acknowledgements, orders, order_history,"
-            " customer_positions, idempotency_keys, ledger_accounts, ledger_transfers, ledger_entries, core_holds,"
-            " commerce_outbox, extra_disclosures, point_grants, tips, tip_uses, tip_refunds,"
-            " sale_evidence, evidence_unlinked, evidence_links, core_again,"
-            " assessments; SET session_replication_role = DEFAULT"
+            f"SET session_replication_role = replica; TRUNCATE {tables}; SET session_replication_role = DEFAULT"
         )
         self.bank = Bank(self.pool, CommerceSettings(duplicate_wait_s=0.5))
         self.core = FaultyCore(
