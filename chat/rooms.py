@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from chat.audience import Audience, OfferingAudience
+from chat.broadcast_states import OVER
 from chat.broker import Broker, Position
 from chat.close_codes import CloseCode
 from chat.coalescer import Coalescer
@@ -174,21 +175,32 @@ class Rooms:
         """How many are in each room over all gateways, as last learned."""
         return {broadcast_id: opened.room.online for broadcast_id, opened in self._opened.items()}
 
+    def states(self) -> dict[str, str]:
+        """What each room was last told of its broadcast; rooms of what is over, or not open yet, are left out."""
+        return {broadcast_id: room.state for broadcast_id, room in self._going_on()}
+
     def publishers(self) -> dict[str, Publisher]:
-        """What each room was last told of its publisher; rooms of what is over, or not open yet, are left out."""
-        return {
-            broadcast_id: opened.room.publisher
-            for broadcast_id, opened in self._opened.items()
-            if opened.room.state and not opened.room.over
-        }
+        """What each room was last told of its publisher; left out as with `states`."""
+        return {broadcast_id: room.publisher for broadcast_id, room in self._going_on()}
+
+    def _going_on(self) -> list[tuple[str, Room]]:
+        rooms = ((broadcast_id, opened.room) for broadcast_id, opened in self._opened.items())
+        return [(broadcast_id, room) for broadcast_id, room in rooms if room.state and not room.over]
+
+    def tell_state(self, broadcast_id: str, state: str, stream_time_ms: int | None) -> None:
+        """Tell everyone in this process's room how its broadcast stands; who is in one that is over is sent away."""
+        if (opened := self._opened.get(broadcast_id)) is not None and not opened.room.is_stale(state):
+            publisher: Publisher = "none" if state in OVER else opened.room.publisher
+            self._tell(opened, StateChanged(state, publisher, stream_time_ms))
 
     def tell_publisher(self, broadcast_id: str, publisher: Publisher, stream_time_ms: int | None) -> None:
         """Tell everyone in this process's room how its publisher is; nothing happens where there is no room now."""
-        opened = self._opened.get(broadcast_id)
-        if opened is None or opened.room.over:
-            return
-        opened.room.publisher = publisher
-        opened.room.say(StateChanged(opened.room.state, publisher, stream_time_ms))
+        if (opened := self._opened.get(broadcast_id)) is not None and not opened.room.over:
+            self._tell(opened, StateChanged(opened.room.state, publisher, stream_time_ms))
+
+    def _tell(self, opened: OpenRoom, event: StateChanged) -> None:
+        opened.room.learn_state(event.state, event.publisher)
+        opened.room.say(event)
         opened.noted.set()
 
     def dismiss_account(self, account_id: str, close_code: CloseCode) -> None:

@@ -103,6 +103,7 @@ from server.recording_watch import RecordingWatch
 from server.reports.funnel_postgres import ShowReports
 from server.room_identity import RoomAuthenticator
 from server.settings import Settings, SettingsError
+from server.state_watch import StateWatch
 from server.stream_state import StreamState
 from server.tip_desk import TipDesk
 from streaming.broadcasts_postgres import PostgresBroadcasts
@@ -316,6 +317,7 @@ class Parts:
             work.append(self.recording.run())
         if self.gateway is not None and self.echo is not None:
             work.append(PublisherWatch(self.directory, self.gateway.rooms, self.clocks).run())
+            work.append(StateWatch(self.store, self.gateway.rooms, self.clocks).run())
             work += [self.echo.run(), self.gateway.run()]
         if self.media is not None and self.feeds is not None:
             watch = MediaWatch(self.media, self.store, self.encoder_tokens, self.session_ends)
