@@ -49,6 +49,19 @@ class StoredComment:
     due: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A withdrawn comment that its room is to be told of, owed `since` then (UTC).
+
+    `pin_told_anew`: also what is pinned now, as it was this one, or as whoever withdrew it may not have come to tell.
+    """
+
+    broadcast_id: str
+    comment_id: str
+    since: datetime
+    pin_told_anew: bool
+
+
 class Archive(Protocol):
     """Durable: what returned without an error survives a crash of any process."""
 
@@ -80,11 +93,17 @@ class Archive(Protocol):
         An act that was done before changes nothing. Raises CommandRefused `no_such_comment`, Unavailable.
         """
 
-    async def remove(self, broadcast_id: str, comment_id: str, act: Act) -> bool:
-        """Withdraw a comment and unpin it; return whether the room is to be told anew what is pinned.
+    async def remove(self, broadcast_id: str, comment_id: str, act: Act) -> Withdrawal:
+        """Withdraw a comment and unpin it; what is returned is owed to the room until `note_told`.
 
-        That is so where it was pinned, and where it was withdrawn before, as whoever did that may not have come to
-        tell the room. Removing it again changes nothing.
-
-        Raises CommandRefused `no_such_comment`, Unavailable.
+        Removing it again changes nothing, and is owed again. Raises CommandRefused `no_such_comment`, Unavailable.
         """
+
+    async def owed(self, limit: int) -> list[Withdrawal]:
+        """Return what rooms are still to be told, the oldest first: what was withdrawn by whoever did not come to tell.
+
+        And what a room heard after it was withdrawn. Raises Unavailable.
+        """
+
+    async def note_told(self, told: Withdrawal) -> None:
+        """Note that a room was told; what is owed since then stays owed. Raises Unavailable."""

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import asyncpg
 
+from chat import withdrawals_postgres
 from chat.acts import Act
 from chat.acts_postgres import record_act
-from chat.archive import CommentRecord, StoredComment
+from chat.archive import CommentRecord, StoredComment, Withdrawal
 from chat.comment_groups import CommentGroups
 from chat.errors import CommandRefused, Unavailable
 from chat.events import Comment
@@ -37,12 +38,6 @@ _FIRSTS = f"""
 SELECT {COLUMNS}, NOT published AND removed_at IS NULL AS due
 FROM comments JOIN unnest($1::text[], $2::text[], $3::text[])
     AS asked (account_id, broadcast_id, client_message_id) USING (account_id, broadcast_id, client_message_id)
-"""
-# A comment that was released meanwhile has another audience, which has not heard it by this.
-_MARK = """
-UPDATE comments SET published = true
-FROM unnest($1::text[], $2::text[]) AS heard (comment_id, audience)
-WHERE comments.comment_id = heard.comment_id AND comments.audience = heard.audience
 """
 _RECENT = f"""
 SELECT {COLUMNS} FROM comments
@@ -119,21 +114,31 @@ class PostgresArchive:
                 await lent.execute(_PIN, broadcast_id, comment_id)
         return None if row is None else record_of(row).shown(with_verdict=False)
 
-    async def remove(self, broadcast_id: str, comment_id: str, act: Act) -> bool:
+    async def remove(self, broadcast_id: str, comment_id: str, act: Act) -> Withdrawal:
         """As the port says."""
         async with transaction(self._pool, self._timeout_s, "the archive") as lent:
-            if not await record_act(lent, broadcast_id, "remove", act, comment_id=comment_id):
-                return True
+            is_new = await record_act(lent, broadcast_id, "remove", act, comment_id=comment_id)
             before = await lent.fetchrow(_LOCKED, broadcast_id, comment_id)
             if before is None:
                 raise CommandRefused("no_such_comment", "there is no such comment here")
-            if before["removed_at"] is not None:
-                return True
-            await lent.execute("UPDATE comments SET removed_at = $2 WHERE comment_id = $1", comment_id, act.at)
-            unpinned = await lent.execute(
-                "DELETE FROM pinned_comments WHERE broadcast_id = $1 AND comment_id = $2", broadcast_id, comment_id
-            )
-            return bool(unpinned == "DELETE 1")
+            pin_told_anew = True
+            if is_new and before["removed_at"] is None:
+                await lent.execute("UPDATE comments SET removed_at = $2 WHERE comment_id = $1", comment_id, act.at)
+                unpinned = await lent.execute(
+                    "DELETE FROM pinned_comments WHERE broadcast_id = $1 AND comment_id = $2", broadcast_id, comment_id
+                )
+                pin_told_anew = unpinned == "DELETE 1"
+            return await withdrawals_postgres.owe(lent, broadcast_id, comment_id, pin_told_anew=pin_told_anew)
+
+    async def owed(self, limit: int) -> list[Withdrawal]:
+        """As the port says."""
+        async with connection(self._pool, self._timeout_s, "the archive") as lent:
+            return await withdrawals_postgres.owed(lent, limit)
+
+    async def note_told(self, told: Withdrawal) -> None:
+        """As the port says."""
+        async with connection(self._pool, self._timeout_s, "the archive") as lent:
+            await withdrawals_postgres.note_told(lent, told)
 
     async def _insert(self, records: Sequence[CommentRecord]) -> list[StoredComment]:
         """Keep a group in one statement, then look up those that were there before."""
@@ -154,7 +159,7 @@ class PostgresArchive:
     async def _mark(self, records: Sequence[CommentRecord]) -> None:
         comment_ids, audiences = [record.comment_id for record in records], [record.audience for record in records]
         async with connection(self._pool, self._timeout_s, "the archive") as lent:
-            await lent.execute(_MARK, comment_ids, audiences)
+            await lent.execute(withdrawals_postgres.MARK, comment_ids, audiences)
 
 
 def _row(record: CommentRecord) -> list[object]:

@@ -12,8 +12,8 @@ from chat.acts import Act
 from chat.archive import Archive, CommentRecord
 from chat.broker import Broker
 from chat.envelope import Audience, seal
-from chat.errors import Unavailable
-from chat.events import Ack, CommentPosted, CommentRemoved, Pinned, Verdict
+from chat.errors import Unavailable, id_reused
+from chat.events import Ack, CommentPosted, Pinned, Verdict
 from chat.moderation import Judge, Judgement
 from chat.monitor_desk import MonitorDesk
 from chat.normalising import normalise
@@ -21,6 +21,7 @@ from chat.ports import Principal, StreamClock, TipDesk
 from chat.repetition import Repetition
 from chat.restrictions import Restrictions
 from chat.talk_desk import TalkDesk
+from chat.withdrawals import Withdrawals
 
 Spoken = (
     commands.PostComment
@@ -57,12 +58,14 @@ class Conversation:
         restrictions: Restrictions,
         desk: MonitorDesk,
         talk: TalkDesk,
+        withdrawals: Withdrawals,
         repetition: Repetition | None = None,
         tip_timeout_s: float = 5.0,
     ) -> None:
         """`now` is UTC, aware."""
         self._archive = archive
         self._broker = broker
+        self._withdrawals = withdrawals
         self._moderator = moderator
         self._tips = tips
         self._clock = clock
@@ -102,6 +105,8 @@ class Conversation:
         stream_time_ms = await self._clock.stream_time_ms(speaker.broadcast_id)
         stored = await self._archive.store(self._record(command, speaker, judgement, stream_time_ms))
         record = stored.record
+        if (record.text, record.kind) != (judgement.text, command.kind):
+            raise id_reused()
         # Whoever kept it may have died, or lost Redis, before publishing it: then the repeat does, however late.
         if record.verdict != "block" and stored.due:
             await self._publish(record)
@@ -166,9 +171,5 @@ class Conversation:
 
     async def _remove(self, command: commands.Remove, speaker: Speaker) -> Ack:
         act = Act(speaker.principal.account_id, command.reason, self._now(), command.id)
-        pin_told_anew = await self._archive.remove(speaker.broadcast_id, command.comment_id, act)
-        await self._broker.publish(speaker.broadcast_id, seal(CommentRemoved(command.comment_id)))
-        if pin_told_anew:
-            pinned = await self._archive.pinned(speaker.broadcast_id)
-            await self._broker.publish(speaker.broadcast_id, seal(Pinned(pinned)))
+        await self._withdrawals.tell(await self._archive.remove(speaker.broadcast_id, command.comment_id, act))
         return Ack(command.id, "done")

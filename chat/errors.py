@@ -32,3 +32,8 @@ class Unavailable(ChatError):
 
     def __init__(self, message: str, retry_after_ms: int = 2_000) -> None:
         super().__init__("unavailable", message, retry_after_ms)
+
+
+def id_reused() -> CommandRefused:
+    """The refusal of a message id that was given to something else before."""
+    return CommandRefused("idempotency_conflict", "this message id was another message's")

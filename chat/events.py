@@ -323,6 +323,12 @@ def snapshot_of(welcome: Welcome) -> Snapshot | None:
     return _snapshots.decode(welcome.snapshot)
 
 
+class RoomRestored(Struct, frozen=True, tag_field="type", tag="snapshot"):
+    """Events were lost that nobody can bring back: the room as it is now, in place of what is shown."""
+
+    snapshot: Raw
+
+
 RoomEvent = (
     CommentPosted
     | CommentRemoved
@@ -345,5 +351,6 @@ RoomEvent = (
     | Announced
     | PollChanged
     | PollCounted
+    | RoomRestored
 )
 ServerEvent = RoomEvent | Welcome | Ack | Erred | Heartbeat | PositionReached | Bye

@@ -40,11 +40,6 @@ class Feed:
         """Something may be missing."""
         self.broken = True
 
-    def held_after(self, position: Position) -> list[Delivery]:
-        """What is held that follows a position in its epoch, and will be passed on with its place."""
-        places = ((one.position, one) for one in self._held)
-        return [one for at, one in places if at and at.epoch == position.epoch and at.offset > position.offset]
-
     def resume(self, position: Position, missed: Iterable[Delivery]) -> list[Delivery]:
         """Go on from a position with what followed it; return what is to be passed on now, in order."""
         held, self._held = self._held, []

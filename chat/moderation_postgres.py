@@ -1,6 +1,5 @@
 """What monitors do, in Postgres. Talks to Postgres."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -95,15 +94,14 @@ class PostgresModeration:
                 await connection.execute(_RESTRICT, *key, _LIFTED if lifts else until)
                 return InForce(restriction, act.reason)
             row = await connection.fetchrow(_IN_FORCE, *key, broadcast_id)
-        if row is None:  # the id was another act's
-            return InForce(replace(restriction, until_s=_LIFTED.timestamp()), None)
+        assert row is not None, "an act that was recorded left its restriction"
         return InForce(_restriction(row), row["reason"])
 
     async def rule(self, broadcast_id: str, rules: RoomRules, act: Act) -> RoomRules:
         """As the port says."""
         async with self._work() as connection:
             detail = f"muted_all={rules.muted_all} slow_s={rules.slow_s}"
-            if await record_act(connection, broadcast_id, "rules", act, detail=detail):
+            if await record_act(connection, broadcast_id, "rules", act, detail=detail, detail_tells=True):
                 await connection.execute(_RULE, broadcast_id, rules.muted_all, rules.slow_s)
                 return rules
             row = await connection.fetchrow(

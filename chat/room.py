@@ -4,7 +4,7 @@ No I/O: members take frames without blocking, and time is an argument in monoton
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from msgspec import UNSET
@@ -14,9 +14,10 @@ from chat.audience import Audience, Mailing, Member, OfferedMailing, OfferingAud
 from chat.broadcast_states import OVER
 from chat.broker import Delivery, Position
 from chat.coalescer import Batch, Coalescer
+from chat.envelope import Audience as Address
 from chat.envelope import Envelope, Headline, envelop, unseal, unseal_headline
-from chat.events import Comment, LikesCounted, PositionReached, PresenceCounted, Publisher, RoomEvent
-from chat.history import History, RecentIds
+from chat.events import LikesCounted, PositionReached, PresenceCounted, Publisher, RoomEvent
+from chat.history import History
 from chat.importance import Importance
 from chat.likes import LikeTally
 from chat.permissions import Standing
@@ -54,7 +55,6 @@ class Room:
         build_frame: BuildFrame,
         coalescer: Coalescer,
         like_tick_s: float,
-        opened_at_ms: int,
         make_audience: Callable[[], Audience] = OfferingAudience,
     ) -> None:
         self.broadcast_id = broadcast_id
@@ -74,12 +74,9 @@ class Room:
         self._lost = False
         self._place = 0
         self._build_frame = build_frame
-        self._opened_at_ms = opened_at_ms
         self._staff = make_audience()
         self._viewers = make_audience()
         self._by_account: dict[str, set[Member]] = {}
-        self._shown = RecentIds()
-        self._shown_to_staff = RecentIds()
 
     def __len__(self) -> int:
         return len(self._staff) + len(self._viewers)
@@ -93,6 +90,11 @@ class Room:
     def monitors(self) -> list[str]:
         """The accounts of the monitors who are here."""
         return sorted({member.account_id for member in self._staff if member.role == "monitor"})
+
+    @property
+    def has_staff(self) -> bool:
+        """Whether somebody is here who is shown what viewers are not."""
+        return len(self._staff) > 0
 
     @property
     def over(self) -> bool:
@@ -141,19 +143,11 @@ class Room:
             self.likes.learn_total(headline.total or 0)
             self.show_likes(now_s)
             return envelope.importance
-        if headline.type == "comment" and not self._is_new(envelope, headline) and delivery.position is None:
-            return envelope.importance
         if headline.type == "state" and headline.state is not None and self.is_stale(headline.state):
             return envelope.importance
         self._follow(headline)
         self._note(envelope, headline, delivery)
         return envelope.importance
-
-    def _is_new(self, envelope: Envelope, headline: Headline) -> bool:
-        # What mends a loss is told once. What has a place in the order is passed on there even so: a process that kept
-        # it back would promise that offset to people who come from another process and were never told.
-        shown = self._shown if envelope.audience == "all" else self._shown_to_staff
-        return headline.comment_id is None or shown.add(headline.comment_id)
 
     def is_stale(self, state: str) -> bool:
         """Say whether this was said before the broadcast was over: deliveries may come late, or again."""
@@ -185,9 +179,9 @@ class Room:
             recording.add(arrival)
         self.coalescer.add(arrival)
 
-    def say(self, event: RoomEvent) -> None:
-        """Note something for everyone in this process that is not published."""
-        envelope = envelop(event)
+    def say(self, event: RoomEvent, audience: Address = "all") -> None:
+        """Note something for everyone (or staff) in this process that is not published."""
+        envelope = envelop(event, audience=audience)
         self._note(envelope, unseal_headline(envelope))
 
     def mail(self, now_s: float) -> list[Mailing]:
@@ -245,13 +239,3 @@ class Room:
         if online != self.online:
             self.online = online
             self.say(PresenceCounted(online))
-
-    def missed(self, comments: Iterable[Comment]) -> list[Comment]:
-        """Those of a fresh snapshot's comments that should have come by since this room was opened and did not."""
-        return [
-            comment
-            for comment in comments
-            if comment.at_ms >= self._opened_at_ms
-            and comment.comment_id not in self._shown
-            and comment.comment_id not in self._shown_to_staff
-        ]

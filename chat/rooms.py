@@ -58,24 +58,22 @@ class Rooms:
         presence: Presence,
         build_frame: BuildFrame,
         now_s: Callable[[], float],
-        now_ms: Callable[[], int],
         times: RoomTimes | None = None,
         make_audience: Callable[[], Audience] = OfferingAudience,
         fanned_out: FannedOut | None = None,
     ) -> None:
-        """`now_s` is monotonic, `now_ms` epoch milliseconds."""
+        """`now_s` is monotonic."""
         self._gateway_id = gateway_id
         self._broker = broker
         self._likes = likes
         self._presence = presence
         self._build_frame = build_frame
         self._now_s = now_s
-        self._now_ms = now_ms
         self._make_audience = make_audience
         times = self._times = times or RoomTimes()
         self._opened: dict[str, OpenRoom] = {}
         self._finding: dict[str, SingleFlight[None]] = {}
-        self._subscription = Subscription(broker, snapshots, now_s, now_ms)
+        self._subscription = Subscription(broker, snapshots, now_s)
         self._mail_rounds = MailRounds(self._subscription, now_s, fanned_out)
         self._hall = EntranceHall(broker, snapshots, now_s, fresh_s=times.snapshot_age_s, kept_s=times.snapshot_kept_s)
 
@@ -118,7 +116,7 @@ class Rooms:
         times = self._times
         filled = asyncio.Event()
         coalescer = Coalescer(times.tick_s, times.slowest_tick_s, filled.set)
-        room = Room(broadcast_id, self._build_frame, coalescer, times.like_tick_s, self._now_ms(), self._make_audience)
+        room = Room(broadcast_id, self._build_frame, coalescer, times.like_tick_s, self._make_audience)
         opened = self._opened[broadcast_id] = OpenRoom(room, filled=filled)
         self._mail_rounds.begin(opened)
         return opened

@@ -1,15 +1,13 @@
 """Feeds open rooms from the broker and fills what was lost on the way. I/O through ports."""
 
-import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import msgspec
 
 from chat.broker import Broker, Delivery, Position
-from chat.envelope import seal, unseal
-from chat.events import CardPulled, CardShown, CommentPosted, Pinned, Snapshot, StateChanged
+from chat.events import RoomRestored, StateChanged
 from chat.importance import Importance
 from chat.open_room import OpenRoom
 from chat.room import Room
@@ -21,14 +19,11 @@ log = logging.getLogger(__name__)
 class Subscription:
     """Subscribes rooms and keeps each in the order of its stream."""
 
-    def __init__(
-        self, broker: Broker, snapshots: SnapshotBuilder, now_s: Callable[[], float], now_ms: Callable[[], int]
-    ) -> None:
-        """`now_s` is monotonic, `now_ms` epoch milliseconds."""
+    def __init__(self, broker: Broker, snapshots: SnapshotBuilder, now_s: Callable[[], float]) -> None:
+        """`now_s` is monotonic."""
         self._broker = broker
         self._snapshots = snapshots
         self._now_s = now_s
-        self._now_ms = now_ms
         self.events_by_class: Counter[Importance] = Counter()
 
     async def begin(self, opened: OpenRoom) -> None:
@@ -90,52 +85,46 @@ class Subscription:
             self._resume(opened, here, replay.missed)
             return
         log.warning("room %s lost events after %s %d", room.broadcast_id, here.epoch, here.offset)
-        await self._mend(opened, replay.position)
+        await self._restore(opened)
         room.begin(replay.position, lost=True)
         self._resume(opened, replay.position, [])
         opened.state_untold = False
 
-    async def _mend(self, opened: OpenRoom, lost_before: Position | None = None) -> None:
-        """Tell the state, which may have changed while nobody could be told; if events are lost, all that is so now.
-
-        A comment that follows the position where the room goes on is left to its place in the order.
-        """
+    async def _mend(self, opened: OpenRoom) -> None:
+        """Tell the state, which may have changed while nobody could be told."""
         room = opened.room
-        shared = await self._snapshots.build(room, staff=False, now_s=self._now_s())
+        shared = await self._take_snapshot(room, staff=False)
         if shared is None:
             return
-        self._snapshots.forget(room, shared.recording)
         snapshot = shared.snapshot
         if not (room.is_stale(snapshot.state) or _state_came_by(shared)):
             room.say(StateChanged(snapshot.state, snapshot.publisher, snapshot.stream_time_ms))
-        if lost_before is not None:
-            following = _comment_ids(opened.feed.held_after(lost_before))
-            self._tell_all(room, snapshot, following)
         adopt(room, shared)
         opened.noted.set()
 
-    def _tell_all(self, room: Room, snapshot: Snapshot, following: set[str]) -> None:
-        if snapshot.card is not None:
-            room.say(CardShown(snapshot.card, self._now_ms(), snapshot.stream_time_ms))
-        elif room.card_product_id is not None:
-            room.say(CardPulled(room.card_product_id, "pulled"))
-        room.say(Pinned(snapshot.pinned))
-        for comment in room.missed(comment for comment in snapshot.comments if comment.comment_id not in following):
-            sealed = seal(CommentPosted(**msgspec.structs.asdict(comment)))
-            room.deliver(Delivery(None, False, sealed.data), self._now_s())
+    async def _restore(self, opened: OpenRoom) -> None:
+        """Give everyone a fresh snapshot, as those get who come back: nobody knows what they were not told.
+
+        Staff are given theirs after the viewers', as theirs holds what only they may see. What was published since is
+        held back until then, and follows.
+        """
+        room = opened.room
+        audiences = (False, True) if room.has_staff else (False,)
+        taken = [await self._take_snapshot(room, staff=staff) for staff in audiences]
+        for shared in taken:
+            # What came by since in no order (the show is over, say) is newer than the snapshot.
+            if shared is not None and not room.is_stale(shared.snapshot.state):
+                room.say(RoomRestored(shared.encoded), audience="all" if shared is taken[0] else "staff")
+                adopt(room, shared)
+        opened.noted.set()
+
+    async def _take_snapshot(self, room: Room, *, staff: bool) -> SharedSnapshot | None:
+        shared = await self._snapshots.build(room, staff=staff, now_s=self._now_s())
+        if shared is not None:
+            self._snapshots.forget(room, shared.recording)
+        return shared
 
 
 def _state_came_by(shared: SharedSnapshot) -> bool:
     """Say whether the state was told in the room's order since the snapshot was begun, which is newer then."""
     return any(a.headline.type == "state" and a.position is not None for a in shared.recording.arrivals)
-
-
-def _comment_ids(deliveries: Iterable[Delivery]) -> set[str]:
-    ids: set[str] = set()
-    for delivery in deliveries:
-        with contextlib.suppress(msgspec.DecodeError):
-            envelope, headline = unseal(delivery.envelope)
-            # What is for staff alone does not tell a viewer.
-            if envelope.audience == "all" and headline.type == "comment" and headline.comment_id is not None:
-                ids.add(headline.comment_id)
-    return ids

@@ -9,7 +9,7 @@ import asyncpg
 from chat.acts import Act
 from chat.acts_postgres import record_act
 from chat.archive_postgres import COLUMNS, record_of
-from chat.errors import CommandRefused
+from chat.errors import CommandRefused, id_reused
 from chat.events import Comment, OfficialWord, Poll, RulesChanged, Speaker, TalkState
 from chat.postgres_work import transaction
 from chat.talk_store import NewPoll, NewWord, Question
@@ -105,6 +105,8 @@ class PostgresTalk:
                     word.broadcast_id,
                     word.client_message_id,
                 )
+                if (row["kind"], row["comment_id"], row["text"]) != (word.kind, word.comment_id, word.text):
+                    raise id_reused()
                 return _word(row, comment)
             if word.comment_id is not None:
                 await connection.execute(
@@ -146,6 +148,8 @@ class PostgresTalk:
             )
             if first is None:
                 raise CommandRefused("poll_open", "another poll is open")
+            if (first["question"], tuple(first["options"])) != (poll.question, poll.options):
+                raise id_reused()
         return _poll(first)
 
     async def close_poll(self, broadcast_id: str, poll_id: str, actor_id: str, at: datetime) -> Poll:

@@ -23,6 +23,7 @@ class GatewayOptions:
     handshake_s: float = 5.0
     heartbeat_s: float = 10.0
     poll_tick_s: float = 0.5
+    withdrawals_s: float = 1.0
     figures_s: float = 5.0
     # A peer that has said nothing for this to one and a half times this is asked, and gone after two and a half.
     ping_s: float = 15.0

@@ -51,6 +51,7 @@ class Pulse:
                 (options.figures_s, attendance.flush),
                 (options.times.presence_s, self._note_peak),
                 (options.poll_tick_s, self._services.talk.tick_polls),
+                (options.withdrawals_s, self._services.withdrawals.tell_owed),
             ):
                 group.create_task(self._every(period_s, work))
 

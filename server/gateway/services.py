@@ -29,6 +29,7 @@ from chat.session import SessionLimits
 from chat.snapshot import SnapshotBuilder
 from chat.talk_desk import TalkDesk
 from chat.talk_store import TalkStore
+from chat.withdrawals import Withdrawals
 from server.gateway.counters import GatewayCounters
 from server.gateway.frames import text_frame
 from server.gateway.options import GatewayOptions
@@ -82,6 +83,7 @@ class Services:
     port_timeout_s: float
     wall_s: Callable[[], float]
     attendance: AttendanceBook
+    withdrawals: Withdrawals
     traces: RoomTraces | None
 
 
@@ -102,13 +104,14 @@ def make_services(
         new_id=ports.new_id,
         now=_now,
     )
+    withdrawals = Withdrawals(ports.archive, ports.broker)
     return Services(
         authenticator=NamingAuthenticator(
             BarringAuthenticator(ports.authenticator, ports.restrictions), ports.moderator
         ),
         tips=ports.tips,
         rooms=_rooms(ports, options, gateway_id, make_audience),
-        conversation=_conversation(ports, talk),
+        conversation=_conversation(ports, talk, withdrawals),
         talk=talk,
         account_buckets=AccountBuckets(options.session.comments),
         limits=options.session,
@@ -117,6 +120,7 @@ def make_services(
         port_timeout_s=options.port_timeout_s,
         wall_s=time.time,
         attendance=AttendanceBook(ports.figures, gateway_id, now_s=time.monotonic, now=_now),
+        withdrawals=withdrawals,
         traces=ports.traces,
     )
 
@@ -132,14 +136,13 @@ def _rooms(
         presence=ports.presence,
         build_frame=text_frame,
         now_s=time.monotonic,
-        now_ms=lambda: int(time.time() * 1_000),
         times=options.times,
         make_audience=make_audience,
         fanned_out=None if ports.traces is None else ports.traces.fanned_out,
     )
 
 
-def _conversation(ports: GatewayPorts, talk: TalkDesk) -> Conversation:
+def _conversation(ports: GatewayPorts, talk: TalkDesk, withdrawals: Withdrawals) -> Conversation:
     desk = MonitorDesk(
         store=ports.moderation,
         broker=ports.broker,
@@ -159,6 +162,7 @@ def _conversation(ports: GatewayPorts, talk: TalkDesk) -> Conversation:
         restrictions=ports.restrictions,
         desk=desk,
         talk=talk,
+        withdrawals=withdrawals,
     )
 
 

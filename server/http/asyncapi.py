@@ -39,8 +39,10 @@ def document() -> dict[str, Any]:
     """Make the document; the same types give the same document."""
     kinds = [*client_frames(), *server_events(), events.Snapshot]
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
-    # The welcome carries the snapshot as bytes that were encoded once for all; a client sees what they hold.
-    schemas["Welcome"]["properties"]["snapshot"] = {"anyOf": [{"$ref": _REF.format(name="Snapshot")}, {"type": "null"}]}
+    # Snapshots travel as bytes that were encoded once for all; a client sees what they hold.
+    snapshot = {"$ref": _REF.format(name="Snapshot")}
+    schemas["Welcome"]["properties"]["snapshot"] = {"anyOf": [snapshot, {"type": "null"}]}
+    schemas["RoomRestored"]["properties"]["snapshot"] = snapshot
     messages = {tag_of(kind): _message(kind) for kind in client_frames()}
     told = {_told(kind): _message(kind) for kind in server_events()}
     return {

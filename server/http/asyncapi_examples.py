@@ -17,6 +17,7 @@ _SNAPSHOT = events.Snapshot(
     {"broadcast_id": "bc_demo", "title": "稳健理财夜话", "state": "live"}, "live", "flowing", 65_000, _CARD, None,
     [_COMMENT], 1_024, 318, False, events.TalkState(_RULES, None, None, _POLL),
 )  # fmt: skip
+_ENCODED = Raw(msgspec.json.encode(_SNAPSHOT))
 
 _MESSAGES: tuple[Struct, ...] = (
     commands.Hello("eyJhbGciOi…", "bc_demo", "install-7c1e", "zh-CN", "6e8a0f", 4_217),
@@ -59,9 +60,10 @@ _MESSAGES: tuple[Struct, ...] = (
     events.Announced("ow_2", "今晚八点半开始答疑。", _SPEAKER, 1_790_000_000_000, 65_000),
     events.PollChanged(_POLL),
     events.PollCounted("pl_1", [12, 30]),
+    events.RoomRestored(_ENCODED),
     events.Welcome(
         "4f1c", 1_790_000_000_000, 10.0, 1_830, events.You("ac_mei", "小美", "viewer"), events.Limits(200, 10), 120,
-        "6e8a0f", 4_217, False, Raw(msgspec.json.encode(_SNAPSHOT)),
+        "6e8a0f", 4_217, False, _ENCODED,
     ),
     events.Ack("m-17", "pass", _COMMENT),
     events.Erred("rate_limited", "slower, please", "m-17", 1_000),

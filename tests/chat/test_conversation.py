@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -13,10 +14,10 @@ from msgspec import json
 from chat.archive_postgres import PostgresArchive
 from chat.broker_memory import MemoryBroker, MemoryHub
 from chat.broker_redis import RedisBroker
-from chat.commands import Pin, PostComment, Release, Remove
-from chat.conversation import Conversation, Speaker
-from chat.envelope import unseal
-from chat.errors import Unavailable
+from chat.commands import Announce, Ban, Mute, OpenPoll, Pin, PostComment, Release, Remove, SetRules
+from chat.conversation import Conversation, Speaker, Spoken
+from chat.envelope import Sealed, unseal
+from chat.errors import CommandRefused, Unavailable
 from chat.events import Ack, Comment
 from chat.moderation import Moderator
 from chat.moderation_postgres import PostgresModeration
@@ -26,6 +27,7 @@ from chat.ports import Principal
 from chat.restrictions import Restrictions
 from chat.talk_desk import TalkDesk
 from chat.talk_postgres import PostgresTalk
+from chat.withdrawals import Withdrawals
 from server.ids import new_id
 from tests.chat.fakes import BROADCAST, FakeBroadcasts, FakeClock, FakeTips
 
@@ -61,6 +63,7 @@ class House:
         yield Conversation(
             archive=archive, broker=broker, moderator=MODERATOR, tips=FakeTips(), clock=FakeClock(), new_id=new_id,
             now=lambda: self.now, restrictions=restrictions, desk=desk, talk=talk,
+            withdrawals=Withdrawals(archive, broker),
         )  # fmt: skip
         running.cancel()
         await asyncio.wait([running])
@@ -156,6 +159,80 @@ async def test_a_removal_that_the_room_did_not_hear_takes_the_pin_down_when_it_i
         told = [json.decode(unseal(one.envelope)[0].event) for one in list(house.hub.rooms[BROADCAST].kept)[heard:]]
     assert [one["type"] for one in told] == ["comment_removed", "pinned"]
     assert told[1]["comment"] is None
+
+
+def last_told(house: House, before: int) -> list[dict[str, Any]]:
+    kept = list(house.hub.rooms[BROADCAST].kept)[before:]
+    return [json.decode(unseal(one.envelope)[0].event) for one in kept]
+
+
+async def test_a_removal_that_the_room_did_not_hear_is_told_once_by_whichever_process_comes_first(
+    house: House, nowhere: redis.asyncio.Redis
+) -> None:
+    async with house.process() as conversation:
+        said = comment_id(await conversation.carry_out(HELLO, AUTHOR))
+        await conversation.carry_out(Pin("p1", said), MONITOR)
+        async with house.process(nowhere) as cut_off:
+            with pytest.raises(Unavailable):
+                await cut_off.carry_out(Remove("r1", said, "no"), MONITOR)
+            heard = house.heard()
+            await cut_off._withdrawals.tell_owed()  # it cannot yet, and nothing breaks
+        for _ in range(2):
+            await conversation._withdrawals.tell_owed()
+    told = last_told(house, heard)
+    assert [one["type"] for one in told] == ["comment_removed", "pinned"]
+    assert (told[0]["comment_id"], told[1]["comment"]) == (said, None)
+
+
+async def test_a_comment_that_comes_after_its_own_withdrawal_is_withdrawn_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withdrawn = asyncio.Event()
+    async with house.process() as slow, house.process() as quick:
+        publish = slow._broker.publish
+
+        async def late(room: str, sealed: Sealed) -> None:
+            await withdrawn.wait()
+            await publish(room, sealed)
+
+        monkeypatch.setattr(slow._broker, "publish", late)
+        saying = asyncio.create_task(slow.carry_out(HELLO, AUTHOR))
+        for _ in range(PATIENCE):
+            if (kept := await house.pool.fetchval("SELECT comment_id FROM comments")) is not None:
+                break
+            await asyncio.sleep(0.01)
+        await quick.carry_out(Remove("r1", kept, "no"), MONITOR)
+        withdrawn.set()
+        await saying
+        await house.until_marked()
+        await quick._withdrawals.tell_owed()
+    told = [one["type"] for one in last_told(house, 0) if one["type"] != "pinned"]
+    assert told == ["comment_removed", "comment", "comment_removed"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "speaker"),
+    [
+        (HELLO, PostComment("m1", "something else"), AUTHOR),
+        (HELLO, PostComment("m1", "hello", "question"), AUTHOR),
+        (Mute("a", "ac_a", 60, "spam"), Ban("a", "ac_a", "spam"), MONITOR),
+        (Mute("a", "ac_a", 60, "spam"), Mute("a", "ac_b", 60, "spam"), MONITOR),
+        (SetRules("a", True, 0, "busy"), SetRules("a", False, 0, "calm"), MONITOR),
+        (Announce("a", "soon"), Announce("a", "now"), MONITOR),
+        (Pin("a", None), Remove("a", "cm_1", "no"), MONITOR),
+        (OpenPoll("a", "which?", ["x", "y"]), OpenPoll("a", "who?", ["x", "y"]), MONITOR),
+    ],
+)
+async def test_a_message_id_that_was_another_acts_is_refused_and_changes_nothing(
+    house: House, first: Spoken, second: Spoken, speaker: Speaker
+) -> None:
+    async with house.process() as conversation:
+        done = await conversation.carry_out(first, speaker)
+        heard = house.heard()
+        with pytest.raises(CommandRefused) as refused:
+            await conversation.carry_out(second, speaker)
+        assert (refused.value.code, house.heard()) == ("idempotency_conflict", heard)
+        assert (await conversation.carry_out(first, speaker)).verdict == done.verdict
 
 
 async def test_a_release_that_the_room_did_not_hear_is_made_good_by_the_authors_repeat(

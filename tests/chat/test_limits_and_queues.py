@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.close_codes import CloseCode
-from chat.history import RecentIds
 from chat.likes import LikeTally
 from chat.rate_limit import AccountBuckets, Rate, TokenBucket
 
@@ -44,15 +43,6 @@ def test_account_buckets_are_bounded() -> None:
         buckets.take(f"ac_{number}", 0.0)
     assert len(buckets) == 3
     assert buckets.take("ac_9", 0.0) > 0
-
-
-def test_an_id_goes_by_once_while_it_is_remembered() -> None:
-    ids = RecentIds(capacity=2)
-    assert ids.add("a")
-    assert not ids.add("a")
-    assert ids.add("b")
-    assert ids.add("c")
-    assert "a" not in ids
 
 
 @pytest.mark.parametrize("close_code", CloseCode)

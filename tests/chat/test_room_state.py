@@ -19,7 +19,7 @@ Told = tuple[str, Publisher]
 
 
 def opened() -> tuple[Room, Listener]:
-    room = Room(BROADCAST, plain, Coalescer(0.0, 0.0), 0.0, 0)
+    room = Room(BROADCAST, plain, Coalescer(0.0, 0.0), 0.0)
     listener = Listener()
     room.add(listener)
     return room, listener

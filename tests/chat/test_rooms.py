@@ -102,13 +102,12 @@ def make_rooms(hub: MemoryHub, broadcasts: FakeBroadcasts, stores: Any, times: R
         presence=stores,
         build_frame=plain,
         now_s=asyncio.get_running_loop().time,
-        now_ms=lambda: 0,
         times=times,
     )
 
 
 def make_room() -> Room:
-    return Room(BROADCAST, plain, Coalescer(0.1), 0.2, 0)
+    return Room(BROADCAST, plain, Coalescer(0.1), 0.2)
 
 
 def give(room: Room, sealed: Sealed, now_s: float = 0.0) -> None:
@@ -214,15 +213,6 @@ def test_an_event_is_encoded_once_and_the_same_bytes_reach_everyone() -> None:
     give(room, seal(QuotaChanged("pr_1", 5, 10, "CNY")))
     hand_out(room)
     assert len({id(member.frames[0]) for member in members}) == 1
-
-
-def test_a_comment_that_mends_a_loss_is_told_once() -> None:
-    room, member = make_room(), Listener()
-    room.add(member)
-    for _ in range(3):
-        give(room, seal(event_of(posted("cm_1"))))
-        hand_out(room)
-    assert len(member.frames) == 1
 
 
 def test_like_totals_of_many_gateways_are_shown_once_a_tick() -> None:

@@ -121,8 +121,15 @@ async def test_a_removed_comment_is_unpinned_and_gone_but_kept(archive: Postgres
     kept = record()
     await archive.store(kept)
     await archive.pin("bc_1", kept.comment_id, PINS)
-    assert await archive.remove("bc_1", kept.comment_id, REMOVES) is True
-    assert await archive.remove("bc_1", kept.comment_id, REMOVES) is True  # who withdrew it may not have told the room
+    first = await archive.remove("bc_1", kept.comment_id, REMOVES)
+    again = await archive.remove("bc_1", kept.comment_id, REMOVES)  # who withdrew it may not have told the room
+    assert first.pin_told_anew
+    assert again.pin_told_anew
+    assert await archive.owed(9) == [again]
+    await archive.note_told(first)
+    assert await archive.owed(9) == [again]
+    await archive.note_told(again)
+    assert await archive.owed(9) == []
     assert await archive.pinned("bc_1") is None
     assert await archive.recent("bc_1", 50, staff=True) == []
     assert await pool.fetchval("SELECT text FROM comments WHERE comment_id = $1", kept.comment_id) == kept.text
@@ -133,7 +140,7 @@ async def test_a_removed_comment_is_unpinned_and_gone_but_kept(archive: Postgres
 async def test_of_a_comment_that_was_not_pinned_the_pin_is_not_told_anew(archive: PostgresArchive) -> None:
     kept = record()
     await archive.store(kept)
-    assert await archive.remove("bc_1", kept.comment_id, REMOVES) is False
+    assert not (await archive.remove("bc_1", kept.comment_id, REMOVES)).pin_told_anew
 
 
 async def test_a_cancelled_writer_refuses_what_waits(pool: asyncpg.Pool) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from datetime import UTC, datetime
 
 import asyncpg
 import msgspec
@@ -10,12 +11,16 @@ import pytest
 import redis.asyncio
 from websockets.asyncio.client import connect
 
+from chat.acts import Act
+from chat.archive_postgres import PostgresArchive
 from chat.broker_redis import RedisBroker
 from chat.envelope import Sealed, seal
 from chat.errors import Unavailable
-from chat.events import CardShown, OrderChanged, StateChanged
+from chat.events import CardShown, OrderChanged, Speaker, StateChanged
 from chat.presence_redis import RedisPresence
 from chat.rooms import RoomTimes
+from chat.talk_postgres import PostgresTalk
+from chat.talk_store import NewPoll, NewWord
 from server.gateway.gateway import SUBPROTOCOL
 from tests.chat.fakes import BROADCAST
 from tests.server.gateway_rig import Client, Rig, connected, joined
@@ -62,11 +67,40 @@ async def test_a_redis_that_lost_everything_is_said_to_have_and_how_things_stand
             BROADCAST,
         )
         await rig.redis.client_kill_filter(_type="pubsub")
-        assert (await b.next_of("comment"))["text"] == "in the gap"
+        restored = (await b.next_of("snapshot"))["snapshot"]
+        assert [comment["text"] for comment in restored["comments"]] == ["before", "in the gap"]
         assert (await b.next_of("position"))["lost"] is True
         await a.comment("after")
         assert (await b.next_of("comment"))["text"] == "after"
-        assert b.texts() == ["before", "in the gap", "after"]
+        assert b.texts() == ["before", "after"]
+
+
+async def test_those_who_stayed_through_a_loss_are_given_what_was_said_and_withdrawn_meanwhile(rig: Rig) -> None:
+    people = (("ac_a", "viewer"), ("ac_host", "host"), ("ac_monitor", "monitor"))
+    async with rig.gateway() as gateway, joined(rig, gateway, *people) as (viewer, host, monitor):
+        bad = (await host.comment("to be withdrawn"))["comment"]["comment_id"]
+        asked = (await viewer.comment("when?", kind="question"))["comment"]["comment_id"]
+        held = (await viewer.comment("这是最好的"))["comment"]["comment_id"]
+        await viewer.next_of("comment")
+        talk, archive = PostgresTalk(rig.pool), PostgresArchive(rig.pool)
+        now = datetime.now(UTC)
+        # All of it is kept, and then Redis loses what it was told before anyone heard of it.
+        await archive.remove(BROADCAST, bad, Act("ac_monitor", "off topic", now, "r"))
+        await talk.pick(BROADCAST, asked, "ac_host", now)
+        await talk.open_poll(NewPoll("pl_1", BROADCAST, "which?", ("a", "b"), "ac_host", "p", now))
+        speaker = Speaker("ac_host", "林晓", "F301")
+        await talk.say(NewWord("wd_1", BROADCAST, "announcement", None, "soon", speaker, "w", now, None))
+        await rig.redis.flushall()
+        await rig.redis.client_kill_filter(_type="pubsub")
+        restored = (await viewer.next_of("snapshot"))["snapshot"]
+        assert [comment["comment_id"] for comment in restored["comments"]] == [asked]
+        assert restored["talk"]["question"]["comment_id"] == asked
+        assert restored["talk"]["poll"]["poll_id"] == "pl_1"
+        assert restored["talk"]["announcement"]["text"] == "soon"
+        assert len([event for event in viewer.events if event["type"] == "snapshot"]) == 1
+        await monitor.next_of("snapshot")
+        of_staff = (await monitor.next_of("snapshot"))["snapshot"]
+        assert [comment["comment_id"] for comment in of_staff["comments"]] == [asked, held]
 
 
 async def test_a_room_that_ended_during_a_gap_is_left(rig: Rig) -> None:

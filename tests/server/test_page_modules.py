@@ -337,6 +337,31 @@ async def test_a_recovered_return_keeps_what_is_shown(page: Page, origin: str) -
     assert (state["state"], state["likes"], state["points"]) == ("live", 5, 4)
 
 
+async def test_a_page_that_stayed_through_a_loss_shows_the_fresh_snapshot_and_its_own_held_words(
+    page: Page, origin: str
+) -> None:
+    await page.goto(origin + "/")
+    withdrawn, kept = ({"comment_id": f"cm_{n}", "author": {}, "text": "x", "at_ms": n} for n in (1, 2))
+    held = {**kept, "comment_id": "cm_3", "author": {"account_id": "ac_a"}, "at_ms": 3}
+    others = {**kept, "comment_id": "cm_4", "author": {"account_id": "ac_b"}, "verdict": "hold"}
+    talk = {"rules": {"muted_all": True, "slow_s": 0}, "question": kept, "announcement": {"text": "soon"}}
+    poll = {"poll_id": "pl_1", "open": True}
+    events = [
+        {**WELCOME, "snapshot": {"comments": [withdrawn], "state": "live", "card": {"product_id": "pr_a"}}},
+        {"type": "ack", "id": "1", "verdict": "hold", "comment": held},
+        {"type": "comment", **others},
+        {"type": "snapshot", "snapshot": {"comments": [kept], "state": "live", "talk": {**talk, "poll": poll}}},
+    ]
+    state = await page.evaluate(
+        "async ([modules, events]) => { const { reduce, EMPTY } = await import(modules + '/room_state.js');"
+        " return events.reduce((state, event) => reduce(state, event, 0), EMPTY); }",
+        [MODULES, events],
+    )
+    assert [one["comment_id"] for one in state["comments"]] == ["cm_2", "cm_3"]
+    assert (state["card"], state["question"], state["poll"]) == (None, kept, poll)
+    assert (state["rules"]["muted_all"], state["announcement"]["text"], state["points"]) == (True, "soon", 5)
+
+
 async def test_a_page_says_that_talk_rests_until_something_is_told_again(page: Page, origin: str) -> None:
     await page.goto(origin + "/")
     reduced = (

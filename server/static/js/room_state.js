@@ -34,7 +34,7 @@ export const EMPTY = {
 };
 
 const TALK_IS_BACK = new Set(["welcome", "ack", "comment"]);
-const REDUCERS = { welcome, ack, error, comment, comment_removed, likes, tip, card_shown, card_pulled };
+const REDUCERS = { welcome, snapshot, ack, error, comment, comment_removed, likes, tip, card_shown, card_pulled };
 Object.assign(REDUCERS, TALK_REDUCERS, { quota, pinned, presence, state, order, picture, publisher_limit });
 
 /** The state after `event`; unknown events change nothing. `atMs` is the server's time of arrival. */
@@ -52,11 +52,18 @@ function welcome(current, event, atMs) {
   const { snapshot } = event;
   const own = { you: event.you, limits: event.limits ?? current.limits, points: event.points_balance ?? null };
   // Recovered: what was missed follows as events, so what is shown stays.
-  if (!snapshot) return { ...current, ...own, ready: true };
+  const known = { ...current, ...own, ready: true };
+  return snapshot ? restored(known, snapshot, atMs) : known;
+}
+
+/** The server lost events that nobody can bring back: what it shows now stands in place of what was shown. */
+function snapshot(current, event, atMs) {
+  return { ...restored(current, event.snapshot, atMs), queueChanges: current.queueChanges + 1 };
+}
+
+function restored(current, snapshot, atMs) {
   return {
     ...current,
-    ...own,
-    ready: true,
     broadcast: snapshot.broadcast,
     state: snapshot.state,
     publisher: snapshot.publisher,
@@ -64,7 +71,7 @@ function welcome(current, event, atMs) {
     card: snapshot.card ?? null,
     saleStopped: stopOf(snapshot.sale_stopped),
     pinned: snapshot.pinned ?? null,
-    comments: merged(current.comments, snapshot.comments ?? []),
+    comments: merged(current, snapshot.comments ?? []),
     likes: snapshot.likes ?? 0,
     online: snapshot.online ?? 0,
     tipsEnabled: Boolean(snapshot.tips_enabled),
@@ -76,9 +83,10 @@ const stopOf = (reason) => (STOPS_THE_SALE.has(reason) ? reason : null);
 const streamTime = (ms, atMs) => (ms === null || ms === undefined ? null : { ms, atMs });
 
 /** Own held comments and tips stay on screen over a reconnection; what the server sends replaces the rest. */
-function merged(had, fresh) {
+function merged({ comments: had, you }, fresh) {
   const known = new Set(fresh.map((one) => one.comment_id));
-  const own = had.filter((one) => (one.verdict === "hold" || one.tip) && !known.has(one.comment_id));
+  const mine = (one) => one.verdict === "hold" && one.author?.account_id === you?.account_id;
+  const own = had.filter((one) => (one.tip || mine(one)) && !known.has(one.comment_id));
   return [...own, ...fresh].sort((a, b) => a.at_ms - b.at_ms).slice(-KEPT);
 }
 
