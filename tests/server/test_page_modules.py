@@ -341,7 +341,8 @@ async def test_a_page_that_stayed_through_a_loss_shows_the_fresh_snapshot_and_it
     page: Page, origin: str
 ) -> None:
     await page.goto(origin + "/")
-    withdrawn, kept = ({"comment_id": f"cm_{n}", "author": {}, "text": "x", "at_ms": n} for n in (1, 2))
+    kept: dict[str, Any] = {"comment_id": "cm_2", "author": {}, "text": "x", "at_ms": 2}
+    withdrawn = {**kept, "comment_id": "cm_1", "at_ms": 1}
     held = {**kept, "comment_id": "cm_3", "author": {"account_id": "ac_a"}, "at_ms": 3}
     others = {**kept, "comment_id": "cm_4", "author": {"account_id": "ac_b"}, "verdict": "hold"}
     talk = {"rules": {"muted_all": True, "slow_s": 0}, "question": kept, "announcement": {"text": "soon"}}
