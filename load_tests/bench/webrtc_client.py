@@ -96,6 +96,8 @@ class WebRtcClient:
         self.socket.bind((host, 0))
         self.address: tuple[str, int] = self.socket.getsockname()[:2]
         self.heard_s = 0.0
+        self.dismissed = False
+        """Whether the other end has said goodbye."""
         self.identity = identity
         self.inbound: Any = None
         self.outbound: Any = None
@@ -199,7 +201,19 @@ class WebRtcClient:
                 self._derive()
             except SSL.WantReadError:
                 pass
+        else:
+            self._hear_goodbye()
         self._flush()
+
+    def _hear_goodbye(self) -> None:
+        """Nothing but alerts is spoken over DTLS once the keys are agreed on."""
+        assert self._tls is not None
+        try:
+            self._tls.recv(1)
+        except SSL.ZeroReturnError:
+            self.dismissed = True
+        except SSL.Error:
+            return
 
     def _retransmit(self) -> None:
         assert self._tls is not None

@@ -35,7 +35,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--buyers", type=float, default=20, help="purchases a second")
     parser.add_argument("--viewers", type=int, default=20, help="WHEP viewers")
     parser.add_argument("--after", type=float, default=60, help="seconds of load between recovery and the last look")
-    parser.add_argument("--warm", type=float, default=20, help="seconds of load before the first fault")
+    parser.add_argument(
+        "--warm", type=float, default=180, help="seconds of load before the first fault, until memory stands still"
+    )
     parser.add_argument("--away", type=float, default=20, help="seconds that what is stopped or cut stays away")
     parser.add_argument("--record", type=Path, metavar="FILE", help="put the verdicts into this JSON file as well")
     given = parser.parse_args(arguments)
@@ -78,8 +80,8 @@ async def _try_in_one(
             since_s = asyncio.get_running_loop().time()
             if await scene.until_well(since_s, _ALL_IN_S) is None:
                 raise CannotTry(f"the load did not come up: {scene.unwell(since_s)} {dict(scene.stand.said)}")
-            say(f"everybody is in; warming up for {given.warm:g} s")
-            await asyncio.sleep(given.warm)
+            say(f"everybody is in; warming up for {given.warm:g} s at most")
+            say(f"memory stood still after {await scene.until_settled(given.warm):.0f} s")
             for fault in faults:
                 verdicts.append(await tried(fault, scene, load, given.after, say))
                 last = verdicts[-1]

@@ -190,6 +190,12 @@ async def _publisher_flaps(scene: Scene) -> list[str]:
     return [f"{again} watchers had to join again"] if again else []
 
 
+async def _rolled(scene: Scene) -> list[str]:
+    """Every process is replaced while all goes on."""
+    outcome = (await scene.ask("roll"))["outcome"]
+    return [] if outcome == "done" else [f"the rolling restart was {outcome}"]
+
+
 async def _monitor_gone(scene: Scene) -> list[str]:
     scene.staff.send_monitor_away(True)
     await asyncio.sleep(scene.away_s)
@@ -219,5 +225,6 @@ FAULTS: Final = (
     Fault("publisher_flaps", _publisher_flaps),
     Fault("monitor_gone", _monitor_gone),
     Fault("recorder_disk_full", _full("recordings")),
+    Fault("rolling_restart", _rolled),
 )
 OPTIONS: Final[dict[Needs, tuple[str, ...]]] = {"": (), "clock": ("--clock",), "disk": ("--disk-mib", "900")}

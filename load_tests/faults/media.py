@@ -25,16 +25,24 @@ _TIMEOUT: Final = ClientTimeout(total=10)
 
 
 class Watcher:
-    """One WHEP viewer; `heard_s` is when media last came, `joins` counts its sessions."""
+    """One WHEP viewer; `heard_s` is when media last came, `joins` counts its sessions.
+
+    `longest_dark_s` is the longest time without media since `begin_anew`, known to a quarter of a second.
+    """
 
     def __init__(self, stand: Stand, token: str) -> None:
         self._stand = stand
         self._token = token
         self.heard_s = 0.0
         self.joins = 0
+        self.longest_dark_s = 0.0
+
+    def begin_anew(self) -> None:
+        """Forget the longest time without media."""
+        self.longest_dark_s = 0.0
 
     async def watch_for_ever(self) -> None:
-        """Join, watch, and join again after silence."""
+        """Join, watch, and join again after silence or a goodbye."""
         headers = {"Authorization": f"Bearer {self._token}"}
         async with ClientSession(headers=headers, timeout=_TIMEOUT) as http:
             while True:
@@ -53,11 +61,13 @@ class Watcher:
     async def _watch(self, viewer: CountingViewer) -> None:
         loop = asyncio.get_running_loop()
         last, last_s, turn = 0, loop.time(), 0
-        while loop.time() - last_s < _SILENT_S:
+        while loop.time() - last_s < _SILENT_S and not viewer.client.dismissed:
             await asyncio.sleep(_LOOK_S)
             turn += 1
             if viewer.counted.received > last:
                 last, last_s = int(viewer.counted.received), loop.time()
+                if self.heard_s:
+                    self.longest_dark_s = max(self.longest_dark_s, last_s - self.heard_s)
                 self.heard_s = last_s
             if turn % _REPORT_EVERY == 0:
                 viewer.report()

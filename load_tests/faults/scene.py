@@ -27,6 +27,8 @@ _TIPS_PER_S: Final = 2.0
 _RECENT_S: Final = 2.0
 _HOLDS_S: Final = 3.0
 _WATCHERS_AT_ONCE: Final = 5.0
+_SETTLES_FOR_S: Final = 20.0
+_STANDS_STILL_MB: Final = 1.0
 
 
 class CannotTry(Exception):
@@ -94,6 +96,21 @@ class Scene:
                     found[worker["name"]] = Usage.of(worker["pid"]).rss_bytes / 1e6
         return found
 
+    async def until_settled(self, within_s: float) -> float:
+        """Wait until the processes have stopped growing, as they do at first: caches, statements, kept events.
+
+        Returns the seconds that took. Growth in these would be put down to whatever fault comes first.
+        """
+        loop = asyncio.get_running_loop()
+        began_s, last_mb = loop.time(), sum((await self.rss_mb()).values())
+        while (left_s := began_s + within_s - loop.time()) > 0:
+            await asyncio.sleep(min(_SETTLES_FOR_S, left_s))
+            now_mb = sum((await self.rss_mb()).values())
+            if now_mb - last_mb < _STANDS_STILL_MB:
+                break
+            last_mb = now_mb
+        return loop.time() - began_s
+
     async def gateway_connections(self) -> int:
         """How many connections the gateways believe they hold."""
         total = 0
@@ -110,6 +127,8 @@ class Scene:
         self.show.begin_anew()
         self.market.begin_anew()
         self.stand.said.clear()
+        for watcher in self.watchers:
+            watcher.begin_anew()
 
     def unwell(self, since_s: float) -> list[str]:
         """What does not work, of all that has to since that time; nothing when everybody is served again."""

@@ -45,6 +45,9 @@ async def tried(fault: Fault, scene: Scene, load: Load, after_s: float, say: Say
     else:
         say(f"{fault.name}: {ended_s - began_s:.1f} s broken, everybody served {recovery_s:.1f} s after; watching on")
     await asyncio.sleep(after_s)
+    if dark := sorted(watcher.longest_dark_s for watcher in scene.watchers):
+        middle, most = dark[len(dark) // 2], dark[-1]
+        say(f"{fault.name}: watchers were without media for {middle:.1f} s (median), {most:.1f} s at most")
     await scene.until_whole(_GIVE_UP_S)
     rss_after = await scene.rss_mb()
     return await _judged(fault.name, scene, failed, recovery_s, (rss_before, rss_after), say)

@@ -101,6 +101,7 @@ class Site:
             "start": lambda order: stores.start(order["store"]),
             "lose_redis_data": lambda order: stores.lose_redis_data(),
             "kill": lambda order: program.kill(order["worker"]),
+            "roll": lambda order: {"outcome": program.roll()},
             "workers": lambda order: {"workers": program.workers()},
             "ready": lambda order: dict(zip(("status", "text"), program.ask("/readyz"), strict=True)),
             "metrics": lambda order: {"text": program.ask("/metrics", order["port"])[1]},

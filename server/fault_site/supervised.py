@@ -84,6 +84,19 @@ class Supervised:
             if worker["name"] == name and worker["pid"] is not None:
                 os.kill(worker["pid"], signal.SIGKILL)
 
+    def roll(self) -> str:
+        """Replace every process by a rolling restart; returns how it went, "done" or why not."""
+        status, said = self.ask("/healthz")
+        finished = int(json.loads(said)["rolls"]) if status == 200 else 0
+        self._process.send_signal(signal.SIGHUP)
+        deadline_s = time.monotonic() + _READY_S
+        while time.monotonic() < deadline_s:
+            time.sleep(0.25)
+            status, said = self.ask("/healthz")
+            if status == 200 and json.loads(said)["rolls"] > finished:
+                return str(json.loads(said)["last_roll"])
+        return "not finished"
+
     def close(self) -> None:
         """SIGTERM, and wait for the drain."""
         stop(self._process, signal.SIGTERM, timeout_s=_STOP_S)
