@@ -101,6 +101,7 @@ class RedisBroker:
             raise Unavailable("the room cannot be reached now") from error
         finally:
             handed.cancel()  # nobody waits any more: it is not sent, nor kept while Redis is away
+            del handed  # its error's traceback holds this frame
 
     async def _publish_waiting(self) -> None:
         """Send what waits in one round trip; whoever holds the turn sends for all who have not given up."""

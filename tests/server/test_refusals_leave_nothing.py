@@ -11,11 +11,16 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+import redis.asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 import chat.errors
+from chat.broker_redis import RedisBroker
 from chat.comment_groups import CommentGroups
+from chat.envelope import Sealed
 from chat.single_flight import SingleFlight
 from commerce.errors import Refusal, Unavailable
 from commerce.grouping import Grouping
@@ -79,6 +84,14 @@ async def test_a_read_that_fails_for_all_who_asked() -> None:
 
     for left in await asyncio.gather(*(refused(flight.run(build)) for _ in range(3))):
         assert left() is None
+
+
+async def test_events_that_redis_cannot_be_told_of() -> None:
+    client = redis.asyncio.Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
+    broker = RedisBroker(client)
+    refusals = await asyncio.gather(*(refused(broker.publish("bc_a", Sealed(b"{}"))) for _ in range(3)))
+    assert [left() for left in refusals] == [None] * 3
+    await client.aclose()
 
 
 async def test_a_request_that_is_answered_with_an_error_of_its_own() -> None:
