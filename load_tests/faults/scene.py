@@ -45,6 +45,8 @@ class Load:
     viewers: int
     away_s: float = 20.0
     """How long what is stopped, cut or slowed stays so."""
+    steady_s: float = 5.0
+    """How long everything goes on well before a fault."""
 
 
 class Scene:

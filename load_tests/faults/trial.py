@@ -11,7 +11,6 @@ from load_tests.faults.room_people import Room
 from load_tests.faults.scene import CannotTry, Load, Scene
 from load_tests.faults.verdict import RECOVERS_WITHIN_S, Verdict
 
-_STEADY_S: Final = 5.0
 _QUOTA_FOR_S: Final = 20.0
 _MEAN_AMOUNT_MINOR: Final = 200_000
 _GIVE_UP_S: Final = 1.5 * RECOVERS_WITHIN_S
@@ -30,7 +29,7 @@ async def tried(fault: Fault, scene: Scene, load: Load, after_s: float, say: Say
     await scene.until_whole(_GIVE_UP_S)
     scene.begin_anew()
     rss_before = await scene.rss_mb()
-    await asyncio.sleep(_STEADY_S)
+    await asyncio.sleep(load.steady_s)
     say(f"{fault.name}: injected")
     began_s = loop.time()
     try:

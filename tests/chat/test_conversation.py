@@ -49,7 +49,7 @@ class House:
     @asynccontextmanager
     async def process(self, client: redis.asyncio.Redis | None = None) -> AsyncIterator[Conversation]:
         """Run a process; with `client` it publishes over that Redis, which may be one that nobody reaches."""
-        broker = MemoryBroker(self.hub) if client is None else RedisBroker(client)
+        broker = MemoryBroker(self.hub) if client is None else RedisBroker(client, timeout_s=0.3)
         archive, restrictions = PostgresArchive(self.pool), Restrictions()
         desk = MonitorDesk(
             store=PostgresModeration(self.pool), broker=broker, restrictions=restrictions, restricted=lambda _: None,

@@ -8,7 +8,7 @@ from load_tests.faults.catalogue import FAULTS
 from load_tests.faults.scene import Load, staged
 from load_tests.faults.trial import tried
 
-LOAD = Load(sockets=12, events_per_s=6, buyers_per_s=2, viewers=2, away_s=6)
+LOAD = Load(sockets=12, events_per_s=6, buyers_per_s=2, viewers=2, away_s=6, steady_s=1)
 ALL_IN_S = 120.0
 
 

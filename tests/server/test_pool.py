@@ -1,5 +1,6 @@
 """Nobody waits for a connection without an end, however it is asked for."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -21,7 +22,7 @@ SHOW = "/api/v1/broadcasts/bc_none"
 @pytest.fixture
 async def exhausted(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BoundedPool]:
     """A pool whose only connection is lent for as long as the test lasts."""
-    monkeypatch.setattr(pools, "_WAIT_S", 0.3)
+    monkeypatch.setattr(pools, "_WAIT_S", 0.05)
     pool = await open_pool(postgres_url, least=1, most=1)
     await seed_people(pool)
     async with pool.acquire():
@@ -58,11 +59,14 @@ async def test_an_exhausted_pool_is_answered_503_with_retry_after_by_every_store
         ("GET", "/api/v1/points", "viewer", None),
     )
     async with TestClient[Any, Any](TestServer(parts.http())) as client:
-        for method, path, who, body in calls:
+
+        async def refused(method: str, path: str, who: str, body: Any) -> None:
             began = time.monotonic()
             async with client.request(method, path, json=body, headers=session(who)) as response:
                 answer = await response.json(content_type=None)
                 assert (response.status, answer["code"] in ("busy", "unavailable")) == (503, True), (path, answer)
                 assert int(response.headers["Retry-After"]) >= 1, path
             assert time.monotonic() - began < 30, path
+
+        await asyncio.gather(*(refused(*call) for call in calls))
     parts.passwords.close()
