@@ -1,39 +1,33 @@
-"""The composition root: settings in, a running program out. Everything is wired here and nowhere else."""
+"""The composition root: settings in, the parts of a program out, each wired here and nowhere else."""
 
 import secrets
 import socket
 import time
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
 import redis.asyncio
-from aiohttp import web
 
 from chat.archive_postgres import PostgresArchive
 from chat.broker_redis import RedisBroker, StreamLimits
-from chat.errors import ChatError
 from chat.figures_postgres import PostgresFigures
 from chat.likes_postgres import PostgresLikeCheckpoint
 from chat.likes_redis import RedisLikeStore
 from chat.moderation_postgres import PostgresModeration
-from chat.phrase_list import ReloadingModerator
 from chat.presence_redis import RedisPresence
 from chat.restriction_feed import RestrictionFeed
 from chat.restrictions import Restrictions
 from chat.rooms import RoomTimes
 from chat.sightings_postgres import SightedPresence
 from chat.talk_postgres import PostgresTalk
-from commerce.core import CoreBanking
 from commerce.evidence import RetentionRules
 from commerce.ports import untraced
-from commerce.questionnaire import Questionnaire
-from commerce.questionnaire_file import load_questionnaire
 from commerce.service import CommerceService
 from commerce.settings import CommerceSettings
+from server import chosen_parts
 from server.announcer import Announcer
 from server.auth.accounts_postgres import AccountStore
 from server.auth.encoder_tokens_postgres import EncoderTokens
@@ -46,63 +40,34 @@ from server.auth.tokens import Tokens
 from server.broadcast_reader import RoomReader, SaleReader, StreamClocks
 from server.broadcasting import Broadcasting
 from server.consequences import Consequences
-from server.core_adapter import AdapterUnusable, load_core
 from server.gateway.addresses import AddressLimits
 from server.gateway.gateway import Gateway
 from server.gateway.options import GatewayOptions
 from server.gateway.services import GatewayPorts
 from server.http import (
-    assessments,
-    asyncapi,
-    broadcasts,
-    config,
-    documents,
-    encoder_tokens,
     health,
-    identity,
-    openapi,
-    orders,
-    pages,
-    points,
-    products,
-    reports,
-    rooms,
-    sessions,
-    shelf,
-    signalling,
-    stage,
 )
-from server.http.application import build
-from server.http.commerce_errors import commerce_error
-from server.http.connections import ConnectionLimits, Door
+from server.http.connections import Door
 from server.http.health import Phase
-from server.http.ice_servers import IceServers
 from server.ids import new_id
 from server.listening import NOTHING_INHERITED, Inherited
-from server.logs import lines
 from server.media.feeds import Feeds
 from server.media.fleet import Local, MediaFleet
-from server.media.internal_http import LegCounters, internal_application
+from server.media.internal_http import LegCounters
 from server.media.membership import Membership
 from server.media.remote import Remotes
-from server.media.wire import INTERNAL, InternalSecret
+from server.media.wire import InternalSecret
 from server.media_cuts import MediaCuts
-from server.media_gate import MediaGate
 from server.media_watch import MediaWatch
-from server.metrics import readings
-from server.metrics.asked import OutboxStanding, Standing
-from server.metrics.collector import Source
 from server.metrics.loop_lag import watch_loop
 from server.metrics.registry import new_metrics
-from server.metrics.request_meter import RequestMeter
 from server.metrics.room_echo import RoomEcho
 from server.picture_news import PictureNews
 from server.probes import probes
 from server.publisher_watch import PublisherWatch
 from server.recording_watch import RecordingWatch
-from server.reports.funnel_postgres import ShowReports
 from server.room_identity import RoomAuthenticator
-from server.settings import Settings, SettingsError
+from server.settings import Settings
 from server.state_watch import StateWatch
 from server.stream_state import StreamState
 from server.tip_desk import TipDesk
@@ -113,14 +78,13 @@ from streaming.errors import MediaUnreachable
 from streaming.media_directory_redis import MediaDirectory
 from streaming.media_events import MediaEvent
 from streaming.media_settings import MediaSettings
-from streaming.native.extension import NativeUnavailable
 from streaming.recorder_disk import DiskRecorder
 from streaming.recorder_redis import RecorderDirectory
 from streaming.recordings_postgres import PostgresRecordings
 from streaming.segment_files import DirectoryFiles
 
 if TYPE_CHECKING:
-    from server.tracing import Tracing
+    pass
 
 _BUSINESS_ZONE = ZoneInfo("Asia/Shanghai")
 _LOGIN_THREADS = 2
@@ -139,7 +103,7 @@ class Parts:
         self.settings = settings
         self.phase = Phase()
         self.metrics = new_metrics()
-        self.tracing = _tracing(settings)
+        self.tracing = chosen_parts.tracing(settings)
         carried = None if self.tracing is None else self.tracing.carried
         self.pool = pool
         self.client = client
@@ -172,8 +136,8 @@ class Parts:
             new_id=new_id,
             envelopes=self.envelopes,
             evidence_export_dir=settings.evidence_export_dir,
-            core=_core(settings),
-            questionnaire=_questionnaire(settings),
+            core=chosen_parts.core(settings),
+            questionnaire=chosen_parts.questionnaire(settings),
             settings=CommerceSettings(
                 reservation_ttl_s=settings.reservation_ttl_s,
                 minimum_dwell_ms=settings.minimum_dwell_ms,
@@ -185,7 +149,7 @@ class Parts:
         self.identities = self._identities()
         self.archive = PostgresArchive(pool)
         self.likes = RedisLikeStore(client, PostgresLikeCheckpoint(pool))
-        self.moderator = _moderator(settings)
+        self.moderator = chosen_parts.moderator(settings)
         self.moderation = PostgresModeration(pool)
         self.talk = PostgresTalk(pool)
         self.figures = PostgresFigures(pool)
@@ -209,9 +173,9 @@ class Parts:
         )
         local = Local(self.media_id, self.media) if self.media is not None else None
         self.fleet = MediaFleet(self.media_directory, self.remotes.to, local)
-        with _built("ROOM_FRAME_WRITER"):
+        with chosen_parts.built("ROOM_FRAME_WRITER"):
             self.gateway = self._gateway(inherited.gateway) if "gateway" in settings.roles else None
-        self.door = Door(_connection_limits(settings))
+        self.door = Door(chosen_parts.connection_limits(settings))
         self.relay = self.commerce.relay(self._announcer().take) if "commerce" in settings.roles else None
         self.echo = (
             RoomEcho(self.broker, f"gw-{secrets.token_hex(6)}", self.metrics.lag("room_lag_seconds"))
@@ -257,7 +221,7 @@ class Parts:
             joins_per_s=settings.media_joins_per_s,
         )
         recorder = self.recording.recorder if self.recording is not None else None
-        with _built("MEDIA_PACKET_WRITER"):
+        with chosen_parts.built("MEDIA_PACKET_WRITER"):
             return MediaEngine(media, self._on_media_event, recorder=recorder)
 
     def _on_media_event(self, event: MediaEvent) -> None:
@@ -299,11 +263,24 @@ class Parts:
             listening=listening,
         )
 
-    def _banned(self, account_id: str) -> bool:
+    def banned(self, account_id: str) -> bool:
         return self.restrictions.banned(account_id, time.time())
 
-    def _closed(self, account_id: str) -> bool:
+    def closed(self, account_id: str) -> bool:
         return self.restrictions.closed(account_id, time.time())
+
+    def probes(self) -> dict[str, health.Probe]:
+        asked, media = probes(self.pool, self.client), self.media
+        if media is None:
+            return asked
+
+        async def takes_viewers() -> str | None:
+            """A full process is ready: who watches goes on, and who comes is told when to return."""
+            if not self.membership.listed:
+                raise MediaUnreachable
+            return f"ok, full with {self.settings.media_max_viewers} viewers" if media.full else None
+
+        return {**asked, "media": takes_viewers}
 
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """What runs beside the listeners, each as one owned task."""
@@ -329,158 +306,3 @@ class Parts:
             work += [self.commerce.sequencer.run(), self.commerce.confirmation.run_forever()]
             work.append(self.commerce.watch_stages())
         return work
-
-    def http(self) -> web.Application:
-        """The public HTTP application, of a process with the role `api`."""
-        routes = [*health.routes(self._probes(), self.phase), *self._api()]
-        mappers = (broadcasts.lifecycle_error, commerce_error, rooms.chat_error)
-        meter = RequestMeter(self.metrics.request_seconds())
-        self.metrics.add([meter.samples])
-        traced = () if self.tracing is None else (self.tracing.middleware,)
-        return build(
-            routes, self.identities, mappers, self.commerce.places, self._closed, self.phase, meter.observed, traced
-        )
-
-    def _probes(self) -> dict[str, health.Probe]:
-        asked, media = probes(self.pool, self.client), self.media
-        if media is None:
-            return asked
-
-        async def takes_viewers() -> str | None:
-            """A full process is ready: who watches goes on, and who comes is told when to return."""
-            if not self.membership.listed:
-                raise MediaUnreachable
-            return f"ok, full with {self.settings.media_max_viewers} viewers" if media.full else None
-
-        return {**asked, "media": takes_viewers}
-
-    def admin(self) -> web.Application:
-        """What operators, Prometheus and the other processes ask, on a port of its own that is not for the public."""
-        probes_here = self._probes()
-        standing = Standing(probes_here, self.phase)
-        self.metrics.refreshes.append(standing.refresh)
-        self.metrics.add([standing.samples, *self._readings()])
-        application = web.Application()
-        application.add_routes(health.routes(probes_here, self.phase))
-        application.add_routes([health.metrics_route(self.metrics.registry, self.metrics.refreshes)])
-        if self.media is not None:
-            internal = internal_application(self.media, self.internal_secret, self.legs)
-            application.add_subapp(INTERNAL, internal)
-        return application
-
-    def _readings(self) -> list[Source]:
-        """The figures of what runs here."""
-        sources = [readings.pool_source(self.pool, self.client), readings.log_source(lines), readings.loop_source()]
-        sources.append(readings.envelope_source(self.envelopes))
-        sale = self.commerce.sale
-        if "api" in self.settings.roles:
-            sources.append(readings.door_source(self.door, self.passwords))
-        if "api" in self.settings.roles or self.relay is not None:
-            sources.append(readings.order_source(sale.tally, lambda: sale.waiting))
-            sources.append(readings.core_source(self.commerce.core))
-        if self.relay is not None:
-            outbox = OutboxStanding(self.commerce.outbox_depth)
-            self.metrics.refreshes.append(outbox.refresh)
-            sources += [readings.relay_source(self.relay), outbox.samples]
-        if self.gateway is not None and self.echo is not None:
-            sources.append(readings.gateway_source(self.gateway, self.echo))
-        if self.media is not None and self.feeds is not None:
-            limit = self.settings.media_max_viewers
-            sources.append(readings.media_source(self.media, self.legs, self.feeds, limit))
-        if self.recording is not None:
-            sources.append(readings.recorder_source(self.recording.recorder))
-        return sources
-
-    def _api(self) -> list[web.RouteDef]:
-        settings = self.settings
-        page_config = config.PageConfig(
-            settings.gateway_public_url,
-            settings.gateway_port,
-            _demo_accounts() if settings.demo else None,
-            settings.trusted_proxies,
-        )
-        routes = [
-            *config.routes(page_config),
-            *openapi.routes(),
-            *asyncapi.routes(),
-            *pages.routes(page_config.gateway_url),
-            *sessions.routes(self.accounts, self.passwords, self.tokens, self.session_ends),
-            *broadcasts.routes(self.broadcasting, self.moderator, self.commerce.products.require_on_sale),
-            *encoder_tokens.routes(self.broadcasting, self.encoder_tokens, new_id),
-            *shelf.routes(self.broadcasting, self.commerce),
-            *products.routes(self.commerce),
-            *documents.routes(self.commerce),
-            *stage.routes(self.commerce),
-            *orders.routes(self.commerce, self.proofs),
-            *identity.routes(self.accounts, self.passwords, self.proofs),
-            *assessments.routes(self.commerce),
-            *points.routes(self.commerce),
-            *reports.routes(self.broadcasting, ShowReports(self.pool)),
-            *rooms.routes(self.broadcasting, self.moderation, self.talk, self.figures, self.presence),
-        ]
-        gate = MediaGate(self.store, self.identities, self.encoder_tokens, self._banned)
-        return [*routes, *signalling.routes(self.fleet, gate, _ice_servers(settings))]
-
-
-def _tracing(settings: Settings) -> "Tracing | None":
-    """Load OpenTelemetry where a collector is named, and only there."""
-    if settings.otel_exporter_otlp_endpoint is None:
-        return None
-    try:
-        from server.tracing import Tracing
-    except ImportError:
-        raise SettingsError(
-            "OTEL_EXPORTER_OTLP_ENDPOINT: set, but OpenTelemetry is not installed: pip install 'wealthcast[otel]'"
-        ) from None
-    return Tracing(settings.otel_exporter_otlp_endpoint, settings.traces_share, "+".join(settings.roles))
-
-
-def _core(settings: Settings) -> CoreBanking | None:
-    try:
-        return load_core(settings.core_banking)
-    except AdapterUnusable as error:
-        raise SettingsError(f"CORE_BANKING: {error}") from None
-
-
-def _questionnaire(settings: Settings) -> Questionnaire:
-    try:
-        return load_questionnaire(settings.questionnaire)
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"QUESTIONNAIRE: {error}") from None
-
-
-@contextmanager
-def _built(setting: str) -> Iterator[None]:
-    """Refuse by name a setting that asks for a native part which is not there."""
-    try:
-        yield
-    except NativeUnavailable as error:
-        raise SettingsError(f"{setting}: native is asked for, but {error}") from None
-
-
-def _moderator(settings: Settings) -> ReloadingModerator:
-    try:
-        return ReloadingModerator(settings.phrase_list)
-    except (OSError, ChatError, UnicodeError) as error:
-        raise SettingsError(f"PHRASE_LIST: {error}") from None
-
-
-def _ice_servers(settings: Settings) -> IceServers:
-    secret = settings.turn_secret.get_secret_value() if settings.turn_secret is not None else ""
-    return IceServers(settings.turn_urls, secret, settings.turn_ttl_s)
-
-
-def _connection_limits(settings: Settings) -> ConnectionLimits:
-    addresses = AddressLimits(
-        connections=settings.connections_per_address,
-        handshakes=None,
-        # A proxy's connections carry many people's requests.
-        exempt=(*AddressLimits().exempt, *settings.trusted_proxies),
-    )
-    return ConnectionLimits(connections=settings.http_connections, addresses=addresses)
-
-
-def _demo_accounts() -> list[dict[str, str]]:
-    from server.demo.bank import offered_accounts  # production never imports the demo
-
-    return offered_accounts()

@@ -13,6 +13,7 @@ import redis.asyncio
 import structlog
 
 from chat.errors import Unavailable
+from server.admin_http import admin_application
 from server.app import Parts
 from server.descriptors import ADVICE, ENOUGH, raise_limit
 from server.garbage import calm_collector
@@ -21,6 +22,7 @@ from server.listening import NOTHING_INHERITED, Inherited, address_literal, list
 from server.log_scrubbing import log_of_loop
 from server.logs import configure_logs
 from server.pool import open_pool
+from server.public_http import public_application
 from server.settings import Settings, SettingsError
 
 log = structlog.get_logger("program")
@@ -65,7 +67,7 @@ async def running(settings: Settings, inherited: Inherited = NOTHING_INHERITED) 
         if parts.tracing is not None:
             stack.push_async_callback(parts.tracing.aclose)
         with port_of("ADMIN_PORT", settings.admin_port, settings.admin_host):
-            admin_port = await serve(parts.admin(), listen(settings.admin_host, settings.admin_port), stack)
+            admin_port = await serve(admin_application(parts), listen(settings.admin_host, settings.admin_port), stack)
         parts.membership.found_at(f"http://{address_literal(settings.admin_host)}:{admin_port}")
         await _know_restrictions(parts)
         await stack.enter_async_context(_in_background(parts.background()))
@@ -115,7 +117,7 @@ async def _open_doors(parts: Parts, settings: Settings, inherited: Inherited, st
     with port_of("HTTP_PORT", settings.http_port, settings.host):
         listening = inherited.http or listen(settings.host, settings.http_port)
     return await serve(
-        parts.http(),
+        public_application(parts),
         listening,
         http,
         door=parts.door,

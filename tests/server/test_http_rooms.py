@@ -13,6 +13,7 @@ from chat.acts import Act
 from chat.restrictions import EVERYWHERE, Restriction
 from chat.talk_store import NewPoll
 from server.app import Parts
+from server.public_http import public_application
 from server.settings import load_settings
 from streaming.broadcast import Draft
 from tests.chat.test_stores import record
@@ -42,7 +43,7 @@ async def parts(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> AsyncI
 
 @pytest.fixture
 async def client(parts: Parts) -> AsyncIterator[TestClient[Any, Any]]:
-    async with TestClient(TestServer(parts.http())) as client:
+    async with TestClient(TestServer(public_application(parts))) as client:
         yield client
 
 

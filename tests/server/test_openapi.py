@@ -18,6 +18,7 @@ from server.http.answer_examples import example_of
 from server.http.commerce_errors import commerce_status
 from server.http.openapi import document, refusals
 from server.http.operations import OPERATIONS, Operation
+from server.public_http import public_application
 from server.settings import load_settings
 from tests.commerce.bank import DATA_KEYS
 from tests.server.people import TOKENS
@@ -38,7 +39,7 @@ async def application(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> 
         roles=("api",),
     )
     parts = Parts(settings, pool, redis_client)
-    yield parts.http()
+    yield public_application(parts)
     parts.passwords.close()
 
 

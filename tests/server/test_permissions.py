@@ -11,11 +11,13 @@ import redis.asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from server.admin_http import admin_application
 from server.app import Parts
 from server.auth.permissions import PERMISSIONS, allowed
 from server.auth.principal import ROLES
 from server.http import health
 from server.http.operations import OPERATIONS
+from server.public_http import public_application
 from server.settings import Settings, load_settings
 from tests.commerce.bank import DATA_KEYS
 from tests.server.people import TOKENS, seed_people, session
@@ -91,7 +93,7 @@ def settings() -> Settings:
 async def client(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> AsyncIterator[TestClient[Any, Any]]:
     await seed_people(pool)
     parts = Parts(settings(), pool, redis_client)
-    async with TestClient(TestServer(parts.http())) as client:
+    async with TestClient(TestServer(public_application(parts))) as client:
         yield client
     parts.passwords.close()
 
@@ -163,7 +165,7 @@ async def test_metrics_are_on_the_admin_port_and_not_public(
     async with client.get("/metrics") as response:
         assert response.status == 404
     parts = Parts(settings(), pool, redis_client)
-    async with TestClient(TestServer(parts.admin())) as admin, admin.get("/metrics") as response:
+    async with TestClient(TestServer(admin_application(parts))) as admin, admin.get("/metrics") as response:
         assert "process_cpu_seconds_total" in await response.text()
     parts.passwords.close()
 
@@ -185,7 +187,7 @@ async def test_who_starts_or_drains_is_alive_and_not_ready(
     pool: asyncpg.Pool, redis_client: redis.asyncio.Redis
 ) -> None:
     parts = Parts(settings(), pool, redis_client)
-    async with TestClient(TestServer(parts.http())) as client:
+    async with TestClient(TestServer(public_application(parts))) as client:
         parts.phase.now = "draining"
         async with client.get("/healthz") as response:
             assert response.status == 200

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from server import pool as pools
 from server.app import Parts
 from server.pool import BoundedPool, open_pool
+from server.public_http import public_application
 from server.settings import load_settings
 from tests.commerce.bank import DATA_KEYS
 from tests.server.people import TOKENS, seed_people, session
@@ -58,7 +59,7 @@ async def test_an_exhausted_pool_is_answered_503_with_retry_after_by_every_store
         ("GET", "/api/v1/orders", "viewer", None),
         ("GET", "/api/v1/points", "viewer", None),
     )
-    async with TestClient[Any, Any](TestServer(parts.http())) as client:
+    async with TestClient[Any, Any](TestServer(public_application(parts))) as client:
 
         async def refused(method: str, path: str, who: str, body: Any) -> None:
             began = time.monotonic()

@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 import server.http
 from server.app import Parts
 from server.http.operations import OPERATIONS, Operation
+from server.public_http import public_application
 from server.settings import load_settings
 from streaming.broadcast import Draft
 from streaming.broadcasts_postgres import PostgresBroadcasts
@@ -72,7 +73,7 @@ async def door(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> AsyncIt
         roles=("api", "commerce"),
     )  # fmt: skip
     parts = Parts(settings, pool, redis_client)
-    async with TestClient(TestServer(parts.http())) as client:
+    async with TestClient(TestServer(public_application(parts))) as client:
         yield Door(client, acknowledgement_id, order.order_id)
     parts.passwords.close()
 
