@@ -5,7 +5,7 @@ to the process that announces them, and in a room's envelopes to every gateway t
 says what the labels of metrics say, and the request's id, by which its log lines are found: never an account, an
 order, a text, a token or an address.
 
-Only `server.chosen_parts` imports this, and only where a collector is named; without one nothing of OpenTelemetry is loaded.
+Only `server.chosen_parts` imports this, and only where a collector is named; without one no OpenTelemetry is loaded.
 """
 
 import asyncio
