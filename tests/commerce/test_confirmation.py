@@ -87,7 +87,7 @@ async def test_two_runs_at_once_confirm_each_order_once(bank: Bank) -> None:
 
 
 async def test_a_run_that_crashes_anywhere_and_is_repeated_debits_once(
-    bank: Bank, monkeypatch: pytest.MonkeyPatch
+    bank: Bank, books: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await sold(bank, 1)
 
@@ -102,7 +102,7 @@ async def test_a_run_that_crashes_anywhere_and_is_repeated_debits_once(
         except CommerceError as error:
             raise Unavailable("busy", str(error)) from error
 
-    await crash_everywhere(bank, monkeypatch, until_confirmed)
+    await crash_everywhere(bank, monkeypatch, books, until_confirmed)
     assert await states(bank.pool) == {"confirmed": 1}
     assert await debits(bank.pool) == 1
 

@@ -33,12 +33,17 @@ class DyingConnection:
         async def counted(*args: Any, **kwargs: Any) -> Any:
             self._fuse[0] -= 1
             if self._fuse[0] == 0:
-                pid = self._connection.get_server_pid()
-                async with self._pool.acquire() as killer:
-                    await killer.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+                await self._end(self._connection.get_server_pid())
             return await attribute(*args, **kwargs)
 
         return counted
+
+    async def _end(self, pid: int) -> None:
+        """Terminate a backend and look until it is gone: what Postgres itself can wait with looks each 100 ms only."""
+        async with self._pool.acquire() as killer:
+            await killer.execute("SELECT pg_terminate_backend($1)", pid)
+            while await killer.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", pid):
+                pass
 
 
 @asynccontextmanager
@@ -58,7 +63,7 @@ async def dying(bank: Bank, monkeypatch: pytest.MonkeyPatch, at_statement: int) 
 Act = Callable[[], Awaitable[Any]]
 
 
-async def crash_everywhere(bank: Bank, monkeypatch: pytest.MonkeyPatch, act: Act) -> Any:
+async def crash_everywhere(bank: Bank, monkeypatch: pytest.MonkeyPatch, books: asyncpg.Pool, act: Act) -> Any:
     """Do `act` with a crash before its 1st, 2nd, … statement until it gets through; the books are right each time."""
     for at_statement in range(1, 80):
         async with dying(bank, monkeypatch, at_statement) as fuse:
@@ -71,19 +76,19 @@ async def crash_everywhere(bank: Bank, monkeypatch: pytest.MonkeyPatch, act: Act
                     assert at_statement > 5, "several crashes were tried"
                     return done
                 # The crash hit what the program does again by itself.
-        assert await audit(bank.pool) == []
+        assert await audit(books) == []
     raise AssertionError("it never got through")
 
 
 async def test_a_purchase_that_crashes_anywhere_and_is_retried_is_one_purchase(
-    bank: Bank, monkeypatch: pytest.MonkeyPatch
+    bank: Bank, books: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bank.open_shop()
     acknowledgement_id = await bank.acknowledged()
     sale = bank.service.sale
 
     order = await crash_everywhere(
-        bank, monkeypatch, lambda: sale.reserve("ac_ann", acknowledgement_id, 100_000, "CNY", "k1")
+        bank, monkeypatch, books, lambda: sale.reserve("ac_ann", acknowledgement_id, 100_000, "CNY", "k1")
     )
     assert await bank.pool.fetchval("SELECT count(*) FROM orders") == 1
     assert await bank.taken_minor() == 100_000
@@ -95,7 +100,7 @@ async def test_a_purchase_that_crashes_anywhere_and_is_retried_is_one_purchase(
             raise Unavailable("in_progress", "the customer reads: processing")
         return view
 
-    accepted = await crash_everywhere(bank, monkeypatch, submitted)
+    accepted = await crash_everywhere(bank, monkeypatch, books, submitted)
     assert accepted.state == "accepted"
     assert await bank.available_minor() == 100_000_000 - 100_000
 
@@ -103,29 +108,31 @@ async def test_a_purchase_that_crashes_anywhere_and_is_retried_is_one_purchase(
         await sale.cancel("ac_ann", order.order_id, "k3")
         await sale.settle_due(bank.clock())
 
-    await crash_everywhere(bank, monkeypatch, cancelled)
+    await crash_everywhere(bank, monkeypatch, books, cancelled)
     assert await bank.available_minor() == 100_000_000
     assert await bank.taken_minor() == 0
     assert await audit(bank.pool) == []
 
 
 async def test_a_sweep_that_crashes_anywhere_gives_the_quota_back_once(
-    bank: Bank, monkeypatch: pytest.MonkeyPatch
+    bank: Bank, books: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bank.open_shop()
     await bank.reserved()
     bank.clock.advance(seconds=240)
-    await crash_everywhere(bank, monkeypatch, lambda: bank.service.sale.expire_due(bank.clock()))
+    await crash_everywhere(bank, monkeypatch, books, lambda: bank.service.sale.expire_due(bank.clock()))
     assert await bank.taken_minor() == 0
     assert await audit(bank.pool) == []
 
 
-async def test_a_tip_that_crashes_anywhere_is_spent_once(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_tip_that_crashes_anywhere_is_spent_once(
+    bank: Bank, books: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await bank.add_customer()
     later = bank.clock.now.replace(year=2027)
     await bank.service.applause.grant("ac_ann", 50, reason="welcome", expires_at=later, grant_id="pg_1")
     tip = await crash_everywhere(
-        bank, monkeypatch, lambda: bank.service.applause.tip("ac_ann", "bc_a", 10, nickname="安", key="m1")
+        bank, monkeypatch, books, lambda: bank.service.applause.tip("ac_ann", "bc_a", 10, nickname="安", key="m1")
     )
     assert tip.balance == 40
     assert await bank.service.applause.balance("ac_ann") == 40

@@ -5,6 +5,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import asyncpg
+
 from commerce.audit_postgres import audit
 from commerce.errors import Unavailable
 from commerce.receipt import OrderView
@@ -29,7 +31,9 @@ async def come_back(bank: Bank, customer_id: str, acknowledgement_id: str) -> Or
     raise AssertionError("it never got through")
 
 
-async def test_a_server_killed_between_any_two_statements_sells_once(bank: Bank, postgres_url: str) -> None:
+async def test_a_server_killed_between_any_two_statements_sells_once(
+    bank: Bank, books: asyncpg.Pool, postgres_url: str
+) -> None:
     await bank.open_shop()
     worker = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.commerce.killed_worker", cwd=ROOT,
@@ -49,7 +53,7 @@ async def test_a_server_killed_between_any_two_statements_sells_once(bank: Bank,
             assert number == str(n)
             ends[end] += 1
             if n % 5 == 0:
-                assert await audit(bank.pool) == [], "right before anybody comes back"
+                assert await audit(books) == [], "right before anybody comes back"
             assert (await come_back(bank, customer_id, made)).state == "cancelled"
             if end == "through":
                 break

@@ -6,14 +6,13 @@ the customers paid is what was confirmed, and all evidence stands in the chain a
 
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import precondition, rule
 
 from commerce.audit_evidence import audit_records
 from commerce.errors import CommerceError
 from tests.commerce.bank import ENVELOPES, HOST
-from tests.commerce.test_purchase_life import BUYERS, CRASHES, FAULTS, MONEY, PurchaseLife
+from tests.commerce.test_purchase_life import BUYERS, CRASHES, FAULTS, MONEY, PurchaseLife, live
 
 
 class ToTheEnd(PurchaseLife):
@@ -110,12 +109,4 @@ class ToTheEnd(PurchaseLife):
 
 
 def test_a_purchase_ends_confirmed_or_given_back_and_its_evidence_is_whole(postgres_url: str) -> None:
-    class Life(ToTheEnd):
-        url = postgres_url
-
-    run_state_machine_as_test(
-        Life,
-        settings=settings(
-            max_examples=8, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
+    live(ToTheEnd, postgres_url, examples=8, steps=15)
