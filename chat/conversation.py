@@ -32,6 +32,9 @@ Spoken = (
     | commands.TalkCommand
 )
 
+# What others read: a mute holds for all of it, whoever says it.
+_SAID = commands.PostComment | commands.Answer | commands.Announce | commands.OpenPoll
+
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
@@ -79,6 +82,9 @@ class Conversation:
 
     async def carry_out(self, command: Spoken, speaker: Speaker) -> Ack:
         """Do it and say so. Raises CommandRefused, TipRefused, Unavailable."""
+        if isinstance(command, _SAID):
+            now_s = self._now().timestamp()
+            self._restrictions.check_silenced(speaker.broadcast_id, speaker.principal.account_id, now_s)
         match command:
             case commands.PostComment():
                 return await self._post(command, speaker)

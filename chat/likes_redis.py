@@ -24,9 +24,8 @@ _FORGOTTEN = -1
 # 'restore' (or 'restored', the last portion of it), then client and count in turn.
 _MERGE = f"""
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-if ARGV[2] == 'merge' and (redis.call('GET', KEYS[3]) ~= run or redis.call('EXISTS', KEYS[2]) == 0) then
-  return {_FORGOTTEN}
-end
+local whole = redis.call('GET', KEYS[3]) == run and redis.call('EXISTS', KEYS[2]) == 1
+if ARGV[2] == 'merge' and not whole then return {_FORGOTTEN} end
 local gained = 0
 for i = 3, #ARGV, 2 do
   local old = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0')
@@ -41,7 +40,7 @@ if ARGV[2] == 'restored' then
   for _, count in ipairs(redis.call('HVALS', KEYS[1])) do total = total + count end
   redis.call('SET', KEYS[2], string.format('%d', total))
   redis.call('SET', KEYS[3], run)
-elseif ARGV[2] == 'merge' and gained > 0 then
+elseif whole and gained > 0 then
   redis.call('INCRBY', KEYS[2], gained)
 end
 for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[1]) end

@@ -77,17 +77,21 @@ class Restrictions:
         """Return those of these accounts that are banned."""
         return [account_id for account_id in account_ids if self.banned(account_id, now_s)]
 
-    def check_talk(self, broadcast_id: str, account_id: str, message_id: str, now_s: float) -> None:
-        """Raise CommandRefused `banned`, `muted`, `muted_all` or `slow_mode` unless this viewer may talk now.
-
-        Notes the message for the slow mode; the same message id again is the same message.
-        """
+    def check_silenced(self, broadcast_id: str, account_id: str, now_s: float) -> None:
+        """Raise CommandRefused `banned` or `muted` where this account, staff too, is to say nothing here."""
         if self.banned(account_id, now_s):
             raise CommandRefused("banned", "this account may not take part")
         until_s = self._until.get(("mute", broadcast_id, account_id), 0.0)
         if until_s > now_s:
             wait_ms = None if until_s == _FOREVER else int((until_s - now_s) * 1_000)
             raise CommandRefused("muted", "the monitor has muted you here", wait_ms)
+
+    def check_talk(self, broadcast_id: str, account_id: str, message_id: str, now_s: float) -> None:
+        """Raise as `check_silenced`, or `muted_all` or `slow_mode`, unless this viewer may talk now.
+
+        Notes the message for the slow mode; the same message id again is the same message.
+        """
+        self.check_silenced(broadcast_id, account_id, now_s)
         rules = self.rules_of(broadcast_id)
         if rules.muted_all:
             raise CommandRefused("muted_all", "only staff may talk now")

@@ -33,7 +33,7 @@ def _readings(parts: Parts) -> list[Source]:
     sources.append(readings.envelope_source(parts.envelopes))
     sale = parts.commerce.sale
     if "api" in parts.settings.roles:
-        sources.append(readings.door_source(parts.door, parts.passwords))
+        sources.append(readings.door_source(parts.door, parts.passwords, parts.password_door.attempts))
     if "api" in parts.settings.roles or parts.relay is not None:
         sources.append(readings.order_source(sale.tally, lambda: sale.waiting))
         sources.append(readings.core_source(parts.commerce.core))

@@ -49,6 +49,7 @@ from server.http import (
 )
 from server.http.connections import Door
 from server.http.health import Phase
+from server.http.password_door import PasswordDoor
 from server.ids import new_id
 from server.listening import NOTHING_INHERITED, Inherited
 from server.media.feeds import Feeds
@@ -110,6 +111,7 @@ class Parts:
         self.envelopes = settings.envelopes()
         self.accounts = AccountStore(pool, self.envelopes)
         self.passwords = Passwords(threads=_LOGIN_THREADS, queue=settings.password_queue)
+        self.password_door = PasswordDoor(self.passwords, settings.trusted_proxies)
         self.tokens = Tokens(settings.jwt_secret.get_secret_value(), settings.session_ttl_s)
         self.proofs = Proofs(settings.jwt_secret.get_secret_value())
         self.issuer_keys = IssuerKeys(settings.issuer_jwks_url) if settings.issuer_jwks_url else None

@@ -6,11 +6,11 @@ import msgspec
 from aiohttp import web
 
 from server.auth.accounts_postgres import AccountStore
-from server.auth.passwords import Passwords, PasswordsBusy
 from server.auth.permissions import require
 from server.auth.proofs import Proofs
 from server.http.body import json_response, read_json
 from server.http.errors import ApiError
+from server.http.password_door import PasswordDoor
 
 
 class Password(msgspec.Struct, forbid_unknown_fields=True):
@@ -25,7 +25,7 @@ class IdentityProof(msgspec.Struct):
     identity_proof: str
 
 
-def routes(accounts: AccountStore, passwords: Passwords, proofs: Proofs) -> list[web.RouteDef]:
+def routes(accounts: AccountStore, passwords: PasswordDoor, proofs: Proofs) -> list[web.RouteDef]:
     """The route /api/v1/identity-proofs."""
 
     async def prove(request: web.Request) -> web.Response:
@@ -33,10 +33,8 @@ def routes(accounts: AccountStore, passwords: Passwords, proofs: Proofs) -> list
         given = await read_json(request, Password)
         account = await accounts.by_id(who.account_id)
         found = None if account is None else await accounts.by_login(account.login)
-        try:
-            matches = await passwords.verify(found[1] if found else None, given.password[:1_001])
-        except PasswordsBusy as busy:
-            raise ApiError(503, "busy", "too many people sign in just now", retry_after_s=busy.retry_after_s) from None
+        login = who.account_id if account is None else account.login
+        matches = await passwords.matches(request, login, found[1] if found else None, given.password[:1_001])
         if not matches or len(given.password) > 1_000:
             raise ApiError(403, "bad_credentials", "the password is wrong")
         return json_response(IdentityProof(proofs.issue(who.account_id, now_s=int(time.time()))), status=201)

@@ -7,12 +7,12 @@ import msgspec
 from aiohttp import web
 
 from server.auth.accounts_postgres import Account, AccountStore
-from server.auth.passwords import Passwords, PasswordsBusy
 from server.auth.permissions import PRINCIPAL, require
 from server.auth.session_ends_postgres import SessionEnds
 from server.auth.tokens import Tokens
 from server.http.body import json_response, read_json
 from server.http.errors import ApiError
+from server.http.password_door import PasswordDoor
 
 
 class Credentials(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,7 +39,7 @@ class SessionView(msgspec.Struct):
     account: AccountView
 
 
-def routes(accounts: AccountStore, passwords: Passwords, tokens: Tokens, ends: SessionEnds) -> list[web.RouteDef]:
+def routes(accounts: AccountStore, passwords: PasswordDoor, tokens: Tokens, ends: SessionEnds) -> list[web.RouteDef]:
     """Routes under /api/v1/sessions and /api/v1/me."""
 
     async def sign_in(request: web.Request) -> web.Response:
@@ -47,10 +47,7 @@ def routes(accounts: AccountStore, passwords: Passwords, tokens: Tokens, ends: S
         if len(given.login) > 200 or len(given.password) > 1_000 or "\x00" in given.login:
             raise ApiError(401, "bad_credentials", "login or password is wrong")
         found = await accounts.by_login(given.login)
-        try:
-            matches = await passwords.verify(found[1] if found else None, given.password)
-        except PasswordsBusy as busy:
-            raise ApiError(503, "busy", "too many people sign in just now", retry_after_s=busy.retry_after_s) from None
+        matches = await passwords.matches(request, given.login, found[1] if found else None, given.password)
         if found is None or not matches:
             raise ApiError(401, "bad_credentials", "login or password is wrong")
         return await give(found[0])

@@ -57,6 +57,7 @@ http_connections               gauge     -             HTTP connections open
 http_connections_refused       counter   -             HTTP connections sent away, 503 or 429
 password_queue_waiting         gauge     -             log-ins waiting for a hash or being hashed
 password_queue_refused         counter   -             log-ins refused because the queue was full
+password_attempts_refused      counter   -             passwords not looked at: too many wrong ones before
 orders                         counter   act,result    what came of `reserve`, `submit` …: a state or an error code
 order_queue_waiting            gauge     -             orders waiting for a group
 core_answers                   counter   act,result    what the core said to `freeze` …: a state, `silent`, `failed`

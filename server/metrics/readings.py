@@ -11,6 +11,7 @@ from commerce.core_asked import AskedCore
 from commerce.envelopes import Envelopes
 from commerce.order_tally import OrderTally
 from commerce.outbox import OutboxRelay
+from server.auth.password_attempts import PasswordAttempts
 from server.auth.passwords import Passwords
 from server.gateway.gateway import Gateway
 from server.http.connections import Door
@@ -56,7 +57,7 @@ def log_source(lines: dict[str, int]) -> Source:
     return lambda: [Sample("log_lines", lines[level], (level,)) for level in ("warning", "error", "critical")]
 
 
-def door_source(door: Door, passwords: Passwords) -> Source:
+def door_source(door: Door, passwords: Passwords, attempts: PasswordAttempts) -> Source:
     """The HTTP door and the log-ins behind it."""
 
     def read() -> Iterable[Sample]:
@@ -64,6 +65,7 @@ def door_source(door: Door, passwords: Passwords) -> Source:
         yield Sample("http_connections_refused", door.refused)
         yield Sample("password_queue_waiting", passwords.waiting)
         yield Sample("password_queue_refused", passwords.refused)
+        yield Sample("password_attempts_refused", attempts.refused)
 
     return read
 

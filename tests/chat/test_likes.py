@@ -1,7 +1,7 @@
 """Likes are exact whatever is lost: on a real Valkey and a real Postgres."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import asyncpg
 import pytest
@@ -128,6 +128,28 @@ async def test_the_last_counts_are_saved_at_the_end_and_survive_postgres_being_a
     ending.cancel()
     await asyncio.wait([ending])
     assert await checkpoint.load("bc_1") == {"a": 3, "b": 4}
+
+
+async def test_a_restore_that_breaks_off_beside_one_that_came_through_leaves_the_total_right(
+    redis_client: redis.asyncio.Redis, checkpoint: PostgresLikeCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound, breaking = RedisLikeStore(redis_client, checkpoint), RedisLikeStore(redis_client, checkpoint)
+    await breaking.merge("bc_1", {"b": 4})
+    await redis_client.flushall()
+    assert await sound.merge("bc_1", {"a": 5}) == 5  # made whole, of what this one knows
+    run = breaking._run
+
+    async def cut(room: str, mode: str, counts: Iterable[tuple[str, int]]) -> int:
+        if mode == "restored":
+            raise Unavailable("cut before the last step")
+        return await run(room, mode, counts)
+
+    with monkeypatch.context() as cutting:
+        cutting.setattr(breaking, "_run", cut)
+        with pytest.raises(Unavailable):
+            await breaking._restore("bc_1")
+    assert await sound.merge("bc_1", {}) == 9
+    assert await breaking.merge("bc_1", {"b": 4}) == 9
 
 
 async def test_many_clients_are_restored_in_portions(

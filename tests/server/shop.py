@@ -17,6 +17,7 @@ from server.auth.proofs import Proofs
 from server.http import documents, identity, orders, points, products, stage
 from server.http.application import build
 from server.http.commerce_errors import commerce_error
+from server.http.password_door import PasswordDoor
 from tests.commerce.bank import ENVELOPES, Bank, content
 from tests.server.people import TOKENS, seed_people, session
 
@@ -93,7 +94,7 @@ async def open_shop(
     routes += orders.routes(bank.service, PROOFS)
     await seed_people(pool)
     passwords = Passwords(threads=1)
-    routes += identity.routes(AccountStore(pool, ENVELOPES), passwords, PROOFS)
+    routes += identity.routes(AccountStore(pool, ENVELOPES), PasswordDoor(passwords), PROOFS)
     app = build(routes, identities(bank), (commerce_error,), bank.service.places)
     async with TestClient(TestServer(app)) as client:
         yield Shop(client, bank)

@@ -184,3 +184,15 @@ async def test_repeats_that_race_are_one_act_and_a_refused_one_leaves_its_id_fre
         await other.next_of("comment_removed", where=lambda event: event["comment_id"] == shown)
     acts = await rig.pool.fetch("SELECT act FROM moderation_acts ORDER BY act_id")
     assert [row["act"] for row in acts] == ["release", "remove"]
+
+
+@pytest.mark.parametrize(("account_id", "role"), [("ac_guest", "guest"), ("ac_host2", "host"), ("ac_host", "host")])
+async def test_a_mute_silences_staff_too(rig: Rig, account_id: str, role: str) -> None:
+    async with rig.gateway() as gateway, joined(rig, gateway, PEOPLE[2], (account_id, role)) as (monitor, muted):
+        assert (await muted.comment("你好"))["verdict"] == "pass"
+        assert (await act(monitor, "mute", account_id=account_id, seconds=600))["verdict"] == "done"
+        assert (await muted.next_of("restricted"))["kind"] == "muted"
+        assert (await muted.comment("还有"))["code"] == "muted"
+        if account_id == "ac_host":
+            await muted.send(type="announce", id="a", text="请看这里")
+            assert (await muted.next_of("error"))["code"] == "muted"

@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 from typing import Any
 
 import asyncpg
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from chat.rate_limit import Rate
 from server.auth.accounts_postgres import AccountStore
 from server.auth.identities import LocalIdentities
+from server.auth.password_attempts import AttemptLimits, PasswordAttempts
 from server.auth.passwords import Passwords, PasswordsBusy
 from server.auth.session_ends_postgres import SessionEnds
 from server.http import sessions
 from server.http.application import build
+from server.http.password_door import PasswordDoor
 from tests.commerce.bank import ENVELOPES
 from tests.server.people import HASHER, TOKENS, seed_people, session
 
@@ -24,8 +28,9 @@ Client = TestClient[Any, Any]
 async def client(pool: asyncpg.Pool) -> AsyncIterator[Client]:
     await seed_people(pool)
     passwords = Passwords(hasher=HASHER, threads=1, queue=4)
+    door = PasswordDoor(passwords, trusted_proxies=(ip_network("127.0.0.0/8"),))
     app = build(
-        sessions.routes(AccountStore(pool, ENVELOPES), passwords, TOKENS, SessionEnds(pool)),
+        sessions.routes(AccountStore(pool, ENVELOPES), door, TOKENS, SessionEnds(pool)),
         LocalIdentities(TOKENS),
         (),
     )
@@ -34,8 +39,9 @@ async def client(pool: asyncpg.Pool) -> AsyncIterator[Client]:
     passwords.close()
 
 
-async def sign_in(client: Client, login: Any, password: Any) -> tuple[int, Any, str | None]:
-    async with client.post("/api/v1/sessions", json={"login": login, "password": password}) as response:
+async def sign_in(client: Client, login: Any, password: Any, address: str = "") -> tuple[int, Any, str | None]:
+    given, headers = {"login": login, "password": password}, {"X-Forwarded-For": address} if address else {}
+    async with client.post("/api/v1/sessions", json=given, headers=headers) as response:
         return response.status, await response.json(content_type=None), response.headers.get("Retry-After")
 
 
@@ -93,4 +99,76 @@ async def test_the_password_queue_is_bounded() -> None:
     with pytest.raises(PasswordsBusy):
         await passwords.verify(None, "x")
     assert await asyncio.gather(*first) == [False, False]
+    passwords.close()
+
+
+async def test_who_guesses_is_told_to_wait_and_the_owner_comes_in_from_where_they_came_before(client: Client) -> None:
+    guesser, home, sofa = "203.0.113.9", "198.51.100.1", "2001:db8::1"
+    assert (await sign_in(client, "viewer", "viewer", home))[0] == 201
+    for _ in range(10):
+        assert (await sign_in(client, "viewer", "guess", guesser))[0] == 401
+    status, body, wait = await sign_in(client, "viewer", "viewer", guesser)
+    assert (status, body["code"], 1 <= int(wait or 0) <= 30) == (429, "too_many_attempts", True)
+    assert (await sign_in(client, "viewer2", "viewer2", guesser))[0] == 201  # another person behind that address
+    for address in (home, sofa):
+        assert (await sign_in(client, "viewer", "viewer", address))[0] == 201
+
+
+LIMITS = AttemptLimits(pair=Rate(3, 0.1), address=Rate(6, 1.0), login=Rate(5, 0.5), remembered=100)
+
+
+def test_an_address_that_tries_many_logins_is_slowed_and_nobody_else() -> None:
+    attempts = PasswordAttempts(LIMITS)
+    for number in range(6):
+        assert attempts.wait_s(f"login-{number}", "a", 0.0) == 0.0
+        attempts.failed(f"login-{number}", "a", 0.0)
+    assert attempts.wait_s("fresh", "a", 0.0) == 1.0
+    assert [attempts.wait_s("fresh", *at) for at in (("b", 0.0), (None, 0.0), ("a", 1.0))] == [0.0, 0.0, 0.0]
+    assert attempts.refused == 1
+
+
+def test_a_login_that_is_tried_from_everywhere_is_slowed_but_for_its_owners_places() -> None:
+    attempts = PasswordAttempts(LIMITS)
+    attempts.succeeded("mei", "home")
+    for number in range(5):
+        attempts.failed("mei", f"bot-{number}", 0.0)
+    assert attempts.wait_s("mei", "bot-9", 0.0) == 2.0
+    assert attempts.wait_s("mei", "home", 0.0) == 0.0
+    for _ in range(3):
+        attempts.failed("mei", "home", 0.0)
+    assert attempts.wait_s("mei", "home", 0.0) == 10.0
+    attempts.succeeded("mei", "home")  # one that was under way
+    assert attempts.wait_s("mei", "home", 0.0) == 0.0
+
+
+def test_what_is_under_way_at_once_is_waited_for_later() -> None:
+    attempts = PasswordAttempts(LIMITS)
+    for _ in range(30):
+        attempts.failed("mei", "a", 0.0)
+    assert attempts.wait_s("mei", "a", 0.0) == 280.0
+    assert attempts.wait_s("mei", "a", 280.0) == 0.0
+
+
+def test_the_memory_of_attempts_is_bounded() -> None:
+    attempts = PasswordAttempts(LIMITS)
+    for number in range(1_000):
+        attempts.failed(f"login-{number}", f"address-{number}", 0.0)
+        attempts.succeeded(f"login-{number}", f"address-{number}")
+    held = (attempts._pairs._levels, attempts._addresses._levels, attempts._logins._levels, attempts._known)
+    assert max(len(one) for one in held) <= 100
+
+
+async def test_one_client_cannot_hold_all_places_of_the_password_queue() -> None:
+    passwords = Passwords(hasher=HASHER, threads=1, queue=8)
+    taken = []
+    for _ in range(20):
+        taken.append(asyncio.create_task(passwords.verify(None, "x", "greedy")))
+        await asyncio.sleep(0)
+    assert passwords.waiting == 4
+    taken.append(asyncio.create_task(passwords.verify(None, "x", "another")))
+    await asyncio.sleep(0)
+    assert passwords.waiting == 5
+    results = await asyncio.gather(*taken, return_exceptions=True)
+    assert sum(isinstance(result, PasswordsBusy) for result in results) == 16
+    assert passwords.waiting == len(passwords._held) == 0
     passwords.close()

@@ -479,6 +479,7 @@ export const en = {
   "error.internal": "Our mistake. Please try again later",
   "error.unavailable": "Not available just now. Please try again",
   "error.busy": "Too many people at once. Please try again shortly",
+  "error.too_many_attempts": "Too many wrong passwords. Please try again later",
   "error.bad_credentials": "Login or password is wrong",
   "error.wrong_password": "The password is wrong",
   "error.reauthentication_required": "Please confirm that it is you",

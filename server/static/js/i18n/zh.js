@@ -479,6 +479,7 @@ export const zh = {
   "error.internal": "系统出错，请稍后重试",
   "error.unavailable": "服务暂不可用，请稍后重试",
   "error.busy": "当前人数较多，请稍后重试",
+  "error.too_many_attempts": "密码错误次数过多，请稍后再试",
   "error.bad_credentials": "用户名或密码不正确",
   "error.wrong_password": "密码不正确",
   "error.reauthentication_required": "请先验证身份",
