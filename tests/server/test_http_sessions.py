@@ -1,6 +1,7 @@
 """Signing in: right, wrong, too many, and who I am."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
 from typing import Any
@@ -22,6 +23,7 @@ from tests.commerce.bank import ENVELOPES
 from tests.server.people import HASHER, TOKENS, seed_people, session
 
 Client = TestClient[Any, Any]
+PATIENCE_S = 30.0
 
 
 @pytest.fixture
@@ -158,8 +160,9 @@ def test_the_memory_of_attempts_is_bounded() -> None:
     assert max(len(one) for one in held) <= 100
 
 
-async def test_one_client_cannot_hold_all_places_of_the_password_queue() -> None:
-    passwords = Passwords(hasher=HASHER, threads=1, queue=8)
+async def test_one_client_cannot_hold_all_places_of_the_password_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    passwords, go_on = Passwords(hasher=HASHER, threads=1, queue=8), threading.Event()
+    monkeypatch.setattr(passwords, "_matches", lambda *_: go_on.wait(PATIENCE_S))
     taken = []
     for _ in range(20):
         taken.append(asyncio.create_task(passwords.verify(None, "x", "greedy")))
@@ -168,6 +171,7 @@ async def test_one_client_cannot_hold_all_places_of_the_password_queue() -> None
     taken.append(asyncio.create_task(passwords.verify(None, "x", "another")))
     await asyncio.sleep(0)
     assert passwords.waiting == 5
+    go_on.set()
     results = await asyncio.gather(*taken, return_exceptions=True)
     assert sum(isinstance(result, PasswordsBusy) for result in results) == 16
     assert passwords.waiting == len(passwords._held) == 0
