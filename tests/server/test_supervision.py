@@ -193,3 +193,39 @@ async def test_a_monitor_of_whom_no_gateway_tells_while_redis_is_away_is_missed_
         assert not (await desk.facts()).monitor_absent
         assert not (await desk.facts(ABSENT_AFTER_S - 1)).monitor_absent
         assert (await desk.facts(2)).monitor_absent
+
+
+async def test_a_second_absence_of_redis_takes_no_card_down_for_what_was_sighted_in_the_first(
+    open_desk: Callable[[], Awaitable[Desk]],
+) -> None:
+    desk = await open_desk()
+    async with desk.redis_away():
+        await desk.gateway_reports()
+    desk.now += timedelta(seconds=3 * ABSENT_AFTER_S)
+    await desk.monitor_is_here()
+    assert not (await desk.facts()).monitor_absent
+    async with desk.redis_away():
+        assert not (await desk.facts(1)).monitor_absent  # no gateway has come to tell yet
+        assert not (await desk.facts(ABSENT_AFTER_S - 1)).monitor_absent
+        assert (await desk.facts(3)).monitor_absent
+
+
+async def test_a_monitor_who_had_gone_before_redis_went_is_gone_while_it_is_away(
+    open_desk: Callable[[], Awaitable[Desk]],
+) -> None:
+    desk = await open_desk()
+    await desk.monitor_is_here()
+    assert (await desk.facts(ABSENT_AFTER_S + 1)).monitor_absent
+    async with desk.redis_away():
+        assert (await desk.facts(1)).monitor_absent
+
+
+async def test_a_redis_that_lost_its_memory_takes_no_card_down_for_an_old_sighting(
+    open_desk: Callable[[], Awaitable[Desk]],
+) -> None:
+    desk = await open_desk()
+    async with desk.redis_away():
+        await desk.gateway_reports()
+    await desk.client.flushall()
+    assert not (await desk.facts(3 * ABSENT_AFTER_S)).monitor_absent
+    assert (await desk.facts(ABSENT_AFTER_S + 1)).monitor_absent
