@@ -13,6 +13,7 @@ from aiohttp import web
 from server.auth.identities import Identities
 from server.auth.issuer_keys_http import IssuerUnavailable
 from server.auth.permissions import PRINCIPAL
+from server.auth.principal import Principal
 from server.auth.tokens import TokenError
 from server.http import scope
 from server.http.conditional import answer_what_changed
@@ -77,16 +78,8 @@ def middlewares(
         try:
             with structlog.contextvars.bound_contextvars(request_id=request_id):
                 response = await handler(request)
-        except Exception as error:
-            mapped = api_error(error, mappers)
-            if mapped is None:
-                # The one broad catch of HTTP: a bug is logged with its trace and told without it.
-                log.exception("request_failed", request_id=request_id, method=request.method, route=route_of(request))
-                mapped = ApiError(500, "internal", f"this is our mistake; quote request {request_id}")
-            response = problem(mapped)
-            if isinstance(error, web.HTTPMethodNotAllowed):
-                response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
-            del mapped  # it may be the error itself, whose traceback holds this frame
+        except Exception as error:  # the one broad catch of HTTP
+            response = _told(error, request, request_id, mappers)
         response.headers["X-Request-Id"] = request_id
         if phase.now == "draining" and not response.prepared:
             response.force_close()  # the client's next request comes by a connection to another process
@@ -107,18 +100,37 @@ def middlewares(
     @web.middleware
     async def know_who_asks(request: web.Request, handler: Handler) -> web.StreamResponse:
         if (token := bearer(request)) and not request.path.startswith(("/whip/", "/whep/")):
-            try:
-                request[PRINCIPAL] = await identities.verify(token, now_s=time.time())
-            except TokenError as error:
-                raise ApiError(401, error.code, "sign in again") from None
-            except IssuerUnavailable:
-                raise ApiError(503, "issuer_unavailable", "who you are cannot be asked now", retry_after_s=5) from None
-            if closed(request[PRINCIPAL].account_id):
-                raise ApiError(401, "bad_token", "this account is closed")
-            await scope.hold(request, request[PRINCIPAL], places)
+            principal = await _verified(token, identities, closed)
+            request[PRINCIPAL] = principal
+            await scope.hold(request, principal, places)
         return await handler(request)
 
     return [answer_errors, answer_what_changed, know_who_asks]
+
+
+def _told(error: Exception, request: web.Request, request_id: str, mappers: tuple[Mapper, ...]) -> web.Response:
+    """Answer an exception; a bug is logged with its trace and told without it."""
+    mapped = api_error(error, mappers)
+    if mapped is None:
+        log.exception("request_failed", request_id=request_id, method=request.method, route=route_of(request))
+        mapped = ApiError(500, "internal", f"this is our mistake; quote request {request_id}")
+    response = problem(mapped)
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+    return response
+
+
+async def _verified(token: str, identities: Identities, closed: Callable[[str], bool]) -> Principal:
+    """Return who a token names; raises ApiError 401, or 503 where that cannot be asked."""
+    try:
+        principal = await identities.verify(token, now_s=time.time())
+    except TokenError as error:
+        raise ApiError(401, error.code, "sign in again") from None
+    except IssuerUnavailable:
+        raise ApiError(503, "issuer_unavailable", "who you are cannot be asked now", retry_after_s=5) from None
+    if closed(principal.account_id):
+        raise ApiError(401, "bad_token", "this account is closed")
+    return principal
 
 
 def bearer(request: web.Request) -> str | None:

@@ -9,7 +9,8 @@ from aiohttp import web
 from server.http.answer_examples import example_of
 from server.http.body import json_response
 from server.http.config import program_version
-from server.http.operations import OPERATIONS, Operation
+from server.http.operation import Operation
+from server.http.operations import OPERATIONS
 from server.http.parameters import id_schema
 
 _REF = "#/components/schemas/{name}"

@@ -12,7 +12,8 @@ from aiohttp import web
 from server.auth.principal import Principal
 from server.http.body import read_bytes
 from server.http.errors import ApiError
-from server.http.operations import OPERATIONS, Operation
+from server.http.operation import Operation
+from server.http.operations import OPERATIONS
 from server.ids import is_id
 
 _BY_ROUTE = {(one.method, one.path): one for one in OPERATIONS}

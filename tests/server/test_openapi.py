@@ -17,7 +17,8 @@ from server.app import Parts
 from server.http.answer_examples import example_of
 from server.http.commerce_errors import commerce_status
 from server.http.openapi import document, refusals
-from server.http.operations import OPERATIONS, Operation
+from server.http.operation import Operation
+from server.http.operations import OPERATIONS
 from server.public_http import public_application
 from server.settings import load_settings
 from tests.commerce.bank import DATA_KEYS

@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 import server.http
 from server.app import Parts
-from server.http.operations import OPERATIONS, Operation
+from server.http.operation import Operation
+from server.http.operations import OPERATIONS
 from server.public_http import public_application
 from server.settings import load_settings
 from streaming.broadcast import Draft
