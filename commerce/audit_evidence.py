@@ -1,6 +1,7 @@
 """The audit beyond SQL: exported heads against the chain, sealed persons against their records. Does I/O."""
 
 import hashlib
+from datetime import tzinfo
 from itertools import zip_longest
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from commerce.envelopes import EnvelopeError, Envelopes
 from commerce.evidence import Evidence, PersonalEvidence, senior_rule_met
 from commerce.evidence_file import FILE_NAME, ExportedLine, HeadFile
 from commerce.product import sha256_hex
+from commerce.suitability import SHANGHAI
 
 _TIMEOUT_S = 60
 _AT_ONCE = 1_000
@@ -75,20 +77,23 @@ def _line_findings(subject: str, number: int, line: ExportedLine, previous: Expo
     return [Finding("export_broken", subject, f"line {line.number} does not follow from the line before")]
 
 
-async def audit_records(pool: asyncpg.Pool, envelopes: Envelopes | None) -> list[Finding]:
-    """Compare each record with its columns, its order and, with keys, the person that is sealed beside it."""
+async def audit_records(pool: asyncpg.Pool, envelopes: Envelopes | None, zone: tzinfo = SHANGHAI) -> list[Finding]:
+    """Compare each record with its columns, its order and, with keys, the person that is sealed beside it.
+
+    `zone` is the bank's, in which people turn 65.
+    """
     findings: list[Finding] = []
     after = ""
     while True:
         rows = await pool.fetch(_RECORDS, after, _AT_ONCE, timeout=_TIMEOUT_S)
         for row in rows:
-            findings += _record_findings(row, envelopes)
+            findings += _record_findings(row, envelopes, zone)
         if len(rows) < _AT_ONCE:
             return findings
         after = rows[-1]["evidence_id"]
 
 
-def _record_findings(row: asyncpg.Record, envelopes: Envelopes | None) -> list[Finding]:
+def _record_findings(row: asyncpg.Record, envelopes: Envelopes | None, zone: tzinfo) -> list[Finding]:
     try:
         record = msgspec.json.decode(row["record"], type=Evidence)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -104,7 +109,7 @@ def _record_findings(row: asyncpg.Record, envelopes: Envelopes | None) -> list[F
         detail = "its disclosure is not what it names"
         findings.append(Finding("evidence_disclosure_differs", row["evidence_id"], detail))
     if envelopes is not None:
-        findings += _person_findings(row, record, envelopes)
+        findings += _person_findings(row, record, envelopes, zone)
     return findings
 
 
@@ -124,13 +129,13 @@ def _decision_findings(row: asyncpg.Record, record: Evidence) -> list[Finding]:
     return findings
 
 
-def _person_findings(row: asyncpg.Record, record: Evidence, envelopes: Envelopes) -> list[Finding]:
+def _person_findings(row: asyncpg.Record, record: Evidence, envelopes: Envelopes, zone: tzinfo) -> list[Finding]:
     try:
         sealed = envelopes.open(row["personal"], f"sale_evidence.personal {row['evidence_id']}")
     except EnvelopeError as error:
         return [Finding("person_unreadable", row["evidence_id"], str(error))]
     if hashlib.sha256(sealed).hexdigest() != record.personal_sha256:
         return [Finding("person_differs", row["evidence_id"], "another person than its record's")]
-    if senior_rule_met(record, msgspec.json.decode(sealed, type=PersonalEvidence).birth_date):
+    if senior_rule_met(record, msgspec.json.decode(sealed, type=PersonalEvidence).birth_date, zone):
         return []
     return [Finding("senior_wait_unmet", row["evidence_id"], "reserved before the wait of the senior rule was over")]

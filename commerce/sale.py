@@ -115,7 +115,8 @@ class Sale:
         card = await unit.catalogue.card(held.product_id, held.card_version)
         assert card is not None, "an order has its card"
         now = self._given.now()
-        decision = order.cancel(held, now, card.content.window_closes_at)
+        cut_off = card.content.window_closes_at - self._given.settings.cancel_closes_before
+        decision = order.cancel(held, now, cut_off)
         await save_witnessed(self._given, unit, decision, facts)
         if held.state in order.HOLDS_FROZEN_FUNDS:
             await unit.orders.release_later(order_id)

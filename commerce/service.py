@@ -30,7 +30,7 @@ from commerce.sequencer import Sequencer
 from commerce.settings import CommerceSettings
 from commerce.stage import Stage
 from commerce.uow_postgres import Units
-from commerce.working_days import ChinaWorkingDays
+from commerce.working_days import ChinaWorkingDays, WorkingDays
 
 _log = logging.getLogger(__name__)
 _WATCH_TIMEOUT_S = 10.0
@@ -41,14 +41,15 @@ class CommerceService:
     """Groups the use-cases; keeps nothing but queues, so any number of processes may run one.
 
     `core` is the bank's; without one the embedded core on our own ledger.
-    Without a `questionnaire` the shipped one is asked. `pool` stays the caller's and needs at
-    least two connections; nothing connects before the first call.
+    Without a `questionnaire` the shipped one is asked, without a `calendar` China's. `pool` stays the
+    caller's and needs at least two connections; nothing connects before the first call.
     """
 
     def __init__(
         self, pool: asyncpg.Pool, *, broadcasts: BroadcastReader, now: Clock, new_id: NewId, envelopes: Envelopes,
         settings: CommerceSettings | None = None, core: CoreBanking | None = None,
-        evidence_export_dir: Path | None = None, questionnaire: Questionnaire | None = None, trace: Trace = untraced,
+        evidence_export_dir: Path | None = None, questionnaire: Questionnaire | None = None,
+        calendar: WorkingDays | None = None, trace: Trace = untraced,
     ) -> None:  # fmt: skip
         self.settings = settings or CommerceSettings()
         self._pool = pool
@@ -60,7 +61,7 @@ class CommerceService:
         self.core = AskedCore(core or LedgerCore(self._units, now, new_id), self.settings.core_timeout_s)
         self.gate = Gate(given, self.core)
         self.sale = Sale(given, self.core)
-        self.confirmation = Confirmation(given, self.core, ChinaWorkingDays())
+        self.confirmation = Confirmation(given, self.core, calendar or ChinaWorkingDays())
         self.applause = Applause(given)
         self.customers = CustomerRecords(given)
         self.places = Places(given)

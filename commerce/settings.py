@@ -15,6 +15,7 @@ class CommerceSettings:
     reservation_ttl_s: int = 240
     minimum_dwell_ms: int = 3_000
     acknowledgement_ttl_s: int = 86_400
+    cancel_closes_before_s: int = 0  # an accepted order can be cancelled until this long before its window closes
     daily_tip_cap_points: int = 1_000
     quota_granularity_minor: int = 10_000
     duplicate_wait_s: float = 2.0  # how long a repeat waits for its first attempt before `in_progress`
@@ -35,6 +36,10 @@ class CommerceSettings:
     @property
     def reservation_ttl(self) -> timedelta:
         return timedelta(seconds=self.reservation_ttl_s)
+
+    @property
+    def cancel_closes_before(self) -> timedelta:
+        return timedelta(seconds=self.cancel_closes_before_s)
 
     @property
     def acknowledgement_ttl(self) -> timedelta:

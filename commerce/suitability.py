@@ -96,7 +96,8 @@ def lasting_refusals(
         refusals.append(Refusal("not_assessed", "take the risk questionnaire first"))
         return refusals
     if now >= assessed_until(customer.assessed_at, rules):
-        refusals.append(Refusal("assessment_expired", "the risk assessment is older than 12 months: renew it"))
+        months = rules.assessment_valid_months
+        refusals.append(Refusal("assessment_expired", f"the risk assessment is older than {months} months: renew it"))
     if risk_rating > HIGHEST_RATING_OF[customer.risk_tolerance]:
         detail = f"a product of level R{risk_rating} does not suit a customer of level C{customer.risk_tolerance}"
         refusals.append(Refusal("risk_mismatch", detail))

@@ -4,10 +4,12 @@ China's calendar is the State Council's yearly order, with days off and weekends
 `chinesecalendar` carries it year by year and refuses years that it does not know.
 """
 
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Protocol
 
 _LONGEST_BREAK_DAYS = 30
+_SATURDAY = 5
 
 
 class CalendarEndedError(Exception):
@@ -31,6 +33,33 @@ class ChinaWorkingDays:
             return bool(chinese_calendar.is_workday(day))
         except NotImplementedError as error:
             raise CalendarEndedError(f"{day}: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedWorkingDays:
+    """A calendar by its exceptions: weekends are off but for those `worked`, other days work but for `days_off`.
+
+    Raises ValueError for a list that contradicts itself.
+    """
+
+    first: date
+    last: date
+    days_off: frozenset[date]
+    worked: frozenset[date]
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise ValueError("last: before first")
+        if both := sorted(self.days_off & self.worked):
+            raise ValueError(f"{both[0]}: off and worked")
+        if outside := [day for day in sorted(self.days_off | self.worked) if not self.first <= day <= self.last]:
+            raise ValueError(f"{outside[0]}: not between first and last")
+
+    def is_working(self, day: date) -> bool:
+        """As the port says."""
+        if not self.first <= day <= self.last:
+            raise CalendarEndedError(f"{day}: the calendar goes from {self.first} to {self.last}")
+        return day in self.worked or (day.weekday() < _SATURDAY and day not in self.days_off)
 
 
 def next_working(day: date, calendar: WorkingDays) -> date:

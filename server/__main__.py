@@ -174,10 +174,12 @@ def audit(
     ] = None,
 ) -> None:
     """Recompute quota, ledgers and evidence of DATABASE_URL, or else of a demo; list what does not add up."""
+    from commerce.suitability import SHANGHAI
     from server.audit import audit_database
     from server.core_adapter import EMBEDDED
     from server.demo.places import DemoError, default_data_dir, demo_data_key, demo_database
     from server.embedded.process import EmbeddedError
+    from server.sale_rules import zone_of
     from server.settings import PREFIX
 
     url = os.environ.get("DATABASE_URL")
@@ -185,7 +187,8 @@ def audit(
         if url and data_dir is None:
             keys = json.loads(os.environ.get(f"{PREFIX}DATA_KEYS", "{}"))
             embedded = os.environ.get(f"{PREFIX}CORE_BANKING", EMBEDDED) == EMBEDDED
-            sys.exit(0 if audit_database(url, export_dir, keys, embedded_core=embedded) else 1)
+            zone = zone_of(os.environ.get(f"{PREFIX}BUSINESS_ZONE", str(SHANGHAI)))
+            sys.exit(0 if audit_database(url, export_dir, keys, embedded_core=embedded, zone=zone) else 1)
         data = data_dir or default_data_dir()
         with demo_database(data_dir) as url:
             clean = audit_database(url, data / "evidence", demo_data_key(data))

@@ -23,10 +23,8 @@ from chat.restrictions import Restrictions
 from chat.rooms import RoomTimes
 from chat.sightings_postgres import SightedPresence
 from chat.talk_postgres import PostgresTalk
-from commerce.evidence import RetentionRules
 from commerce.ports import untraced
 from commerce.service import CommerceService
-from commerce.settings import CommerceSettings
 from server import chosen_parts
 from server.announcer import Announcer
 from server.auth.accounts_postgres import AccountStore
@@ -68,6 +66,7 @@ from server.probes import probes
 from server.publisher_watch import PublisherWatch
 from server.recording_watch import RecordingWatch
 from server.room_identity import RoomAuthenticator
+from server.sale_rules import commerce_settings
 from server.settings import Settings
 from server.state_watch import StateWatch
 from server.stream_state import StreamState
@@ -87,7 +86,6 @@ from streaming.segment_files import DirectoryFiles
 if TYPE_CHECKING:
     pass
 
-_BUSINESS_ZONE = ZoneInfo("Asia/Shanghai")
 _LOGIN_THREADS = 2
 
 
@@ -140,12 +138,8 @@ class Parts:
             evidence_export_dir=settings.evidence_export_dir,
             core=chosen_parts.core(settings),
             questionnaire=chosen_parts.questionnaire(settings),
-            settings=CommerceSettings(
-                reservation_ttl_s=settings.reservation_ttl_s,
-                minimum_dwell_ms=settings.minimum_dwell_ms,
-                reauthentication_within_s=settings.reauthentication_within_s,
-                retention=RetentionRules(settings.evidence_retention_years, settings.evidence_legal_hold_until),
-            ),
+            calendar=chosen_parts.working_days(settings),
+            settings=commerce_settings(settings),
             trace=carried or untraced,
         )
         self.identities = self._identities()
@@ -187,7 +181,7 @@ class Parts:
         self.cuts = MediaCuts(client)
         consequences = Consequences(self.stream_state, self.media, self.cuts, self.commerce.stage)
         self.broadcasting = Broadcasting(
-            self.store, self.presence, new_id, consequences.broadcast_moved, _BUSINESS_ZONE
+            self.store, self.presence, new_id, consequences.broadcast_moved, ZoneInfo(settings.business_zone)
         )
 
     def _announcer(self) -> Announcer:

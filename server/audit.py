@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import tzinfo
 from pathlib import Path
 
 import asyncpg
@@ -9,6 +10,7 @@ import asyncpg
 from commerce.audit_evidence import audit_exports, audit_records
 from commerce.audit_postgres import Finding, audit
 from commerce.envelopes import Envelopes
+from commerce.suitability import SHANGHAI
 
 _TIMEOUT_S = 5
 _READ_ONLY = {"default_transaction_read_only": "on"}
@@ -16,7 +18,7 @@ _READ_ONLY = {"default_transaction_read_only": "on"}
 
 def audit_database(
     database_url: str, export_dir: Path | None, data_keys: Mapping[str, str] | None,
-    *, embedded_core: bool = True,
+    *, embedded_core: bool = True, zone: tzinfo = SHANGHAI,
 ) -> bool:  # fmt: skip
     """Print every difference; True when there is none. What was not compared, for want of folder or keys, is said."""
 
@@ -28,7 +30,7 @@ def audit_database(
             findings = await audit(pool, embedded_core=embedded_core)
             if export_dir is not None:
                 findings += await audit_exports(pool, export_dir)
-            findings += await audit_records(pool, Envelopes.of_base64(data_keys) if data_keys else None)
+            findings += await audit_records(pool, Envelopes.of_base64(data_keys) if data_keys else None, zone)
             return findings
         finally:
             await pool.close()

@@ -9,6 +9,8 @@ from chat.phrase_list import ReloadingModerator
 from commerce.core import CoreBanking
 from commerce.questionnaire import Questionnaire
 from commerce.questionnaire_file import load_questionnaire
+from commerce.working_days import WorkingDays
+from commerce.working_days_file import load_working_days
 from server.core_adapter import AdapterUnusable, load_core
 from server.gateway.addresses import AddressLimits
 from server.http.connections import ConnectionLimits
@@ -37,6 +39,16 @@ def core(settings: Settings) -> CoreBanking | None:
         return load_core(settings.core_banking)
     except AdapterUnusable as error:
         raise SettingsError(f"CORE_BANKING: {error}") from None
+
+
+def working_days(settings: Settings) -> WorkingDays | None:
+    """Read the deployment's own calendar; None: China's. Raises SettingsError."""
+    if settings.working_days is None:
+        return None
+    try:
+        return load_working_days(settings.working_days)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"WORKING_DAYS: {error}") from None
 
 
 def questionnaire(settings: Settings) -> Questionnaire:

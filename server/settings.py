@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pydantic
 from pydantic import AliasChoices, Field, IPvAnyAddress, IPvAnyNetwork, SecretStr
@@ -92,7 +93,19 @@ class Settings(BaseSettings):
     core_banking: str = Field(EMBEDDED, pattern=rf"^({EMBEDDED}|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")
 
     reservation_ttl_s: int = Field(240, ge=30, le=900)
-    reauthentication_within_s: int | None = Field(None, ge=10, le=3_600)
+    reauthentication_within_s: int = Field(300, ge=0, le=3_600)
+    acknowledgement_ttl_s: int = Field(86_400, ge=300, le=30 * 86_400)
+    cancel_closes_before_s: int = Field(0, ge=0, le=30 * 86_400)
+    senior_age: int = Field(65, ge=18, le=120)
+    senior_free_up_to_rating: int = Field(3, ge=0, le=5)
+    senior_wait_h: int = Field(24, ge=0, le=720)
+    assessment_valid_months: int = Field(12, ge=1, le=24)
+    assessments_a_day: int = Field(2, ge=1, le=100)
+    assessments_a_year: int = Field(8, ge=1, le=1_000)
+    daily_tip_cap_points: int = Field(1_000, ge=0, le=1_000_000_000)
+    quota_granularity_minor: int = Field(10_000, ge=1, le=10**15)
+    business_zone: str = "Asia/Shanghai"
+    working_days: Path | None = None
     minimum_dwell_ms: int = Field(3_000, ge=0, le=600_000)
     monitor_absent_after_s: int = Field(60, ge=5, le=3_600)
     encoder_token_ttl_s: int = Field(86_400, ge=60, le=30 * 86_400)
@@ -152,6 +165,15 @@ class Settings(BaseSettings):
             return str(ipaddress.ip_address(host))
         except ValueError:
             raise ValueError("give an IP address, such as 0.0.0.0 (all of IPv4) or 127.0.0.1, not a name") from None
+
+    @pydantic.field_validator("business_zone")
+    @classmethod
+    def _a_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            raise ValueError("no such time zone; it looks like Asia/Shanghai") from None
+        return zone
 
     @pydantic.field_validator("database_url")
     @classmethod

@@ -103,7 +103,6 @@ def run_demo(options: DemoOptions) -> None:
             evidence_export_dir=places.data / "evidence",
             demo=True,
             session_ttl_s=8 * 3600,
-            reauthentication_within_s=300,
             log_level="warning",
         )
 

@@ -57,6 +57,7 @@ def loopback_environment(
         "media_port": str(port + 2),
         "media_advertised_ip": "127.0.0.1",
         "admin_port": "0",
+        "reauthentication_within_s": "0",  # whoever buys here by the thousand types no password
         "database_url": database_url,
         "redis_url": redis_url,
         **settings,

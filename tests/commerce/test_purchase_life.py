@@ -114,8 +114,8 @@ class PurchaseLife(RuleBasedStateMachine):
     )
     def reserve(self, customer_id: str, amount: int, again: bool, crash: int) -> None:
         self.keys += 1
-        key = f"r{amount}-{self.keys if not again else 0}"
         acknowledgement_id = self.acknowledged[customer_id]
+        key = f"r{amount}-{acknowledgement_id}-{self.keys if not again else 0}"
         made = self.attempt(
             "reserve", customer_id, key,
             lambda: self.bank.service.sale.reserve(customer_id, acknowledgement_id, amount, "CNY", key), crash,

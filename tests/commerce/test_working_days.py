@@ -1,16 +1,19 @@
 """T+1 by China's calendar: weekends, worked Saturdays, long holidays, and a loud end."""
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
 from commerce.working_days import (
     CalendarEndedError,
     ChinaWorkingDays,
+    ListedWorkingDays,
     confirmable_until,
     confirmation_day,
     next_working,
 )
+from commerce.working_days_file import load_working_days
 
 CHINA = ChinaWorkingDays()
 
@@ -42,3 +45,43 @@ def test_beyond_its_years_the_calendar_says_so_instead_of_guessing() -> None:
         CHINA.is_working(date(2099, 1, 5))
     with pytest.raises(CalendarEndedError):
         next_working(date(2003, 1, 1), CHINA)
+
+
+FILE = """first = 2026-11-01
+last = 2026-12-31
+days_off = [2026-11-24]
+worked = [2026-11-28]
+"""
+
+
+def test_a_calendar_of_ones_own_is_read_from_a_file_and_ends_where_it_ends(tmp_path: Path) -> None:
+    path = tmp_path / "days.toml"
+    path.write_text(FILE)
+    calendar = load_working_days(path)
+    assert confirmation_day(date(2026, 11, 23), calendar) == date(2026, 11, 25), "the Tuesday is off"
+    assert confirmation_day(date(2026, 11, 27), calendar) == date(2026, 11, 28), "the Saturday is worked"
+    with pytest.raises(CalendarEndedError, match="2027-01-01"):
+        next_working(date(2026, 12, 31), calendar)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("first = 2026-11-01", "last"),
+        (FILE.replace("2026-11-01", "2027-01-01"), "before first"),
+        (FILE.replace("2026-11-28", "2026-11-24"), "off and worked"),
+        (FILE.replace("[2026-11-24]", "[2027-11-24]"), "not between"),
+        (FILE + "weekend = 1", "weekend"),
+        ("first = ", "Invalid"),
+    ],
+)
+def test_a_calendar_that_contradicts_itself_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "days.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=said):
+        load_working_days(path)
+
+
+def test_a_calendar_of_every_day_is_the_weeks_own() -> None:
+    plain = ListedWorkingDays(date(2026, 1, 1), date(2026, 12, 31), frozenset(), frozenset())
+    assert [plain.is_working(date(2026, 11, day)) for day in range(23, 30)] == [True] * 5 + [False] * 2

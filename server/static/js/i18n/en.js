@@ -140,7 +140,7 @@ export const en = {
   "assess.begin": "Take the risk assessment",
   "assess.title": "Risk assessment",
   "assess.result": "Your level",
-  "assess.lead": "Please answer truthfully. Your level says which products you may buy, and holds for 12 months.",
+  "assess.lead": "Please answer truthfully. Your level says which products you may buy, and for how long.",
   "assess.left": "Assessments left: {today} today, {year} within 12 months.",
   "assess.missing": "Questions without an answer: {count}",
   "assess.send": "Hand in ({done}/{all})",

@@ -140,7 +140,7 @@ export const zh = {
   "assess.begin": "开始风险测评",
   "assess.title": "风险承受能力评估",
   "assess.result": "评估结果",
-  "assess.lead": "请如实作答。评估结果决定您可以购买哪些风险等级的产品，有效期12个月。",
+  "assess.lead": "请如实作答。评估结果决定您可以购买哪些风险等级的产品，并在有效期内有效。",
   "assess.left": "今天还可评估{today}次，12个月内还可评估{year}次。",
   "assess.missing": "还有{count}题没有回答",
   "assess.send": "提交（{done}/{all}）",
