@@ -8,7 +8,7 @@ import msgspec
 from commerce import order
 from commerce.core_asked import AskedCore
 from commerce.dependencies import Dependencies
-from commerce.errors import NotFound, Unavailable
+from commerce.errors import NotFound, Refusal, Unavailable
 from commerce.given_back import give_back
 from commerce.idempotency import Claim, body_hash
 from commerce.once import once
@@ -59,8 +59,16 @@ class Sale:
         return await self.tally.of("submit", self._submit(customer_id, order_id, key, authenticated_at))
 
     async def _submit(self, customer_id: str, order_id: str, key: str, authenticated_at: datetime | None) -> OrderView:
-        facts = await self._broadcast_of(customer_id, order_id)
-        return await self._submission.submit(customer_id, order_id, key, facts, authenticated_at)
+        view = await self.read(customer_id, order_id)
+        facts = await self._given.read_broadcast(view.broadcast_id)
+        try:
+            return await self._submission.submit(customer_id, order_id, key, facts, authenticated_at)
+        except Refusal as refusal:
+            if refusal.code == "risk_mismatch":  # in a transaction of its own, as that of the refusal is undone
+                async with self._given.units.begin() as unit:
+                    mismatched = {(view.broadcast_id, customer_id)}
+                    await unit.funnel.note_mismatches(view.product_id, mismatched, self._given.now())
+            raise
 
     async def extend(self, customer_id: str, order_id: str, key: str) -> OrderView:
         """Give a reservation its time once more; raises IllegalMove the second time."""

@@ -4,8 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import asyncpg
+import structlog
 
-from commerce.envelopes import Envelopes
+from commerce.envelopes import EnvelopeError, Envelopes
+
+log = structlog.get_logger("accounts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,11 @@ class AccountStore:
         account = Account(**{name: row[name] for name in _COLUMNS.split(", ")})
         if row["sealed_name"] is None:
             return account
-        name = self._envelopes.open(row["sealed_name"], _context(account.account_id)).decode()
+        try:
+            name = self._envelopes.open(row["sealed_name"], _context(account.account_id)).decode()
+        except EnvelopeError:  # they are known by their nickname to everybody else, and may sign in
+            log.error("sealed_name_does_not_open", account_id=account.account_id)
+            name = account.nickname
         return replace(account, display_name=name)
 
 

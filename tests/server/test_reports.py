@@ -116,6 +116,19 @@ async def test_a_mismatch_that_came_after_the_reading_is_counted_at_the_reservat
     assert (one.mismatches_blocked, one.customers.acknowledge, one.customers.reserve) == (1, 1, 0)
 
 
+async def test_a_mismatch_that_came_after_the_reservation_is_counted_at_the_submission(
+    shop: Shop, pool: asyncpg.Pool
+) -> None:
+    await shop.opened()
+    order = (await shop.reserve())[1]
+    await pool.execute("UPDATE customers SET risk_tolerance = 1 WHERE customer_id = 'ac_viewer'")
+    for _ in range(2):
+        refused = await shop.call("POST", f"/orders/{order['order_id']}/submit", "viewer", Idempotency_Key="s")
+        assert refused[1]["code"] == "risk_mismatch"
+    (one,) = (await report(pool)).products
+    assert (one.mismatches_blocked, one.customers.reserve, one.customers.submit) == (1, 1, 0)
+
+
 async def test_nobody_is_seen_in_a_show_that_is_not_theirs(shop: Shop, pool: asyncpg.Pool) -> None:
     await shop.opened()
     await sell(shop, "viewer", 200_000)
