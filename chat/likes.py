@@ -1,6 +1,6 @@
 """Counting likes: cumulative counts in, totals out. Pure, and the port of the store that adds them up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
@@ -13,6 +13,9 @@ class LikeStore(Protocol):
         Repeated, reordered and lost calls change nothing once a client's highest count has arrived; an empty
         mapping only reads. Raises Unavailable.
         """
+
+    async def highest(self, broadcast_id: str, clients: Sequence[str]) -> dict[str, int]:
+        """Return each of these clients' highest count, 0 for one that is not known. Raises Unavailable."""
 
 
 class LikeCheckpoint(Protocol):

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -20,11 +20,18 @@ _KEEP_S = 7 * 24 * 3600
 _PORTION = 2_000
 _FORGOTTEN = -1
 
-# KEYS: highest counts, total, the server process that they were last made whole in. ARGV: seconds to keep, 'merge' or
-# 'restore' (or 'restored', the last portion of it), then client and count in turn.
-_MERGE = f"""
+# KEYS: highest counts, total, the server process that they were last made whole in.
+_WHOLE = """
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local whole = redis.call('GET', KEYS[3]) == run and redis.call('EXISTS', KEYS[2]) == 1
+"""
+# ARGV: clients. Returns their highest counts, nothing where they are not whole.
+_HIGHEST = f"""{_WHOLE}
+if not whole then return {{}} end
+return redis.call('HMGET', KEYS[1], unpack(ARGV))
+"""
+# ARGV: seconds to keep, 'merge' or 'restore' (or 'restored', the last portion of it), then client and count in turn.
+_MERGE = f"""{_WHOLE}
 if ARGV[2] == 'merge' and not whole then return {_FORGOTTEN} end
 local gained = 0
 for i = 3, #ARGV, 2 do
@@ -66,6 +73,7 @@ class RedisLikeStore:
         save_every_s: float = 1.0,
     ) -> None:
         self._merge = client.register_script(_MERGE)
+        self._highest = client.register_script(_HIGHEST)
         self._checkpoint = checkpoint
         self._timeout_s = timeout_s
         self._save_every_s = save_every_s
@@ -75,6 +83,22 @@ class RedisLikeStore:
         """As the port says."""
         self._hold({(broadcast_id, client): count for client, count in counts.items()})
         return await self._merge_or_restore(broadcast_id, counts.items())
+
+    async def highest(self, broadcast_id: str, clients: Sequence[str]) -> dict[str, int]:
+        """As the port says."""
+        await self._merge_or_restore(broadcast_id, ())
+        found: dict[str, int] = {}
+        for start in range(0, len(clients), _PORTION):
+            portion = clients[start : start + _PORTION]
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    counts = await self._highest(_keys(broadcast_id), portion)
+            except (RedisError, OSError, TimeoutError) as error:
+                raise Unavailable("likes cannot be counted now") from error
+            if not counts:
+                raise Unavailable("likes were lost again")
+            found |= {client: int(count or 0) for client, count in zip(portion, counts, strict=True)}
+        return found
 
     async def _merge_or_restore(self, broadcast_id: str, counts: Iterable[tuple[str, int]]) -> int:
         total = await self._run(broadcast_id, "merge", counts)
@@ -92,13 +116,12 @@ class RedisLikeStore:
         return await self._run(broadcast_id, "restored", ())
 
     async def _run(self, broadcast_id: str, mode: str, counts: Iterable[tuple[str, int]]) -> int:
-        keys = [likes_key(broadcast_id), likes_total_key(broadcast_id), likes_run_key(broadcast_id)]
         flat: list[str | int] = [_KEEP_S, mode]
         for client, count in counts:
             flat += (client, count)
         try:
             async with asyncio.timeout(self._timeout_s):
-                return int(await self._merge(keys, flat))
+                return int(await self._merge(_keys(broadcast_id), flat))
         except (RedisError, OSError, TimeoutError) as error:
             raise Unavailable("likes cannot be counted now") from error
 
@@ -108,8 +131,11 @@ class RedisLikeStore:
 
     async def run(self) -> None:
         """Save what is held each second until cancelled, and once more then."""
+        task = asyncio.current_task()
+        assert task is not None
         try:
-            while True:
+            # Asked each time, as the broker does: before Python 3.12 a library's time-out can swallow a cancellation.
+            while not task.cancelling():
                 await asyncio.sleep(self._save_every_s)
                 await self._save()
         finally:
@@ -140,3 +166,7 @@ class RedisLikeStore:
         for broadcast_id, counts in rooms.items():
             for start in range(0, len(counts), _PORTION):
                 await self._merge_or_restore(broadcast_id, counts[start : start + _PORTION])
+
+
+def _keys(broadcast_id: str) -> list[str]:
+    return [likes_key(broadcast_id), likes_total_key(broadcast_id), likes_run_key(broadcast_id)]

@@ -27,13 +27,23 @@ class TokenBucket:
 
         A clock that steps back neither adds nor takes.
         """
-        elapsed_s = max(0.0, now_s - self._updated_s)
-        self._updated_s = max(self._updated_s, now_s)
-        self._tokens = min(self._rate.burst, self._tokens + elapsed_s * self._rate.per_s)
+        self._fill(now_s)
         if self._tokens >= 1.0:
             self._tokens -= 1.0
             return 0.0
         return (1.0 - self._tokens) / self._rate.per_s
+
+    def take_up_to(self, wanted: int, now_s: float) -> int:
+        """Take as many whole tokens as are there, `wanted` at most; returns how many."""
+        self._fill(now_s)
+        taken = min(wanted, int(self._tokens))
+        self._tokens -= taken
+        return taken
+
+    def _fill(self, now_s: float) -> None:
+        elapsed_s = max(0.0, now_s - self._updated_s)
+        self._updated_s = max(self._updated_s, now_s)
+        self._tokens = min(self._rate.burst, self._tokens + elapsed_s * self._rate.per_s)
 
 
 class AccountBuckets:

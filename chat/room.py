@@ -19,6 +19,7 @@ from chat.envelope import Envelope, Headline, envelop, unseal, unseal_headline
 from chat.events import LikesCounted, PositionReached, PresenceCounted, Publisher, RoomEvent
 from chat.history import History
 from chat.importance import Importance
+from chat.like_allowance import LikeAllowance
 from chat.likes import LikeTally
 from chat.permissions import Standing
 from chat.shared_frame import BuildFrame, SharedFrame
@@ -64,6 +65,7 @@ class Room:
         self.card_product_id: str | None = None
         self.online = 0
         self.likes = LikeTally(like_tick_s)
+        self.like_allowance = LikeAllowance()
         self.recordings: list[Recording] = []
         self.coalescer = coalescer
         self.history = History()

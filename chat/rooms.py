@@ -134,8 +134,11 @@ class Rooms:
         counts = room.likes.take_counts()
         if not counts:
             return
+        allowance = room.like_allowance
         try:
-            total = await self._likes.merge(room.broadcast_id, counts)
+            if unknown := allowance.unknown(counts):
+                allowance.learn(await self._likes.highest(room.broadcast_id, unknown))
+            total = await self._likes.merge(room.broadcast_id, allowance.grant(counts, self._now_s()))
             await self._broker.publish(room.broadcast_id, seal(LikesCounted(total)))
         except Unavailable:
             log.warning("likes of %s wait for the next tick", room.broadcast_id)

@@ -152,6 +152,17 @@ async def test_a_restore_that_breaks_off_beside_one_that_came_through_leaves_the
     assert await breaking.merge("bc_1", {"b": 4}) == 9
 
 
+async def test_what_a_client_was_counted_is_known_also_to_a_redis_that_lost_it(
+    make_store: Callable[[], RedisLikeStore], checkpoint: PostgresLikeCheckpoint, redis_client: redis.asyncio.Redis
+) -> None:
+    await checkpoint.save({("bc_1", f"client-{i}"): i for i in range(3_000)})
+    clients = [f"client-{i}" for i in range(3_001)]
+    for _ in range(2):
+        counted = await make_store().highest("bc_1", clients)
+        assert counted == {**{f"client-{i}": i for i in range(3_000)}, "client-3000": 0}
+        await redis_client.flushall()
+
+
 async def test_many_clients_are_restored_in_portions(
     make_store: Callable[[], RedisLikeStore], checkpoint: PostgresLikeCheckpoint
 ) -> None:

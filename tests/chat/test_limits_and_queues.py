@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.close_codes import CloseCode
+from chat.like_allowance import LikeAllowance
 from chat.likes import LikeTally
 from chat.rate_limit import AccountBuckets, Rate, TokenBucket
 
@@ -78,6 +79,34 @@ def test_the_like_total_is_the_sum_of_each_clients_highest(raised: list[tuple[st
             merge(counts)  # a repeated delivery changes nothing
     merge(tally.take_counts())
     assert store == highest
+
+
+def test_likes_beyond_what_a_person_can_tap_are_not_counted_whatever_installations_they_name() -> None:
+    allowance = LikeAllowance(Rate(burst=30, per_s=10))
+    assert allowance.grant({"ac_a/one": 100_000, "ac_b/phone": 7}, 0.0) == {"ac_a/one": 30, "ac_b/phone": 7}
+    assert allowance.grant({f"ac_a/{n}": 100_000 for n in range(50)}, 0.0) == {f"ac_a/{n}": 0 for n in range(50)}
+    assert allowance.grant({"ac_a/one": 100_000}, 2.0) == {"ac_a/one": 50}
+
+
+def test_an_honest_tapper_is_counted_whole_over_lost_merges_and_from_what_was_counted_elsewhere() -> None:
+    allowance = LikeAllowance()
+    assert allowance.unknown(["ac_a/phone"]) == ["ac_a/phone"]
+    allowance.learn({"ac_a/phone": 5_000})
+    for second in range(1, 600):
+        for _ in range(3):  # the first two could not be merged
+            assert allowance.grant({"ac_a/phone": 5_000 + 10 * second}, float(second)) == {
+                "ac_a/phone": 5_000 + 10 * second
+            }
+    assert allowance.grant({"ac_a/phone": 3}, 600.0) == {"ac_a/phone": 3}
+    assert allowance.unknown(["ac_a/phone", "ac_b/phone"]) == ["ac_b/phone"]
+
+
+def test_the_memory_of_likes_is_bounded() -> None:
+    allowance = LikeAllowance(remembered=10)
+    for number in range(100):
+        allowance.grant({f"ac_{number}/phone": 1}, 0.0)
+    assert len(allowance.unknown(f"ac_{number}/phone" for number in range(100))) == 90
+    assert len(allowance._accounts) == 10
 
 
 def test_at_most_one_like_total_a_tick_is_shown_and_it_never_falls() -> None:

@@ -1,6 +1,7 @@
 """Rooms and snapshots: what a joiner is told while the room goes on around them."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -80,6 +81,9 @@ class EmptyStores:
 
     async def merge(self, *_: object) -> int:
         return 0
+
+    async def highest(self, _: str, clients: Sequence[str]) -> dict[str, int]:
+        return dict.fromkeys(clients, 0)
 
     async def report(self, *_: object) -> int:
         return 0

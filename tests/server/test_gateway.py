@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 import redis.asyncio
 
+from chat.like_allowance import TAPS
 from tests.chat.fakes import BROADCAST
 from tests.server.gateway_rig import Rig, connected, joined
 
@@ -154,6 +155,21 @@ async def test_likes_are_exact_under_repeats_across_gateways(rig: Rig) -> None:
             await client.next_of("likes", where=lambda event: event["total"] == 13)
         totals = [event["total"] for event in c.events if event["type"] == "likes"]
         assert totals == sorted(totals)
+
+
+async def test_a_person_who_claims_more_likes_than_taps_is_counted_as_far_as_one_can_tap(rig: Rig) -> None:
+    async with (
+        rig.gateway() as gateway,
+        joined(rig, gateway, ("ac_greedy", "viewer"), ("ac_a", "viewer")) as (greedy, a),
+        connected(gateway) as second,
+    ):
+        await second.hello(rig.authenticator.issue("ac_greedy"), client_id="phone-2")
+        await greedy.send(type="like", count=100_000)
+        assert (await a.next_of("likes"))["total"] == TAPS.burst
+        await second.send(type="like", count=100_000)
+        await a.send(type="like", count=3)
+        total = (await a.next_of("likes", where=lambda event: event["total"] >= TAPS.burst + 3))["total"]
+        assert total < 50_000  # what the account may tap in the time this took, which would have to be 40 minutes
 
 
 async def test_the_online_count_adds_up_gateways_and_forgets_a_dead_one(rig: Rig) -> None:
