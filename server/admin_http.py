@@ -4,7 +4,7 @@ from aiohttp import web
 
 from server.app import Parts
 from server.http import health
-from server.logs import lines
+from server.logs import lines, stream
 from server.media.internal_http import internal_application
 from server.media.wire import INTERNAL
 from server.metrics import readings
@@ -29,7 +29,11 @@ def admin_application(parts: Parts) -> web.Application:
 
 def _readings(parts: Parts) -> list[Source]:
     """The figures of what runs here."""
-    sources = [readings.pool_source(parts.pool, parts.client), readings.log_source(lines), readings.loop_source()]
+    sources = [
+        readings.pool_source(parts.pool, parts.client),
+        readings.log_source(lines, stream),
+        readings.loop_source(),
+    ]
     sources.append(readings.envelope_source(parts.envelopes))
     sale = parts.commerce.sale
     if "api" in parts.settings.roles:

@@ -4,14 +4,17 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
 from server.log_scrubbing import ForeignArguments, scrub, take_over_uncaught
+from server.log_stream import UnfailingStream
 
 lines: Counter[str] = Counter()
 """How many lines this process has logged, by level; for metrics."""
+
+stream = UnfailingStream(sys.stderr)
 
 
 def _count(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -35,10 +38,10 @@ def configure_logs(level: str, *, readable: bool) -> None:
     structlog.configure(
         processors=[*shared, scrub, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", stream)),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.addFilter(ForeignArguments())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

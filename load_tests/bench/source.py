@@ -45,6 +45,11 @@ class Source:
         await client.connect(await road(await post_offer(http, url, client, "sendonly")), timeout_s)
 
     @property
+    def dismissed(self) -> bool:
+        """Whether the server has said goodbye."""
+        return self._client.dismissed
+
+    @property
     def heard_s(self) -> float:
         """When the other end was last heard from, by the monotonic clock; 0 before the first time."""
         return self._client.heard_s

@@ -86,7 +86,7 @@ class Publisher:
         self.publishes = 0
 
     async def publish_for_ever(self) -> None:
-        """Publish, and again after the server has fallen silent; not while `allowed` is clear."""
+        """Publish, and again after a goodbye or the server's silence; not while `allowed` is clear."""
         headers = {"Authorization": f"Bearer {self._token}"}
         async with ClientSession(headers=headers, timeout=_TIMEOUT) as http:
             while True:
@@ -107,7 +107,9 @@ class Publisher:
         sending = asyncio.create_task(source.run())
         began_s = loop.time()
         try:
-            while self.allowed.is_set() and loop.time() - max(source.heard_s, began_s) < 2 * _SILENT_S:  # noqa: ASYNC110
+            while self.allowed.is_set() and loop.time() - max(source.heard_s, began_s) < 2 * _SILENT_S:
+                if source.dismissed:
+                    break
                 await asyncio.sleep(_LOOK_S)
         finally:
             sending.cancel()

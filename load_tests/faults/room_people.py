@@ -26,8 +26,8 @@ _SIGNS: Final = "山水花鸟鱼虫草木云雨"
 class Answers:
     """What the people of one room were answered since the last reset."""
 
-    comments: dict[str, float] = field(default_factory=dict)
-    """Comments that passed, with the time of their `ack`."""
+    comments: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Comments that passed, with when they were first said and the time of their `ack`."""
     held: set[str] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
     without_hint: int = 0
@@ -51,7 +51,7 @@ class Person:
         self._said: tuple[int, int | None] | None = None
         self._ended = asyncio.Event()
         self._pending: dict[str, Any] | None = None
-        self._sent_s = 0.0
+        self._said_s = self._sent_s = 0.0
         self.asked = 0
         self.acked = 0
 
@@ -133,6 +133,7 @@ class Person:
         if self._pending is not None or not self.welcomed:
             return False
         self._pending = message
+        self._said_s = asyncio.get_running_loop().time()
         self.asked += 1
         self._send()
         return True
@@ -192,7 +193,7 @@ class Person:
             answers.last_ack_s = now_s
             if event.comment is not None:
                 if event.verdict == "pass":
-                    answers.comments[event.comment.comment_id] = now_s
+                    answers.comments[event.comment.comment_id] = self._said_s, now_s
                 else:
                     answers.held.add(event.comment.comment_id)
             self._pending = None

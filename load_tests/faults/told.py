@@ -66,10 +66,11 @@ class Ledger:
         """How often somebody was told the same comment twice without having been told that it may be so."""
         return sum(viewer.repeats for viewer in self.viewers)
 
-    def undeclared_gaps(self, acknowledged: dict[str, float]) -> list[str]:
+    def undeclared_gaps(self, acknowledged: dict[str, tuple[float, float]]) -> list[str]:
         """Name, over all viewers, comments that were promised and never told; and those that nobody was told.
 
-        `acknowledged`: the comments that passed, with the time of their acknowledgement.
+        `acknowledged`: the comments that passed, with when they were first said and when acknowledged: somewhere in
+        between they were told. One that is said again after a return may have been told while nobody was there.
         """
         gaps = [*self.contradictions]
         for number, viewer in enumerate(self.viewers):
@@ -81,15 +82,15 @@ class Ledger:
                 ]
         known = self.places.keys() | self.glimpsed
         return gaps + [
-            f"{comment_id}, acknowledged at {at_s:.1f}: nobody was told"
-            for comment_id, at_s in acknowledged.items()
-            if comment_id not in known and self._somebody_stayed(at_s)
+            f"{comment_id}, said at {said_s:.1f}, acknowledged at {acked_s:.1f}: nobody was told"
+            for comment_id, (said_s, acked_s) in acknowledged.items()
+            if comment_id not in known and self._somebody_stayed(said_s, acked_s)
         ]
 
-    def _somebody_stayed(self, at_s: float, before_s: float = 2.0, after_s: float = 5.0) -> bool:
-        """Whether anyone listened without a declared loss from well before this time until well after it."""
+    def _somebody_stayed(self, from_s: float, to_s: float, before_s: float = 2.0, after_s: float = 5.0) -> bool:
+        """Whether anyone listened, without a declared loss, from well before the one time until well after the other."""
         return any(
-            stretch.began_s < at_s - before_s and stretch.heard_s > at_s + after_s
+            stretch.began_s < from_s - before_s and stretch.heard_s > to_s + after_s
             for viewer in self.viewers
             for stretch in viewer.stretches
         )

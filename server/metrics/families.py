@@ -47,6 +47,7 @@ postgres_pool_connections      gauge     state         connections to Postgres, 
 postgres_pool_limit            gauge     -             connections the pool may hold
 redis_pool_connections         gauge     -             connections to Redis
 log_lines                      counter   level         lines logged at `warning`, `error` and `critical`
+log_lines_lost                 counter   -             lines not written: the log's disk full, or its reader gone
 envelopes_unopened             counter   -             sealed personal data that did not open
 """
 

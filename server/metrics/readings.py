@@ -15,6 +15,7 @@ from server.auth.password_attempts import PasswordAttempts
 from server.auth.passwords import Passwords
 from server.gateway.gateway import Gateway
 from server.http.connections import Door
+from server.log_stream import UnfailingStream
 from server.media.feeds import Feeds
 from server.media.internal_http import LegCounters
 from server.metrics.collector import Sample, Source
@@ -52,9 +53,12 @@ def loop_source() -> Source:
     return lambda: [Sample("event_loop_tasks", len(asyncio.all_tasks()))]
 
 
-def log_source(lines: dict[str, int]) -> Source:
-    """Lines logged, by level."""
-    return lambda: [Sample("log_lines", lines[level], (level,)) for level in ("warning", "error", "critical")]
+def log_source(lines: dict[str, int], stream: UnfailingStream) -> Source:
+    """Lines logged, by level, and those that could not be written."""
+    return lambda: [
+        *(Sample("log_lines", lines[level], (level,)) for level in ("warning", "error", "critical")),
+        Sample("log_lines_lost", stream.lost),
+    ]
 
 
 def door_source(door: Door, passwords: Passwords, attempts: PasswordAttempts) -> Source:

@@ -57,7 +57,7 @@ def test_a_comment_promised_and_never_told_is_a_gap() -> None:
         viewer.welcomed("e", 10, recovered=False, now_s=0)
     a.positioned("e", 12, now_s=1, comments=["c1", "c2"])
     b.positioned("e", 12, now_s=1, comments=["c1"])
-    assert len(ledger.undeclared_gaps({"c1": 1, "c2": 1})) == 1
+    assert len(ledger.undeclared_gaps({"c1": (1, 1), "c2": (1, 1)})) == 1
 
 
 def test_what_was_sampled_out_or_lost_or_before_a_snapshot_is_declared() -> None:
@@ -69,7 +69,7 @@ def test_what_was_sampled_out_or_lost_or_before_a_snapshot_is_declared() -> None
     sampled.positioned("e", 12, now_s=1, comments=["c1"], left_out=1)
     lost.positioned("f", 3, now_s=1, comments=["c2"], lost=True)
     returned.welcomed("e", 12, recovered=False, now_s=1)
-    assert len(ledger.undeclared_gaps({"c1": 1, "c2": 1})) == 0
+    assert len(ledger.undeclared_gaps({"c1": (1, 1), "c2": (1, 1)})) == 0
 
 
 def test_a_recovery_that_leaves_one_out_is_a_gap_and_one_that_tells_it_is_not() -> None:
@@ -98,8 +98,9 @@ def test_an_acknowledged_comment_that_nobody_was_told_is_a_gap() -> None:
     viewer = ledger.viewer()
     viewer.welcomed("e", 10, recovered=False, now_s=0)
     viewer.positioned("e", 20, now_s=20, comments=[])
-    assert len(ledger.undeclared_gaps({"c1": 10})) == 1
-    assert len(ledger.undeclared_gaps({"c1": 19})) == 0  # it may still be on its way
+    assert len(ledger.undeclared_gaps({"c1": (10, 10)})) == 1
+    assert len(ledger.undeclared_gaps({"c1": (19, 19)})) == 0  # it may still be on its way
+    assert len(ledger.undeclared_gaps({"c1": (-3, 10)})) == 0  # told before anybody was there, and said again
 
 
 def test_the_same_comment_twice_is_a_repeat_unless_a_snapshot_lies_between() -> None:

@@ -13,6 +13,17 @@ ROOT = Path(__file__).parents[2]
 BOUNDARIES = Path(__file__).with_name("log_boundaries.py")
 
 
+def test_a_log_that_cannot_be_written_is_counted_and_troubles_nobody() -> None:
+    said = (
+        "import logging, structlog\nfrom server.logs import configure_logs, stream\nconfigure_logs('info', readable=False)\n"
+        "structlog.get_logger('a').warning('one'); logging.getLogger('b').error('two'); print(stream.lost)"
+    )
+    with open("/dev/full", "w") as full:
+        argv = [sys.executable, "-c", said]
+        done = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=full, text=True, timeout=120, check=True)
+    assert done.stdout == "2\n"
+
+
 @pytest.mark.parametrize("form", ["json", "readable"])
 def test_no_boundary_of_a_process_writes_what_an_error_says(form: str) -> None:
     """A name cannot be known by its looks: it stays out because errors' texts do."""
