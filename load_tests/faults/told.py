@@ -88,7 +88,7 @@ class Ledger:
         ]
 
     def _somebody_stayed(self, from_s: float, to_s: float, before_s: float = 2.0, after_s: float = 5.0) -> bool:
-        """Whether anyone listened, without a declared loss, from well before the one time until well after the other."""
+        """Whether anyone listened, with no declared loss, from well before the one time until well after the other."""
         return any(
             stretch.began_s < from_s - before_s and stretch.heard_s > to_s + after_s
             for viewer in self.viewers

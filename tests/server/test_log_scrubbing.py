@@ -15,7 +15,8 @@ BOUNDARIES = Path(__file__).with_name("log_boundaries.py")
 
 def test_a_log_that_cannot_be_written_is_counted_and_troubles_nobody() -> None:
     said = (
-        "import logging, structlog\nfrom server.logs import configure_logs, stream\nconfigure_logs('info', readable=False)\n"
+        "import logging, structlog\nfrom server.logs import configure_logs, stream\n"
+        "configure_logs('info', readable=False)\n"
         "structlog.get_logger('a').warning('one'); logging.getLogger('b').error('two'); print(stream.lost)"
     )
     with open("/dev/full", "w") as full:
