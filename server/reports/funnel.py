@@ -40,9 +40,13 @@ class ProductFunnel(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class ManagerLine(msgspec.Struct, kw_only=True, frozen=True):
-    """What the customers of one relationship manager bought of one product; null where nobody is on record."""
+    """What the customers of one relationship manager bought of one product; null where nobody is on record.
+
+    The name is that of the staff account with this id or employee number, null where there is none.
+    """
 
     relationship_manager_id: str | None
+    relationship_manager_name: str | None
     branch: str | None
     product_id: str
     product_name: str

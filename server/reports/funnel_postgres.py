@@ -73,12 +73,18 @@ WITH {_SOLD}, looked_after AS (
         WHERE e.order_id = s.order_id ORDER BY e.step LIMIT 1
     ) e ON true
     WHERE s.submitted
+), summed AS (
+    SELECT relationship_manager_id, branch, product_id, currency, count(DISTINCT customer_id) AS customers,
+           count(*) AS orders, sum(amount_minor)::bigint AS submitted_minor,
+           coalesce(sum(confirmed_minor) FILTER (WHERE confirmed), 0)::bigint AS confirmed_minor
+    FROM looked_after GROUP BY 1, 2, 3, 4
 )
-SELECT relationship_manager_id, branch, product_id, currency, count(DISTINCT customer_id) AS customers,
-       count(*) AS orders, sum(amount_minor)::bigint AS submitted_minor,
-       coalesce(sum(confirmed_minor) FILTER (WHERE confirmed), 0)::bigint AS confirmed_minor
-FROM looked_after GROUP BY 1, 2, 3, 4
-ORDER BY submitted_minor DESC, relationship_manager_id NULLS LAST, branch NULLS LAST, product_id"""
+SELECT s.*, (
+    SELECT display_name FROM accounts a
+    WHERE a.role <> 'viewer' AND s.relationship_manager_id IN (a.account_id, a.employee_no)
+    ORDER BY a.account_id <> s.relationship_manager_id, a.account_id LIMIT 1
+) AS relationship_manager_name
+FROM summed s ORDER BY submitted_minor DESC, relationship_manager_id NULLS LAST, branch NULLS LAST, product_id"""
 
 
 class ShowReports:

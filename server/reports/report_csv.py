@@ -36,11 +36,12 @@ def funnel_csv(report: ShowReport) -> bytes:
 def managers_csv(report: ShowReport) -> bytes:
     """One line a relationship manager, branch and product."""
     head = [
-        "直播场次", "客户经理", "分支机构", "产品编号", "产品名称", "客户数", "订单数", *_AMOUNTS_ZH,
+        "直播场次", "客户经理", "客户经理编号", "分支机构", "产品编号", "产品名称", "客户数", "订单数", *_AMOUNTS_ZH,
     ]  # fmt: skip
     rows = [
         [
             report.title,
+            one.relationship_manager_name or one.relationship_manager_id or "",
             one.relationship_manager_id or "",
             one.branch or "",
             one.product_id,

@@ -80,6 +80,25 @@ async def test_every_step_counts_a_customer_once_and_who_went_further_in_each(sh
     assert "ac_viewer" not in repr(found)
 
 
+async def test_a_relationship_manager_is_named_by_their_account_or_employee_number(
+    shop: Shop, pool: asyncpg.Pool
+) -> None:
+    await shop.opened()
+    await pool.execute("UPDATE accounts SET employee_no = 'RM0042' WHERE account_id = 'ac_host2'")
+    await pool.execute("UPDATE accounts SET employee_no = 'RM0042' WHERE account_id = 'ac_viewer2'")  # is no staff
+    await looked_after(pool, "ac_viewer", "RM0042", "上海分行")
+    await looked_after(pool, "ac_viewer2", "ac_host", "上海分行")
+    await looked_after(pool, "ac_ann", "RM-elsewhere", "上海分行")
+    await sell(shop, "viewer", 300_000)
+    await sell(shop, "other_viewer", 200_000)
+    await shop.bank.accepted(amount_minor=100_000)
+    found = await report(pool)
+    named = [(line.relationship_manager_id, line.relationship_manager_name) for line in found.relationship_managers]
+    assert named == [("RM0042", "陈屿"), ("ac_host", "林晓"), ("RM-elsewhere", None)]
+    rows = read_back(managers_csv(found))
+    assert [row[1:3] for row in rows[1:]] == [["陈屿", "RM0042"], ["林晓", "ac_host"], ["RM-elsewhere", "RM-elsewhere"]]
+
+
 async def test_confirmed_stands_beside_submitted(shop: Shop, pool: asyncpg.Pool) -> None:
     await shop.opened()
     await sell(shop, "viewer", 200_000)
@@ -173,7 +192,7 @@ async def test_the_tables_open_right_in_a_spreadsheet(shop: Shop, pool: asyncpg.
     assert row[-3:] == ["CNY", "2100.00", "0.00"]
     found = replace_manager(found, "-1+1", "＝分行")
     _, line = read_back(managers_csv(found))
-    assert line[1:3] == ["'-1+1", "'＝分行"]
+    assert line[1:4] == ["'-1+1", "'-1+1", "'＝分行"]
     assert line[-2] == "2100.00"
 
 

@@ -15,7 +15,7 @@ import { DraftForm } from "./draft_form.js";
 import { EncoderToken } from "./encoder_token.js";
 import { Preview } from "./preview.js";
 import { Readiness, useReadiness } from "./readiness.js";
-import { Report } from "./report.js";
+import { ShowReport } from "../ui/show_report.js";
 import { SenderFigures } from "./sender_figures.js";
 import { Shelf } from "./shelf.js";
 import { Talk } from "./talk.js";
@@ -90,7 +90,7 @@ export function Studio({ config, session, broadcastId }) {
         </section>`}
     ${sheet === "edit" && html`<${DraftForm} broadcast=${known} monitors=${known.monitor ? [known.monitor] : []} onClose=${() => setSheet(null)} onSaved=${(next) => (setKnown(next), setSheet(null))} />`}
     ${sheet === "cancel" && html`<${Confirm} title=${t("move.cancel")} text=${t("move.cancel_sure")} action=${t("move.cancel")} danger testid="cancel" onClose=${() => setSheet(null)} onConfirm=${() => (setSheet(null), move("cancel"))} />`}
-    ${sheet === "report" && html`<${Report} broadcastId=${broadcastId} say=${say} onClose=${() => setSheet(null)} />`}
+    ${sheet === "report" && html`<${ShowReport} broadcastId=${broadcastId} say=${say} onClose=${() => setSheet(null)} />`}
     ${sheet === "encoder" && html`<${EncoderToken} broadcastId=${broadcastId} say=${say} onClose=${() => setSheet(null)} />`}
     ${toasts}
   </main>`;

@@ -426,6 +426,8 @@ export const en = {
   "monitor.title": "Monitor",
   "monitor.list": "Broadcasts to watch",
   "monitor.none": "There is nothing to watch at the moment.",
+  "monitor.shown": "Shows and their reports",
+  "monitor.none_shown": "No show has gone on air yet.",
   "monitor.yours": "assigned to you",
   "review.broadcasts": "Broadcasts in review",
   "review.products": "Products in review",

@@ -426,6 +426,8 @@ export const zh = {
   "monitor.title": "合规监看",
   "monitor.list": "待监看的直播",
   "monitor.none": "目前没有需要监看的直播。",
+  "monitor.shown": "已开播的直播与报表",
+  "monitor.none_shown": "还没有开播过的直播。",
   "monitor.yours": "由您监看",
   "review.broadcasts": "待审批的直播",
   "review.products": "待审批的产品",

@@ -15,11 +15,13 @@ import { useToast } from "../ui/toast.js";
 import { useRoom } from "../ui/use_room.js";
 import { useWhep } from "../ui/use_whep.js";
 import { RoomFigures } from "../ui/room_figures.js";
+import { ShowReport } from "../ui/show_report.js";
 import { Stage } from "../viewer/stage.js";
 import { mayPlay, stagePhase } from "../viewer/stage_phase.js";
 import { Presence } from "./presence.js";
 import { Queue } from "./queue.js";
 import { RoomRules } from "./room_rules.js";
+import { SHOWN } from "./shown_list.js";
 
 const MUTE_S = 600;
 const CUTTABLE = new Set(["rehearsal", "live", "paused"]);
@@ -31,6 +33,7 @@ export function Desk({ config, session, broadcastId }) {
   const [toasts, say] = useToast();
   const [asking, setAsking] = useState(null);
   const [acted, setActed] = useState(0);
+  const [reading, setReading] = useState(false);
   const path = `/api/v1/broadcasts/${broadcastId}`;
   const tell = (work, done) => work.then(() => say(done, "good"), (error) => say(errorText(error), "bad"));
   const act = (frame, done) => tell(client.act(frame).then(() => setActed(acted + 1)), t(done));
@@ -52,6 +55,7 @@ export function Desk({ config, session, broadcastId }) {
       <h1>${room.broadcast?.title ?? broadcastId}</h1>
       ${room.state && html`<${StateTag} state=${room.state} />`}
       ${isMonitor && !OVER.has(room.state) && html`<${Presence} status=${status} assigned=${room.broadcast?.monitor?.account_id === account.account_id} ready=${room.ready} />`}
+      ${SHOWN.has(room.state) && html`<button type="button" class="button" onClick=${() => setReading(true)} data-testid="report-open">${t("funnel.title")}</button>`}
       ${isMonitor && CUTTABLE.has(room.state) && html`<button type="button" class="button button--danger" onClick=${() => setAsking({ act: "terminate" })} data-testid="terminate"><${Icon} name="stop" />${t("desk.terminate")}</button>`}
     </header>
     <div class="watchdesk__stage">
@@ -74,6 +78,7 @@ export function Desk({ config, session, broadcastId }) {
     </section>
     ${asking &&
     html`<${Confirm} title=${t(`desk.${asking.act}`)} text=${t(`desk.${asking.act}_sure`, { text: asking.comment?.text ?? "", nickname: asking.comment?.author.nickname ?? "" })} reasonLabel=${t("reason.label")} action=${t(`desk.${asking.act}`)} danger=${asking.act !== "release"} testid=${asking.act} onConfirm=${confirmed} onClose=${() => setAsking(null)} />`}
+    ${reading && html`<${ShowReport} broadcastId=${broadcastId} say=${say} onClose=${() => setReading(false)} />`}
     ${toasts}
   </main>`;
 }

@@ -7,6 +7,7 @@ import { errorText } from "../ui/errors.js";
 import { html, useState } from "../ui/html.js";
 import { useLoaded } from "../ui/page.js";
 import { useToast } from "../ui/toast.js";
+import { ShownList } from "./shown_list.js";
 
 export function ReviewQueue() {
   const broadcasts = useLoaded(() => get("/api/v1/broadcasts?state=in_review&limit=50"), "broadcasts");
@@ -33,6 +34,7 @@ export function ReviewQueue() {
     <ul class="broadcasts">
       ${waiting.map((one) => html`<${ProductInReview} key=${one.product_id} one=${one} decide=${decide} reject=${setRejecting} />`)}
     </ul>
+    <${ShownList} say=${say} />
     ${rejecting && html`<${Confirm} title=${t("review.reject")} text=${t("review.reject_why")} reasonLabel=${t("reason.label")} action=${t("review.reject")} danger testid="reject" onConfirm=${rejected} onClose=${() => setRejecting(null)} />`}
     ${toasts}
   </main>`;

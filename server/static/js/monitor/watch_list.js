@@ -5,6 +5,8 @@ import { errorText } from "../ui/errors.js";
 import { html, useEffect } from "../ui/html.js";
 import { useLoaded } from "../ui/page.js";
 import { StateTag } from "../ui/staff_bar.js";
+import { useToast } from "../ui/toast.js";
+import { ShownList } from "./shown_list.js";
 
 const ASK_EVERY_MS = 5_000;
 
@@ -14,6 +16,7 @@ export function WatchList({ account }) {
     const timer = setInterval(list.reload, ASK_EVERY_MS);
     return () => clearInterval(timer);
   }, []);
+  const [toasts, say] = useToast();
   const mine = (one) => one.monitor?.account_id === account.account_id;
   const broadcasts = [...(list.value?.broadcasts ?? [])].sort((a, b) => mine(b) - mine(a));
   return html`<main class="page">
@@ -31,5 +34,7 @@ export function WatchList({ account }) {
         </li>`,
       )}
     </ul>
+    <${ShownList} say=${say} />
+    ${toasts}
   </main>`;
 }

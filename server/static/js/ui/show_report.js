@@ -2,14 +2,14 @@
 import { get, getBlob } from "../api.js";
 import { formatMoment, formatNumber, t } from "../i18n/index.js";
 import { formatMoney } from "../money.js";
-import { errorText } from "../ui/errors.js";
-import { html } from "../ui/html.js";
-import { useLoaded } from "../ui/page.js";
-import { Sheet } from "../ui/sheet.js";
+import { errorText } from "./errors.js";
+import { html } from "./html.js";
+import { useLoaded } from "./page.js";
+import { Sheet } from "./sheet.js";
 
 const STEPS = ["view", "card", "detail", "gate", "acknowledge", "reserve", "submit", "confirm"];
 
-export function Report({ broadcastId, say, onClose }) {
+export function ShowReport({ broadcastId, say, onClose }) {
   const path = `/api/v1/broadcasts/${broadcastId}/report`;
   const { value: report, error, reload } = useLoaded(() => get(path), path);
   const save = (table) => getBlob(`${path}.csv?table=${table}`).then((blob) => download(blob, `${broadcastId}-${table}.csv`), (failed) => say(errorText(failed), "bad"));
@@ -55,6 +55,9 @@ function Funnel({ product }) {
   </section>`;
 }
 
+/** By name where staff of that number is on record; a number of the bank's own stays a number. */
+const manager = (line) => line.relationship_manager_name ?? line.relationship_manager_id ?? t("funnel.nobody");
+
 const Managers = ({ lines }) => html`<section class="panel" aria-label=${t("funnel.managers")}>
   <h3>${t("funnel.managers")}</h3>
   <div class="report__scroll" tabindex="0" role="region" aria-label=${t("funnel.managers")}>
@@ -66,7 +69,7 @@ const Managers = ({ lines }) => html`<section class="panel" aria-label=${t("funn
       </thead>
       <tbody>
         ${lines.map((line, index) => html`<tr key=${index}>
-          <th scope="row">${line.relationship_manager_id ?? t("funnel.nobody")}</th>
+          <th scope="row">${manager(line)}</th>
           <td>${line.branch ?? "—"}</td>
           <td>${line.product_name}</td>
           <td>${formatNumber(line.customers)}</td>

@@ -1,0 +1,34 @@
+/** The shows that went on air, newest first, each with its report: for monitors, and for checkers, who review them again. */
+import { get } from "../api.js";
+import { formatMoment, t } from "../i18n/index.js";
+import { errorText } from "../ui/errors.js";
+import { html, useState } from "../ui/html.js";
+import { useLoaded } from "../ui/page.js";
+import { ShowReport } from "../ui/show_report.js";
+import { StateTag } from "../ui/staff_bar.js";
+
+const STATES = ["live", "paused", "ended", "terminated", "replay_review", "replay_published", "archived"];
+/** A show in one of these has a report. */
+export const SHOWN = new Set(STATES);
+
+export function ShownList({ say }) {
+  const list = useLoaded(() => get(`/api/v1/broadcasts?state=${STATES.join(",")}&limit=50`), "shown");
+  const [open, setOpen] = useState(null);
+  const shown = list.value?.broadcasts ?? [];
+  return html`<section class="shown" aria-label=${t("monitor.shown")}>
+    <div class="page__head"><h2>${t("monitor.shown")}</h2></div>
+    ${list.error && html`<p class="form-error" role="alert">${errorText(list.error)}</p>`}
+    ${list.value && shown.length === 0 && html`<p class="empty">${t("monitor.none_shown")}</p>`}
+    <ul class="broadcasts">
+      ${shown.map(
+        (one) => html`<li key=${one.broadcast_id} class="broadcast" data-testid="shown" data-broadcast-id=${one.broadcast_id}>
+          <span class="broadcast__title">${one.title}</span>
+          <${StateTag} state=${one.state} />
+          <span class="broadcast__more">${one.host.display_name}${one.started_at ? ` · ${formatMoment(one.started_at)}` : ""}</span>
+          <button type="button" class="button" onClick=${() => setOpen(one.broadcast_id)} aria-label=${`${t("funnel.title")}: ${one.title}`} data-testid="report-open">${t("funnel.title")}</button>
+        </li>`,
+      )}
+    </ul>
+    ${open && html`<${ShowReport} broadcastId=${open} say=${say} onClose=${() => setOpen(null)} />`}
+  </section>`;
+}
