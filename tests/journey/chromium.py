@@ -17,7 +17,7 @@ DESK = {"width": 1440, "height": 900}
 ARGUMENTS = [
     "--no-sandbox",
     "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
+    "--use-fake-device-for-media-stream=device-count=2",  # cameras
     "--disable-gpu",
     "--disable-background-networking",
     "--no-first-run",

@@ -1,35 +1,38 @@
-"""The monitor's queue, a question answered, a poll and a ban, in real Chromium."""
+"""Who is missing before a show, another camera in it, the queue, a question, a poll and a ban, in real Chromium."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from server.demo.bank import OWN_ID
+from server.demo.bank import CHECKER, HOST, MONITOR
 from tests.journey.chromium import DESK, PHONE, Screen, chromium
-from tests.journey.demo import running_demo
+from tests.journey.demo import Demo, running_demo
 from tests.journey.test_journey import go_live
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 HELD = "这是最好的产品吗"
 QUESTION = "封闭期多久可以赎回"
+UNPLUGGED = """() => localStorage.setItem("wealthcast.devices", JSON.stringify({videoinput: "unplugged since"}))"""
 
 
 async def test_held_reported_asked_voted_and_banned(demo_dir: Path) -> None:
     async with running_demo(demo_dir, "--no-sample", "--no-crowd") as demo, chromium(demo.base) as windows:
+        broadcast_id = await approved_broadcast(demo)
         host = await windows.screen("host", DESK)
         mei = await windows.screen("mei", PHONE)
         bo = await windows.screen("bo", PHONE)
         monitor = await windows.screen("monitor", DESK)
         await host.open("/console", "linxiao")
-        await host.page.locator(f'[data-testid="open-broadcast"][data-broadcast-id="{OWN_ID}"]').click()
-        await host.at("preview").wait_for()
+        await host.page.locator(f'[data-testid="open-broadcast"][data-broadcast-id="{broadcast_id}"]').click()
+        await missing_then_there(host, monitor, broadcast_id)
+        await host.page.evaluate(UNPLUGGED)
         await go_live(host)
-        await mei.open(f"/watch/{OWN_ID}", "mei")
-        await bo.open(f"/watch/{OWN_ID}", "bo")
-        await monitor.open(f"/monitor/{OWN_ID}", "zhoumin")
-        await monitor.at("queue").wait_for()
+        await mei.open(f"/watch/{broadcast_id}", "mei")
+        await bo.open(f"/watch/{broadcast_id}", "bo")
+        await mei.plays()
+        await another_camera(host, mei)
 
         await released(mei, bo, monitor)
         await answered(mei, bo, host)
@@ -38,6 +41,46 @@ async def test_held_reported_asked_voted_and_banned(demo_dir: Path) -> None:
         await ended(host, bo)
         for screen in (host, mei, bo, monitor):
             assert screen.complaints == [], screen.name
+
+
+async def approved_broadcast(demo: Demo) -> str:
+    """One of the host's whose monitor is not there yet."""
+    host, checker = await demo.sign_in(HOST.login), await demo.sign_in(CHECKER.login)
+    draft = {"title": "周末答疑", "summary": "", "monitor_id": MONITOR.account_id}
+    broadcast_id = str((await demo.call("POST", "/api/v1/broadcasts", host, draft))["broadcast_id"])
+    for who, move in ((host, "submit"), (checker, "approve")):
+        await demo.call("POST", f"/api/v1/broadcasts/{broadcast_id}/moves", who, {"move": move})
+    return broadcast_id
+
+
+async def missing_then_there(host: Screen, monitor: Screen, broadcast_id: str) -> None:
+    """The console says who is missing and what they do, and notices by itself that they have come."""
+    await host.at("preview").wait_for()
+    row = host.page.locator('[data-testid="readiness"] [data-code="monitor_there"]')
+    await row.filter(has_text=MONITOR.display_name).wait_for()
+    await row.filter(has_text="请打开本场的监看页面").wait_for()
+    assert await host.at("go-live").is_disabled()
+    await host.shot("m0-monitor-missing")
+    await monitor.open(f"/monitor/{broadcast_id}", MONITOR.login)
+    await monitor.at("queue").wait_for()
+    await host.page.locator('[data-testid="readiness"][data-ready="true"]').wait_for()
+    assert await host.at("go-live").is_enabled()
+
+
+async def another_camera(host: Screen, viewer: Screen) -> None:
+    """Camera and microphone change during the show: the same session goes on, and the picture with it."""
+    sent = """() => window.__peers.at(-1).getSenders().map((one) => one.track.getSettings().deviceId)"""
+    for kind in ("videoinput", "audioinput"):
+        before = await host.page.evaluate(sent)
+        chosen = await host.at(kind).input_value()
+        offered = await host.at(kind).locator("option").evaluate_all("(all) => all.map((one) => one.value)")
+        other = next(one for one in offered if one not in (chosen, "default"))
+        await host.at(kind).select_option(other)
+        await host.until(f"(other) => ({sent})().includes(other)", other)
+        assert await host.page.evaluate(sent) != before
+    await host.shot("m0-other-camera")
+    assert await host.at("publisher").get_attribute("data-phase") == "connected"
+    await viewer.plays()
 
 
 async def say(viewer: Screen, text: str) -> None:

@@ -10,12 +10,20 @@ const stopAll = (stream) => stream?.getTracks().forEach((track) => track.stop())
 
 async function open(chosen) {
   if (!navigator.mediaDevices) throw Object.assign(new Error("insecure"), { code: "insecure_page" });
-  const want = (base, id) => (id ? { ...base, deviceId: { ideal: id } } : base);
   try {
-    return await navigator.mediaDevices.getUserMedia({ video: want(VIDEO, chosen.videoinput), audio: want(AUDIO, chosen.audioinput) });
+    // `ideal` is a hint: Chromium takes its own favourite all the same.
+    return await get(chosen, "exact").catch((error) => {
+      if (error.name !== "OverconstrainedError") throw error;
+      return get(chosen, "ideal"); // one of them is not there any more
+    });
   } catch (error) {
     throw Object.assign(error, { code: `camera_${error.name}` });
   }
+}
+
+function get(chosen, how) {
+  const want = (base, id) => (id ? { ...base, deviceId: { [how]: id } } : base);
+  return navigator.mediaDevices.getUserMedia({ video: want(VIDEO, chosen.videoinput), audio: want(AUDIO, chosen.audioinput) });
 }
 
 /** Opens the devices while `active`; a new choice opens the new stream before the old one stops. */
