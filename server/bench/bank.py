@@ -28,8 +28,15 @@ _CUSTOMERS = """
 _ACKNOWLEDGEMENTS = """
     INSERT INTO acknowledgements (acknowledgement_id, customer_id, broadcast_id, product_id, card_version, typed_text,
         documents, disclosure_sha256, dwell_ms, stream_time_ms, acknowledged_at, expires_at)
-    SELECT 'ak_' || $2 || '_' || n, 'ac_bench' || n, 'bc_' || $2, 'pr_' || $2, 1, $3, '[]', '', 30000, 60000,
-           $4::timestamptz, $4::timestamptz + interval '1 day' FROM generate_series(1, $1::integer) n"""
+    SELECT 'ak_' || $2 || '_' || n, 'ac_bench' || n, 'bc_' || $2, product_id, card_version, $3, documents,
+           disclosure_sha256, 30000, 60000, $4::timestamptz, $4::timestamptz + interval '1 day'
+    FROM generate_series(1, $1::integer) n, (
+        SELECT c.*, (
+            SELECT jsonb_agg(jsonb_build_object('document_id', d.document_id, 'sha256', d.sha256) ORDER BY position)
+            FROM card_documents JOIN documents d USING (document_id)
+            WHERE product_id = c.product_id AND card_version = c.card_version
+        ) AS documents FROM card_versions c WHERE product_id = 'pr_' || $2 AND card_version = 1
+    ) card"""
 
 
 class OnAir:
