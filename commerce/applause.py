@@ -1,5 +1,6 @@
 """Use-cases of applause points: grant, tip, refund, read, expire."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -8,11 +9,12 @@ import msgspec
 from commerce import ledger, points
 from commerce.customers_postgres import CustomerAct
 from commerce.dependencies import Dependencies
-from commerce.errors import Conflict, NotFound
+from commerce.errors import CommerceError, Conflict, NotFound
 from commerce.facts import tip_made
 from commerce.idempotency import Claim, body_hash
 from commerce.money import minor_units
 from commerce.once import once
+from commerce.passed_over import PassedOver
 from commerce.points import Grant, TipContext
 from commerce.points_postgres import PointEntry, Tip
 from commerce.ports import BroadcastFacts
@@ -23,6 +25,7 @@ from commerce.uow_postgres import Unit
 
 _ENTRIES_SHOWN = 50
 _EXPIRE_BATCH = 1_000
+_log = logging.getLogger(__name__)
 
 
 class TipDone(msgspec.Struct, frozen=True):
@@ -55,6 +58,7 @@ class Applause:
 
     def __init__(self, given: Dependencies) -> None:
         self._given = given
+        self._passed_over = PassedOver()
 
     async def grant(
         self, customer_id: str, amount: int, *, reason: str, expires_at: datetime, grant_id: str,
@@ -159,15 +163,29 @@ class Applause:
             )
 
     async def expire_due(self, now: datetime) -> int:
-        """Move what expired from held to expired, one grant a transaction; returns how many grants."""
+        """Move what expired from held to expired, one grant a transaction; returns how many grants.
+
+        One that the ledger does not take is passed over for a while.
+        """
         for expired in range(_EXPIRE_BATCH):
-            async with self._given.units.begin() as unit:
-                due = await unit.points.lock_expired(now)
+            due: tuple[str, Grant] | None = None
+            try:
+                async with self._given.units.begin() as unit:
+                    due = await unit.points.lock_expired(now, self._passed_over.at(now))
+                    if due is None:
+                        return expired
+                    await self._expire(unit, *due, now)
+            except CommerceError:
+                raise
+            except Exception:
                 if due is None:
-                    return expired
-                customer_id, grant = due
-                await unit.points.use([(grant.grant_id, grant.left_points)])
-                transfer_id = self._given.new_id("tr")
-                transfer = ledger.expire_points(transfer_id, grant.grant_id, customer_id, grant.left_points)
-                await unit.ledger.post(transfer, now)
+                    raise
+                _log.exception("%s does not expire", due[1].grant_id)
+                self._passed_over.add(due[1].grant_id, now)
         return _EXPIRE_BATCH
+
+    async def _expire(self, unit: Unit, customer_id: str, grant: Grant, now: datetime) -> None:
+        await unit.points.use([(grant.grant_id, grant.left_points)])
+        transfer_id = self._given.new_id("tr")
+        transfer = ledger.expire_points(transfer_id, grant.grant_id, customer_id, grant.left_points)
+        await unit.ledger.post(transfer, now)

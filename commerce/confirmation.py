@@ -109,6 +109,9 @@ class Confirmation:
         except CommerceError as error:
             _log.warning("%s is not confirmed for now: %s", accepted.order_id, error.code)
             return False
+        except Exception:  # whatever is wrong with this order's rows, the others are confirmed
+            _log.exception("%s cannot be confirmed", accepted.order_id)
+            return False
 
     async def _settle(self, accepted: Order, state: HoldState, on: date) -> bool:
         """Take the core's answer; False when it leaves the order as it is."""

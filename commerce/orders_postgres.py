@@ -1,5 +1,6 @@
 """Orders and their history in Postgres. Does I/O inside the caller's transaction."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -111,13 +112,13 @@ class Orders:
         )  # fmt: skip
         return None if row is None else order_of(row)
 
-    async def lock_due(self, now: datetime) -> Order | None:
-        """Read one reservation whose time is over, for a change; those that others work on are skipped."""
+    async def lock_due(self, now: datetime, passed_over: Collection[str]) -> Order | None:
+        """Read one reservation whose time is over, for a change; these, and what others work on, are skipped."""
         row = await self._connection.fetchrow(
-            "SELECT * FROM orders WHERE state = 'reserved' AND reserved_until <= $1"
+            "SELECT * FROM orders WHERE state = 'reserved' AND reserved_until <= $1 AND order_id <> ALL($2::text[])"
             " ORDER BY reserved_until LIMIT 1 FOR UPDATE SKIP LOCKED",
-            now,
-        )
+            now, list(passed_over),
+        )  # fmt: skip
         return None if row is None else order_of(row)
 
     async def view(self, order_id: str, customer_id: str) -> OrderView | None:

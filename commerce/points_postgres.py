@@ -1,6 +1,6 @@
 """Grants and tips of applause points in Postgres. Does I/O inside the caller's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -76,13 +76,14 @@ class Points:
             "UPDATE point_grants SET left_points = left_points - $2 WHERE grant_id = $1", uses
         )
 
-    async def lock_expired(self, now: datetime) -> tuple[str, Grant] | None:
-        """One grant with points that expired and its customer, for a change; locked ones are skipped."""
+    async def lock_expired(self, now: datetime, passed_over: Collection[str]) -> tuple[str, Grant] | None:
+        """One grant with points that expired and its customer, for a change; these, and locked ones, are skipped."""
         row = await self._connection.fetchrow(
             "SELECT customer_id, grant_id, left_points, expires_at FROM point_grants"
-            " WHERE left_points > 0 AND expires_at <= $1 ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED",
-            now,
-        )
+            " WHERE left_points > 0 AND expires_at <= $1 AND grant_id <> ALL($2::text[])"
+            " ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED",
+            now, list(passed_over),
+        )  # fmt: skip
         return None if row is None else (row["customer_id"], Grant(*row[1:]))
 
     async def add_tip(self, tip: Tip, uses: list[tuple[str, int]]) -> None:

@@ -1,6 +1,7 @@
 """Use-cases of an order: reserve, extend, submit, cancel, expire, read."""
 
 import contextlib
+import logging
 from datetime import datetime, timedelta
 
 import msgspec
@@ -8,12 +9,13 @@ import msgspec
 from commerce import order
 from commerce.core_asked import AskedCore
 from commerce.dependencies import Dependencies
-from commerce.errors import NotFound, Refusal, Unavailable
+from commerce.errors import CommerceError, NotFound, Refusal, Unavailable
 from commerce.given_back import give_back
 from commerce.idempotency import Claim, body_hash
 from commerce.once import once
 from commerce.order import Order
 from commerce.order_tally import OrderTally
+from commerce.passed_over import PassedOver
 from commerce.ports import BroadcastFacts
 from commerce.receipt import OrderView, order_changed
 from commerce.reservations import Reservations
@@ -24,6 +26,7 @@ from commerce.witness import save_witnessed
 
 _EXPIRE_BATCH = 1_000  # at most this many a sweep, so that a sweep ends
 _PURGE_BATCH = 5_000
+_log = logging.getLogger(__name__)
 
 
 class Sale:
@@ -35,6 +38,7 @@ class Sale:
         self._submission = Submission(given, core)
         self._unsettled = Unsettled(given, core, self._submission)
         self.tally = OrderTally()
+        self._passed_over = PassedOver()
 
     @property
     def waiting(self) -> int:
@@ -132,16 +136,29 @@ class Sale:
         return await _viewed(unit, order_id, customer_id)
 
     async def expire_due(self, now: datetime) -> int:
-        """End the reservations whose time is over and return how many; safe to repeat and to run anywhere at once."""
+        """End the reservations whose time is over and return how many; safe to repeat and to run anywhere at once.
+
+        One that cannot be ended, its rows being damaged, is passed over for a while: the others are ended.
+        """
         for expired in range(_EXPIRE_BATCH):
-            async with self._given.units.begin() as unit:
-                due = await unit.orders.lock_due(now)
-                decision = None if due is None else order.expire(due, now)
-                if decision is None:
-                    return expired
-                await unit.orders.save(decision, None)
-                await give_back(self._given, unit, decision, now)
-            self.tally.counted["expire", decision.order.state.value] += 1
+            due: Order | None = None
+            try:
+                async with self._given.units.begin() as unit:
+                    due = await unit.orders.lock_due(now, self._passed_over.at(now))
+                    decision = None if due is None else order.expire(due, now)
+                    if decision is None:
+                        return expired
+                    await unit.orders.save(decision, None)
+                    await give_back(self._given, unit, decision, now)
+            except CommerceError:
+                raise
+            except Exception:
+                if due is None:
+                    raise
+                _log.exception("%s cannot be ended", due.order_id)
+                self._passed_over.add(due.order_id, now)
+            else:
+                self.tally.counted["expire", decision.order.state.value] += 1
         return _EXPIRE_BATCH
 
     async def read(self, customer_id: str, order_id: str) -> OrderView:

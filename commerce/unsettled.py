@@ -88,6 +88,9 @@ class Unsettled:
         except CommerceError as error:
             _log.warning("%s stays unresolved for now: %s", begun.order_id, error.code)
             return False
+        except Exception:  # whatever is wrong with this order's rows, the others are settled
+            _log.exception("%s cannot be resolved", begun.order_id)
+            return False
         return state is not HoldState.NOT_KNOWN
 
     async def pay_back(self, order_id: str) -> None:

@@ -147,7 +147,7 @@ async def test_a_tip_that_meets_the_expiry_of_its_points_is_refused_and_not_an_e
     await granted(bank, 10, days=1)
     async with asyncio.timeout(30):
         async with bank.service._units.begin() as unit:  # the sweeper of a process whose clock is ahead
-            due = await unit.points.lock_expired(NOW + timedelta(days=1))
+            due = await unit.points.lock_expired(NOW + timedelta(days=1), ())
             assert due is not None
             await unit.points.use([(due[1].grant_id, 10)])
             await unit.ledger.post(ledger.expire_points("tr_1", due[1].grant_id, "ac_ann", 10), NOW)
@@ -155,6 +155,20 @@ async def test_a_tip_that_meets_the_expiry_of_its_points_is_refused_and_not_an_e
             await blocked(bank.pool)
         assert await tip == "insufficient_points"
     assert await audit(bank.pool) == []
+
+
+async def test_a_grant_that_the_ledger_does_not_take_keeps_no_other_from_expiring(bank: Bank) -> None:
+    await bank.add_customer()
+    await bank.add_customer("ac_bob")
+    await granted(bank, 10, days=1)
+    applause, expires_at = bank.service.applause, NOW + timedelta(days=2)
+    await applause.grant("ac_bob", 7, reason="welcome", expires_at=expires_at, grant_id="pg_b")
+    await bank.pool.execute("UPDATE ledger_accounts SET balance = 3 WHERE owner_id = 'ac_ann' AND kind = 'points_held'")
+    bank.clock.advance(days=3)
+    for _ in range(2):
+        await applause.expire_due(bank.clock())
+    left = await bank.pool.fetch("SELECT grant_id, left_points FROM point_grants ORDER BY 1")
+    assert [tuple(row) for row in left] == [("pg_1", 10), ("pg_b", 0)]
 
 
 async def test_reading_and_tipping_do_not_wait_for_each_other_in_a_circle(bank: Bank) -> None:

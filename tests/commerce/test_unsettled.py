@@ -200,6 +200,37 @@ async def test_a_record_that_does_not_open_keeps_nobody_else_from_being_confirme
     assert await audit(shop.pool) == []
 
 
+async def test_orders_whose_rows_are_damaged_keep_nobody_elses_from_their_end(shop: Bank, core: StubbornCore) -> None:
+    await all_submitted(shop, core)
+    core.instead.clear()
+    async with shop.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        await connection.execute("DELETE FROM customers WHERE customer_id IN ('ac_bad0', 'ac_bad1')")
+    assert await shop.service.sale.settle_due(shop.clock()) == 2
+    assert await state_of(shop, "ac_ann") == "accepted"
+    async with shop.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        await connection.execute("DELETE FROM customers WHERE customer_id = 'ac_bad2'")
+    shop.clock.advance(days=1)
+    (line,) = await shop.service.confirmation.run()
+    assert (line.confirmed, line.unanswered) == (1, 1)
+
+
+async def test_a_reservation_that_cannot_be_ended_keeps_no_other_from_its_end(shop: Bank) -> None:
+    await shop.reserved("ac_bad0")
+    await shop.reserved("ac_ann")
+    damage = "UPDATE customer_positions SET taken_minor = 0 WHERE customer_id = 'ac_bad0'"  # 0 and less is no position
+    await shop.pool.execute(damage)
+    shop.clock.advance(seconds=300)
+    for _ in range(2):
+        await shop.service.sale.expire_due(shop.clock())
+    assert (await state_of(shop, "ac_bad0"), await state_of(shop, "ac_ann")) == ("reserved", "expired")
+    await shop.pool.execute(damage.replace("= 0 ", "= 100000 "))
+    shop.clock.advance(seconds=60)
+    assert await shop.service.sale.expire_due(shop.clock()) == 1
+    assert await audit(shop.pool) == []
+
+
 async def test_in_a_group_only_the_customer_whose_record_does_not_open_is_sent_away(shop: Bank) -> None:
     read = {buyer: await shop.acknowledged(buyer) for buyer in BUYERS}
     await shop.pool.execute("UPDATE customers SET personal = '\\x00' WHERE customer_id = 'ac_bad1'")
