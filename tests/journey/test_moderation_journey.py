@@ -170,3 +170,6 @@ async def ended(host: Screen, bo: Screen) -> None:
     await host.at("end-confirm").click()
     await bo.until("() => document.querySelector('[data-testid=state-banner]')?.dataset.state === 'ended'")
     await host.sees("broadcast-state", "已结束")
+    await bo.shot("m4-ended")
+    await bo.at("other-shows").click()
+    await bo.at("open-broadcast").wait_for()

@@ -1,6 +1,6 @@
 /** A host's own broadcasts with their states, and the way to a new one. */
 import { get } from "../api.js";
-import { formatMoment, t } from "../i18n/index.js";
+import { formatMinute, t } from "../i18n/index.js";
 import { errorText } from "../ui/errors.js";
 import { html, useState } from "../ui/html.js";
 import { Icon } from "../ui/icons.js";
@@ -25,7 +25,7 @@ export function BroadcastList() {
           <a class="broadcast" href=${`#${one.broadcast_id}`} data-testid="open-broadcast" data-broadcast-id=${one.broadcast_id}>
             <span class="broadcast__title">${one.title}</span>
             <${StateTag} state=${one.state} />
-            <span class="broadcast__more">${one.scheduled_at ? formatMoment(one.scheduled_at) : one.summary}</span>
+            <span class="broadcast__more">${one.scheduled_at ? formatMinute(one.scheduled_at) : one.summary}</span>
           </a>
         </li>`,
       )}

@@ -1,6 +1,6 @@
 /** A token for OBS or another WHIP encoder: shown once, for this broadcast only, and revocable. */
 import { call, post } from "../api.js";
-import { formatMoment, t } from "../i18n/index.js";
+import { formatMinute, t } from "../i18n/index.js";
 import { errorText } from "../ui/errors.js";
 import { html, useRef, useState } from "../ui/html.js";
 import { Sheet } from "../ui/sheet.js";
@@ -18,7 +18,7 @@ export function EncoderToken({ broadcastId, say, onClose }) {
       ${issued
         ? html`<${Copyable} label=${t("encoder.url")} value=${`${location.origin}/whip/${broadcastId}`} say=${say} testid="encoder-url" />
             <${Copyable} label=${t("encoder.token")} value=${issued.token} say=${say} testid="encoder-token" />
-            <p class="small">${t("encoder.until", { at: formatMoment(issued.expires_at) })}</p>
+            <p class="small">${t("encoder.until", { at: formatMinute(issued.expires_at) })}</p>
             <p class="notice">${t("encoder.once")}</p>
             <button type="button" class="button button--danger" onClick=${revoke} data-testid="encoder-revoke">${t("encoder.revoke")}</button>`
         : html`<button type="button" class="button button--primary" onClick=${issue} data-testid="encoder-issue">${t("encoder.issue")}</button>`}

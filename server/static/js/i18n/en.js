@@ -76,6 +76,7 @@ export const en = {
   "stage.banned.more": "Please contact the bank if this is a mistake",
   "stage.closed": "Connection closed",
   "stage.closed.more": "Please reload the page",
+  "stage.other_shows": "All shows",
 
   "comments.label": "Comments",
   "comments.say": "Say something…",

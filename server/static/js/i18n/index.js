@@ -38,10 +38,12 @@ export function tFirst(keys, fallback) {
   return key ? t(key) : fallback;
 }
 
-/** A moment for people, in the page's language and this device's time zone. */
-export function formatMoment(value) {
-  const format = { dateStyle: "medium", timeStyle: "medium" };
-  return new Intl.DateTimeFormat(language(), format).format(new Date(value));
-}
+const formatTime = (value, timeStyle) => new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle }).format(new Date(value));
+
+/** When something happened, to the second, in the page's language and this device's time zone. */
+export const formatMoment = (value) => formatTime(value, "medium");
+
+/** When something is to begin or end: nobody plans by the second. */
+export const formatMinute = (value) => formatTime(value, "short");
 
 export const formatNumber = (value) => new Intl.NumberFormat(language()).format(value);

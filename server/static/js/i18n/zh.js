@@ -76,6 +76,7 @@ export const zh = {
   "stage.banned.more": "如有疑问请联系客服",
   "stage.closed": "连接已关闭",
   "stage.closed.more": "请刷新页面再试",
+  "stage.other_shows": "查看全部直播",
 
   "comments.label": "评论",
   "comments.say": "说点什么…",

@@ -1,6 +1,6 @@
 /** The front page: sign in, then the shows to watch or the desk that the role works at. */
 import { get } from "../api.js";
-import { formatMoment, t } from "../i18n/index.js";
+import { formatMinute, t } from "../i18n/index.js";
 import { signOut } from "../session.js";
 import { errorText } from "../ui/errors.js";
 import { html } from "../ui/html.js";
@@ -39,7 +39,7 @@ function Landing({ session }) {
 const Show = ({ one }) => html`<a class="broadcast" href=${`/watch/${one.broadcast_id}`} data-testid="open-broadcast" data-broadcast-id=${one.broadcast_id}>
   <span class="broadcast__title">${one.title}</span>
   <${StateTag} state=${one.state} />
-  <span class="broadcast__more">${one.host.display_name}${one.scheduled_at ? ` · ${formatMoment(one.scheduled_at)}` : ""}</span>
+  <span class="broadcast__more">${one.host.display_name}${one.scheduled_at ? ` · ${formatMinute(one.scheduled_at)}` : ""}</span>
 </a>`;
 
 startPage(Landing, { roles: ROLES, title: "landing.title" });

@@ -1,6 +1,6 @@
 /** What waits for a checker: broadcasts and products in review. The server holds that a maker never checks. */
 import { get, post } from "../api.js";
-import { formatMoment, t } from "../i18n/index.js";
+import { formatMinute, t } from "../i18n/index.js";
 import { levels, Rating } from "../ui/card_facts.js";
 import { Confirm } from "../ui/confirm.js";
 import { errorText } from "../ui/errors.js";
@@ -49,7 +49,7 @@ const Decision = ({ of, decide, reject }) => html`<div class="row row--end">
 const BroadcastInReview = ({ one, decide, reject }) => html`<li class="review" data-testid="review" data-broadcast-id=${one.broadcast_id}>
   <h3>${one.title}</h3>
   <p>${one.summary}</p>
-  <p class="small">${one.host.display_name} · ${t("host.licence", { no: one.host.licence_no ?? "–" })} · ${t("role.monitor")}: ${one.monitor?.display_name ?? "–"}${one.scheduled_at ? ` · ${formatMoment(one.scheduled_at)}` : ""}</p>
+  <p class="small">${one.host.display_name} · ${t("host.licence", { no: one.host.licence_no ?? "–" })} · ${t("role.monitor")}: ${one.monitor?.display_name ?? "–"}${one.scheduled_at ? ` · ${formatMinute(one.scheduled_at)}` : ""}</p>
   <${ShelfInReview} path=${`/api/v1/broadcasts/${one.broadcast_id}`} version=${one.version} />
   <${Decision} of=${{ path: `/api/v1/broadcasts/${one.broadcast_id}`, version: one.version }} decide=${decide} reject=${reject} />
 </li>`;

@@ -1,6 +1,6 @@
 /** The shows that went on air, newest first, each with its report: for monitors, and for checkers, who review them again. */
 import { get } from "../api.js";
-import { formatMoment, t } from "../i18n/index.js";
+import { formatMinute, t } from "../i18n/index.js";
 import { errorText } from "../ui/errors.js";
 import { html, useState } from "../ui/html.js";
 import { useLoaded } from "../ui/page.js";
@@ -24,7 +24,7 @@ export function ShownList({ say }) {
         (one) => html`<li key=${one.broadcast_id} class="broadcast" data-testid="shown" data-broadcast-id=${one.broadcast_id}>
           <span class="broadcast__title">${one.title}</span>
           <${StateTag} state=${one.state} />
-          <span class="broadcast__more">${one.host.display_name}${one.started_at ? ` · ${formatMoment(one.started_at)}` : ""}</span>
+          <span class="broadcast__more">${one.host.display_name}${one.started_at ? ` · ${formatMinute(one.started_at)}` : ""}</span>
           <button type="button" class="button" onClick=${() => setOpen(one.broadcast_id)} aria-label=${`${t("funnel.title")}: ${one.title}`} data-testid="report-open">${t("funnel.title")}</button>
         </li>`,
       )}

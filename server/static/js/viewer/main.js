@@ -61,7 +61,7 @@ function Viewer({ config, session }) {
 
   return html`<${ShownCard.Provider} value=${room.card}><main class=${`room ${sheet && sheet.name !== "tip" ? "room--paper" : ""}`}>
     <a class="skip" href="#say" data-testid="skip">${t("menu.skip")}</a>
-    <${Stage} video=${video} phase=${phase} host=${room.broadcast?.host.display_name} />
+    <${Stage} video=${video} phase=${phase} host=${room.broadcast?.host.display_name} elsewhere="/" />
     <${TopBar} room=${room} role=${account.role} live=${room.state === "live" && room.publisher !== "none"} openOrders=${() => setSheet({ name: "orders" })} />
     <section class="side" aria-label=${t("room.label")}>
       <h2 class="side__title">${room.broadcast?.title}</h2>

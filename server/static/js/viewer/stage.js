@@ -7,9 +7,11 @@ import { Icon } from "../ui/icons.js";
 const ICON = { terminated: "warning", paused: "pause", ended: "check", refused: "warning", banned: "warning" };
 
 const SILENT = new Set(["not_started", "closed", "forbidden", "no_such_broadcast", "banned", "refused"]);
+const NOTHING_TO_SEE = new Set(["not_started", "ended", "terminated", "forbidden", "no_such_broadcast", "banned"]);
 const DARK = new Set(["terminated", "ended", "paused"]);
 
-export function Stage({ video, phase, host }) {
+/** `elsewhere` is where to go from a show that has nothing to see, if anywhere. */
+export function Stage({ video, phase, host, elsewhere }) {
   const [wide, setWide] = useState(false);
   const [muted, setMuted] = useState(true);
   const dark = DARK.has(phase.name);
@@ -34,7 +36,7 @@ export function Stage({ video, phase, host }) {
       onLoadedmetadata=${(event) => event.target.play().catch(() => {})}
       data-testid="video"
     ></video>
-    <${Banner} phase=${phase} />
+    <${Banner} phase=${phase} elsewhere=${elsewhere} />
     ${!dark && !SILENT.has(phase.name) && html`<${SoundControl} muted=${muted} unmute=${unmute} mute=${() => setMuted(true)} />`}
   </section>`;
 }
@@ -45,7 +47,7 @@ const SoundControl = ({ muted, unmute, mute }) =>
     : html`<button type="button" class="sound-pill sound-pill--on" onClick=${mute} aria-label=${t("stage.mute")} data-testid="sound"><${Icon} name="sound" /></button>`;
 
 /** Always in the document, so that a screen reader hears each change. */
-function Banner({ phase }) {
+function Banner({ phase, elsewhere }) {
   const { name, code, quiet } = phase;
   const shown = name !== "playing";
   const spinning = ["loading", "waiting", "stalled", "reconnecting", "media_reconnecting", "media_full"].includes(name);
@@ -58,6 +60,7 @@ function Banner({ phase }) {
     ${shown &&
     html`${spinning ? html`<span class="spinner" aria-hidden="true"></span>` : html`<${Icon} name=${ICON[name] ?? "camera"} />`}
       <strong>${t(`stage.${name}`)}</strong>
-      ${!quiet && html`<span>${code ? codeText(code) : t(`stage.${name}.more`)}</span>`}`}
+      ${!quiet && html`<span>${code ? codeText(code) : t(`stage.${name}.more`)}</span>`}
+      ${elsewhere && NOTHING_TO_SEE.has(name) && html`<a class="button" href=${elsewhere} data-testid="other-shows">${t("stage.other_shows")}</a>`}`}
   </div>`;
 }

@@ -1,5 +1,5 @@
 /** The risk questionnaire as a sheet: every question a group of radio buttons, then the level, then the customer's yes. */
-import { formatMoment, language, t } from "../../i18n/index.js";
+import { formatMinute, language, t } from "../../i18n/index.js";
 import { html, useRef, useState } from "../../ui/html.js";
 import { Sheet } from "../../ui/sheet.js";
 import { Failure } from "../purchase/refusal.js";
@@ -66,7 +66,7 @@ function Result({ state, confirm, again, done }) {
     <p>
       ${changed
         ? t(holds ? "assess.lowered" : "assess.changed", { before, after })
-        : t("assess.in_force", { until: formatMoment(result.assessed_until) })}
+        : t("assess.in_force", { until: formatMinute(result.assessed_until) })}
     </p>
     <div class="sheet-foot">
       <${Failure} error=${error} restart=${null} />

@@ -1,6 +1,6 @@
 /** Everything about the product, and whether this customer may buy it. */
 import { formatMoney } from "../../money.js";
-import { formatMoment, t, tFirst } from "../../i18n/index.js";
+import { formatMinute, t, tFirst } from "../../i18n/index.js";
 import { QuotaBar, Rating, Sentences, Yield, levels } from "../../ui/card_facts.js";
 import { html } from "../../ui/html.js";
 import { Failure, Refusal } from "./refusal.js";
@@ -41,7 +41,7 @@ function Facts({ card }) {
     ["card.minimum", money(card.minimum_minor)],
     ["card.increment", money(card.increment_minor)],
     ["card.maximum", card.customer_maximum_minor ? money(card.customer_maximum_minor) : t("card.none")],
-    ["card.window", `${formatMoment(card.window_opens_at)} – ${formatMoment(card.window_closes_at)}`],
+    ["card.window", `${formatMinute(card.window_opens_at)} – ${formatMinute(card.window_closes_at)}`],
     ["card.settlement", card.settlement],
     ...card.fees.map((fee) => [fee.name, fee.text]),
   ];
