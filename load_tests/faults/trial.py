@@ -27,6 +27,11 @@ async def tried(fault: Fault, scene: Scene, load: Load, after_s: float, say: Say
         "leave_quota", amount_minor=int(load.buyers_per_s * _QUOTA_FOR_S * _MEAN_AMOUNT_MINOR) // 100_000 * 100_000
     )
     await scene.until_whole(_GIVE_UP_S)
+    asked_s = loop.time()
+    if await scene.until_well(asked_s, _GIVE_UP_S) is None:
+        return Verdict(fault.name, untried=f"the load was not well before it: {scene.unwell(asked_s)}")
+    if (waited_s := loop.time() - asked_s) > 2 * _STEADY_S:
+        say(f"{fault.name}: everybody was well only after {waited_s:.0f} s {dict(scene.stand.said)}")
     scene.begin_anew()
     rss_before = await scene.rss_mb()
     await asyncio.sleep(load.steady_s)
@@ -46,7 +51,8 @@ async def tried(fault: Fault, scene: Scene, load: Load, after_s: float, say: Say
     await asyncio.sleep(after_s)
     if dark := sorted(watcher.longest_dark_s for watcher in scene.watchers):
         middle, most = dark[len(dark) // 2], dark[-1]
-        say(f"{fault.name}: watchers were without media for {middle:.1f} s (median), {most:.1f} s at most")
+        said = dict(scene.stand.said)
+        say(f"{fault.name}: watchers were without media for {middle:.1f} s (median), {most:.1f} s at most {said}")
     await scene.until_whole(_GIVE_UP_S)
     rss_after = await scene.rss_mb()
     return await _judged(fault.name, scene, failed, recovery_s, (rss_before, rss_after), say)
