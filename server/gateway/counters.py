@@ -20,6 +20,7 @@ class GatewayCounters:
     slow_closes: int = 0
     silent_closes: int = 0
     flood_closes: int = 0
+    unopened_closes: int = 0
     shed_may: int = 0
     shed_should: int = 0
     internal_errors: int = 0

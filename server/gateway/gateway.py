@@ -21,6 +21,7 @@ from server.gateway.pulse import SLICE, Pulse
 from server.gateway.raw_connection import RawConnection
 from server.gateway.roster import Roster
 from server.gateway.services import GatewayPorts, make_services
+from server.gateway.sockets import Sockets
 from server.listening import listen
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,12 @@ class Gateway:
         self.rooms = self._services.rooms
         ports.restriction_feed.on_ban(lambda account_id: self.rooms.dismiss_account(account_id, CloseCode.BANNED))
         self._participants: set[Participant] = set()
-        self._sockets: set[RawConnection] = set()
+        self._sockets = Sockets(
+            self.counters,
+            options.addresses,
+            unopened=options.max_unopened,
+            unopened_per_address=options.max_unopened_per_address,
+        )
         self._pulse = Pulse(options, self._services, self._participants, self._sockets)
         self._server: Server | None = None
         self._draining = False
@@ -132,8 +138,8 @@ class Gateway:
             async with asyncio.timeout(drain_s / 2):
                 await self._server.wait_closed()
         except TimeoutError:
-            for connection in self._sockets.copy():
-                connection.transport.abort()
+            for connection in list(self._sockets):
+                connection.give_up()
             await self._server.wait_closed()
         self._pulse.rest()
         await self.rooms.close()

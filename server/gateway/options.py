@@ -19,6 +19,9 @@ class GatewayOptions:
     port: int = 8081
     allowed_origins: Sequence[str] = ()
     max_connections: int = 20_000
+    # Accepted, and not yet through their handshake: beyond this those that have waited longest go.
+    max_unopened: int = 4_000
+    max_unopened_per_address: int = 600
     max_frame_bytes: int = 16 * 1024
     handshake_s: float = 5.0
     heartbeat_s: float = 10.0

@@ -12,8 +12,8 @@ from chat.shared_frame import SharedFrame
 from server.gateway.frames import text_frame
 from server.gateway.options import GatewayOptions
 from server.gateway.participant import Participant
-from server.gateway.raw_connection import RawConnection
 from server.gateway.services import Services
+from server.gateway.sockets import Sockets
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Pulse:
     """Runs a gateway's periodic work, each in a task of its own."""
 
     def __init__(
-        self, options: GatewayOptions, services: Services, participants: Set[Participant], sockets: Set[RawConnection]
+        self, options: GatewayOptions, services: Services, participants: Set[Participant], sockets: Sockets
     ) -> None:
         """Both sets are looked at anew with each beat and sweep."""
         self._options = options

@@ -28,6 +28,7 @@ from chat.outbox import Outbox
 from chat.shared_frame import SharedFrame
 from server.gateway.counters import GatewayCounters
 from server.gateway.frames import text_frame
+from server.gateway.sockets import Sockets
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class RawConnection(ServerConnection):
     """
 
     def __init__(
-        self, *args: Any, limits: WriteLimits, counters: GatewayCounters, sockets: "set[RawConnection]", **kwargs: Any
+        self, *args: Any, limits: WriteLimits, counters: GatewayCounters, sockets: Sockets, **kwargs: Any
     ) -> None:
         """`sockets` holds every connection from accept to loss, those in their handshake too."""
         super().__init__(*args, **kwargs)
@@ -87,12 +88,14 @@ class RawConnection(ServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._sockets.add(self)
+        peer = self.remote_address
+        self._sockets.accept(self, peer[0] if peer else "")
         # The reader must not resume a socket that is paused because its writes do not go out.
         self.recv_messages.resume = self._resume_reading
 
     def settle(self) -> None:
         """Take note of what the handshake agreed on, and let go of what only it needed; to be called once after it."""
+        self._sockets.open(self)
         # The library asks whether there was a request; it no longer asks which.
         self.request, self.response = _ANY_REQUEST, None
         del self.request_rcvd
@@ -175,6 +178,10 @@ class RawConnection(ServerConnection):
             self.transport.abort()
         elif self._silent_sweeps >= _ASKED_AFTER and self._may_write():
             self._send(_PING)
+
+    def give_up(self) -> None:
+        """Be gone at once, without a word."""
+        self.transport.abort()
 
     def _may_write(self) -> bool:
         # One that is paused is given up when it stays so; a ping behind what it does not read would tell nothing.
@@ -286,7 +293,7 @@ class RawConnection(ServerConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         self._unclear()
         self._seats, self._handle = None, -1
-        self._sockets.discard(self)
+        self._sockets.lose(self)
         self._cancel_abort()
         self._outbox = None
         super().connection_lost(exc)

@@ -85,7 +85,7 @@ gateway_frames_out             counter   -             frames to clients
 gateway_frames_queued          counter   -             frames that had to wait in a connection's outbox
 gateway_bytes_out              counter   -             bytes written to clients
 gateway_errors_out             counter   -             error events told to clients
-gateway_closed                 counter   reason        ended by the gateway: `slow`, `silent`, `flood`, `internal`
+gateway_closed                 counter   reason        ended by the gateway: `slow silent flood unopened internal`
 room_lag_seconds               histogram -             from a publish to Redis to its delivery here, by an echo a second
 room_echoes_lost               counter   -             echoes that did not come back: Redis away, or a delivery lost
 """

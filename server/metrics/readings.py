@@ -117,6 +117,7 @@ def gateway_source(gateway: Gateway, echo: RoomEcho) -> Source:
         yield Sample("gateway_shed", counted.shed_should, ("should",))
         yield Sample("gateway_closed", counted.slow_closes, ("slow",))
         yield Sample("gateway_closed", counted.silent_closes, ("silent",))
+        yield Sample("gateway_closed", counted.unopened_closes, ("unopened",))
         yield Sample("gateway_closed", counted.flood_closes, ("flood",))
         yield Sample("gateway_closed", counted.internal_errors, ("internal",))
         yield Sample("room_echoes_lost", echo.lost)

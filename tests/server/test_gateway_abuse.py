@@ -1,6 +1,7 @@
 """What one peer, account or address may do: limits, lost peers, and delays that spread a crowd's return."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from ipaddress import IPv4Network
@@ -63,6 +64,28 @@ async def test_an_address_is_refused_beyond_its_limit_and_others_are_not(rig: Ri
                 await asyncio.sleep(0.1)
         else:
             pytest.fail("a freed place was not given away")
+
+
+@pytest.mark.parametrize("limits", [AddressLimits(exempt=()), AddressLimits()], ids=["one address", "all"])
+async def test_sockets_that_say_nothing_are_few_and_keep_nobody_out(rig: Rig, limits: AddressLimits) -> None:
+    bounds = {"max_unopened": 40, "max_unopened_per_address": 40 if limits.exempt else 20}
+    most = min(bounds.values())
+    async with (
+        rig.gateway(addresses=limits, handshake_s=3_600.0, **bounds) as gateway,
+        contextlib.AsyncExitStack() as held,
+    ):
+        for _ in range(120):
+            silent = held.enter_context(socket.socket())
+            silent.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(silent, ("127.0.0.1", gateway.port))
+        await so(lambda: gateway.counters.unopened_closes == 120 - most)
+        assert gateway._sockets.unopened == len(gateway._sockets) == most
+        async with joined(rig, gateway, ("ac_a", "viewer")) as (viewer,):
+            assert (await viewer.comment("还在吗"))["verdict"] == "pass"
+            assert gateway._sockets.unopened == most - 1
+        await held.pop_all().aclose()
+        await so(lambda: len(gateway._sockets) == 0)
+        assert not gateway._sockets._by_address
 
 
 async def test_two_thousand_connections_from_one_address_leave_room_for_others(rig: Rig) -> None:

@@ -19,6 +19,7 @@ from chat.close_codes import CloseCode
 from chat.rate_limit import AccountBuckets
 from chat.session import SessionLimits
 from chat.shared_frame import SharedFrame
+from server.gateway.addresses import AddressLimits
 from server.gateway.counters import GatewayCounters
 from server.gateway.frame_writer import FrameWriter, NativeFrameWriter, PythonFrameWriter, Seats
 from server.gateway.frames import text_frame
@@ -27,6 +28,7 @@ from server.gateway.native.build import FAN_OUT
 from server.gateway.participant import Participant
 from server.gateway.raw_connection import RawConnection, WriteLimits
 from server.gateway.roster import Roster
+from server.gateway.sockets import Sockets
 from streaming.native.extension import NativeUnavailable
 
 SANITIZED = os.environ.get("WEALTHCAST_TEST_SANITIZED") == "1"
@@ -130,7 +132,10 @@ async def crowd(writer: FrameWriter, count: int, *, seated: bool = True) -> Asyn
         await connection.wait_closed()
 
     create: Any = functools.partial(
-        RawConnection, limits=WriteLimits(stall_s=60.0), counters=made.counters, sockets=set()
+        RawConnection,
+        limits=WriteLimits(stall_s=60.0),
+        counters=made.counters,
+        sockets=Sockets(made.counters, AddressLimits(), unopened=9_000, unopened_per_address=9_000),
     )
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(

@@ -81,7 +81,6 @@ async def test_those_who_stayed_through_a_loss_are_given_what_was_said_and_withd
         bad = (await host.comment("to be withdrawn"))["comment"]["comment_id"]
         asked = (await viewer.comment("when?", kind="question"))["comment"]["comment_id"]
         held = (await viewer.comment("这是最好的"))["comment"]["comment_id"]
-        await viewer.next_of("comment")
         talk, archive = PostgresTalk(rig.pool), PostgresArchive(rig.pool)
         now = datetime.now(UTC)
         # All of it is kept, and then Redis loses what it was told before anyone heard of it.

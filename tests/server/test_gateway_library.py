@@ -16,10 +16,12 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.protocol import OPEN, Protocol
 
 from chat.shared_frame import SharedFrame
+from server.gateway.addresses import AddressLimits
 from server.gateway.counters import GatewayCounters
 from server.gateway.frames import text_frame
 from server.gateway.gateway import DEFLATE
 from server.gateway.raw_connection import RawConnection, WriteLimits
+from server.gateway.sockets import Sockets
 
 
 @pytest.fixture
@@ -99,7 +101,9 @@ async def test_a_shared_compressed_frame_is_read_by_connections_of_every_window_
         await connection.wait_closed()
 
     asked = [ClientPerMessageDeflateFactory(server_max_window_bits=client_bits, client_max_window_bits=True)]
-    create: Any = functools.partial(RawConnection, limits=WriteLimits(), counters=GatewayCounters(), sockets=set())
+    counters = GatewayCounters()
+    sockets = Sockets(counters, AddressLimits(), unopened=9, unopened_per_address=9)
+    create: Any = functools.partial(RawConnection, limits=WriteLimits(), counters=counters, sockets=sockets)
     async with serve(
         handler, "127.0.0.1", 0, compression=None, extensions=[DEFLATE], create_connection=create
     ) as server:
