@@ -1,7 +1,7 @@
 """The packet writer's port: rewrites, protects and sends a packet to all its viewers. Pure: the writers do the I/O.
 
 Two writers stand behind it with identical output, `egress_python.py` and `egress_native.py`; one contract suite holds
-both (`tests/streaming/test_egress.py`), and `egress_choice.py` picks.
+both (`tests/streaming/test_egress*.py`), and `egress_choice.py` picks.
 """
 
 from __future__ import annotations
