@@ -71,12 +71,13 @@ class GroupCache:
 class CatchUp:
     """One viewer's way through a group. It grows with the group and lets it go at the end."""
 
-    __slots__ = ("_group", "_position", "_retimed")
+    __slots__ = ("_group", "_last", "_position", "_retimed")
 
     def __init__(self, group: list[RelayedPacket]) -> None:
         first = group[0].timestamp
         frames = sorted({packet.timestamp for packet in group}, key=lambda timestamp: (timestamp - first) & 0xFFFFFFFF)
         self._group = group
+        self._last = group[-1].sequence
         self._position = 0
         self._retimed = {
             timestamp: (frames[-1] - FRAME_SPACING * (len(frames) - 1 - index)) & 0xFFFFFFFF
@@ -87,16 +88,17 @@ class CatchUp:
         """Give the next packets, with the timestamps they leave under."""
         taken = self._group[self._position : self._position + most]
         self._position += len(taken)
-        return [self._retimed_packet(packet) for packet in taken]
+        return [self.retimed(packet) for packet in taken]
 
     @property
     def first(self) -> RelayedPacket:
         """The group's first packet as it leaves: beside the newest, in its timestamp and in its time."""
-        first = self._retimed_packet(self._group[0])
+        first = self.retimed(self._group[0])
         first.arrived_s = self._group[-1].arrived_s
         return first
 
-    def _retimed_packet(self, packet: RelayedPacket) -> RelayedPacket:
+    def retimed(self, packet: RelayedPacket) -> RelayedPacket:
+        """A packet of the line as it leaves to this viewer."""
         return RelayedPacket(
             packet.sequence, self.retime(packet), packet.payload, packet.marker, packet.keyframe_start,
             packet.arrived_s, packet.picture_ids,
@@ -113,4 +115,7 @@ class CatchUp:
 
     def retime(self, packet: RelayedPacket) -> int:
         """The broadcast timestamp under which this viewer gets the packet."""
-        return self._retimed.get(packet.timestamp, packet.timestamp)
+        # Behind the group its timestamps may come again: the clock wraps around every 13 hours.
+        return (
+            self._retimed.get(packet.timestamp, packet.timestamp) if packet.sequence < self._last else packet.timestamp
+        )

@@ -11,8 +11,8 @@ from another layer waits for this one's keyframe while it still flows there.
 from __future__ import annotations
 
 from streaming.depacketising import packet_size
-from streaming.egress import LaneTable, PacketWriter
-from streaming.forwarding import RelayedPacket, Splice
+from streaming.egress import PacketWriter, WriterPeer
+from streaming.forwarding import Lane, RelayedPacket, Splice
 from streaming.group_cache import CatchUp, GroupCache
 from streaming.ingest import Source
 from streaming.keyframes import starts_keyframe
@@ -148,21 +148,31 @@ class StreamRelay:
             self._advance(len(self._group.packets))
         if self.waiting and (keyframe or not self._video) and packet.payload:
             self._begin_waiting(relayed, now_s)
-        if self._flowing:
-            self._writer.gather(relayed, self._table if relayed is self.newest else self._table_for_late(relayed))
+        if self._flowing and relayed is self.newest:
+            self._writer.gather(relayed, self._table)
+        elif self._flowing:
+            self._forward_late(relayed)
         if self._video:
             self._group.put(relayed)
             self._advance(CATCH_UP_PACKETS)
         return keyframe
 
-    def _table_for_late(self, packet: RelayedPacket) -> LaneTable:
-        """The lanes of those who began on this line at or before `packet`, which comes after younger ones.
+    def _forward_late(self, packet: RelayedPacket) -> None:
+        """Send a packet that comes after younger ones to those who began on this line at or before it.
 
-        To whoever began later its number is one that another line, or nothing, has used before: two texts under one
+        To whoever began later its number is one that another line, or nothing, has used before; and who got its frame
+        under another timestamp gets the packet under that one too, now and when it asks again: two texts under one
         number, key and IV would give the keys away (RFC 7714 §8.1).
         """
-        early = [one.lane for one in self._flowing if one.first_on_line <= packet.sequence]
-        return self._table if len(early) == len(self._flowing) else self._writer.table(early)
+        early = [one for one in self._flowing if one.first_on_line <= packet.sequence]
+        as_it_came: list[Lane[WriterPeer]] = []
+        for stream in early:
+            if stream.catch_up is None or stream.catch_up.retime(packet) == packet.timestamp:
+                as_it_came.append(stream.lane)
+            else:
+                self._writer.gather(stream.catch_up.retimed(packet), self._writer.table([stream.lane]))
+        whole = len(as_it_came) == len(self._flowing)
+        self._writer.gather(packet, self._table if whole else self._writer.table(as_it_came))
 
     def _advance(self, most: int) -> None:
         """Send those who catch up their next packets; who has all flows from the next packet on."""
