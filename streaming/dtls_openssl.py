@@ -216,7 +216,8 @@ class DtlsServer:
         for record in records:
             self._tls.bio_write(record)
         try:
-            self._tls.recv(1)
+            while True:  # to the last byte, or OpenSSL would keep what a peer sends that is none of DTLS-SRTP's
+                self._tls.recv(_BIO_BYTES)
         except SSL.WantReadError:
             self._flush()
         except SSL.Error:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from streaming.dtls_openssl import DtlsServer, SharedCertificate
 from streaming.egress import PacketWriter, WriterPeer
+from streaming.feedback_budget import FeedbackBudget
 from streaming.ice_lite import Address, Credentials, IceLiteAgent
 from streaming.port import MediaPort
 from streaming.srtp_pylibsrtp import InboundSrtp, SrtpKeys
@@ -53,6 +54,7 @@ class Peer:
         self.writer_peer: WriterPeer | None = None
         self.closed = False
         self._inbound: InboundSrtp | None = None
+        self._feedback = FeedbackBudget()
         self._port = port
         self._writer = writer
         self._deadline_s = deadline_s
@@ -136,8 +138,8 @@ class Peer:
                 self._owner.peer_rtp(packet, now_s)
 
     def receive_rtcp(self, datagram: bytes, now_s: float) -> None:
-        """Decrypt and hand on; forged or replayed packets vanish."""
+        """Decrypt and hand on; forged or replayed packets vanish, and what exceeds the peer's own budget."""
         if self._inbound is not None and self._owner is not None:
             compound = self._inbound.unprotect_rtcp(datagram)
-            if compound is not None:
+            if compound is not None and self._feedback.admits(len(compound), now_s):
                 self._owner.peer_rtcp(compound, now_s)

@@ -18,6 +18,8 @@ MAX_TRAILER_BYTES = 16 + 4
 """The longest authentication tag, and SRTCP's index."""
 MAX_PLAIN_BYTES = BUFFER_BYTES - MAX_TRAILER_BYTES
 REPLAY_WINDOW = 1024
+MAX_INBOUND_SSRCS = 64
+"""SSRCs one peer may send under: libsrtp keeps 400 bytes for each and looks through all of them for every packet."""
 
 
 class SrtpProfile(enum.Enum):
@@ -52,30 +54,33 @@ def _create(profile: SrtpProfile, key: bytes, *, outbound: bool) -> Any:
 
 
 class InboundSrtp:
-    """Decrypts and authenticates what one peer sends; replays are refused."""
+    """Decrypts and authenticates what one peer sends; replays are refused, and SSRCs beyond `MAX_INBOUND_SSRCS`."""
 
-    __slots__ = ("_owner", "_srtp")
+    __slots__ = ("_owner", "_srtp", "_ssrcs")
 
     def __init__(self, keys: SrtpKeys) -> None:
         self._owner = _create(keys.profile, keys.inbound, outbound=False)
         self._srtp = self._owner[0]
+        self._ssrcs: set[bytes] = set()
 
     def unprotect_rtp(self, data: bytes) -> bytes | None:
         """Give the plain RTP packet, None if it is forged, replayed or damaged."""
-        return self._process(lib.srtp_unprotect, data)
+        return self._process(lib.srtp_unprotect, data, data[8:12])
 
     def unprotect_rtcp(self, data: bytes) -> bytes | None:
         """Give the plain RTCP compound, None if it is forged, replayed or damaged."""
-        return self._process(lib.srtp_unprotect_rtcp, data)
+        return self._process(lib.srtp_unprotect_rtcp, data, data[4:8])
 
-    def _process(self, function: Any, data: bytes) -> bytes | None:
-        size = len(data)
-        if not 12 <= size <= BUFFER_BYTES:
+    def _process(self, function: Any, data: bytes, ssrc: bytes) -> bytes | None:
+        size, known = len(data), ssrc in self._ssrcs
+        if not 12 <= size <= BUFFER_BYTES or (not known and len(self._ssrcs) >= MAX_INBOUND_SSRCS):
             return None
         _inbound[:size] = data
         _length[0] = size
         if function(self._srtp, _inbound_c, _length) != 0:
             return None
+        if not known:
+            self._ssrcs.add(ssrc)  # only what was authentic counts: a stranger cannot use the peer's number up
         return bytes(_inbound_view[: _length[0]])
 
 

@@ -3,15 +3,18 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Callable
 from random import Random
 
 from load_tests.bench.signalling import HEADERS, post_offer
 from load_tests.bench.webrtc_client import ConnectFailed, Identity, WebRtcClient
 from streaming.errors import StreamingError, TooManyHandshakes
+from streaming.feedback_budget import BURST_OCTETS, OCTETS_PER_S
 from streaming.ice_lite import Credentials
 from streaming.media_events import ViewerLeft
 from streaming.media_settings import MediaSettings
+from streaming.rtcp import build_nack
 from tests.fuzz.media import rtcp_compound, rtp_packet
 from tests.fuzz.mutation import mutated
 from tests.fuzz.transport import HONEST, stun_request
@@ -92,6 +95,23 @@ def _protected(protect: Callable[[bytes], bytes], plain: bytes) -> bytes:
         return protect(plain)
     except Exception:  # the library's own refusal of what is no RTP
         return plain
+
+
+async def test_a_viewers_flood_of_nacks_is_read_within_its_budget_and_costs_nobody_else_anything() -> None:
+    """Every compound asks for 2,125 packets: half a millisecond of the loop each, if all were read."""
+    async with station() as show:
+        show.http.headers.update(HEADERS)
+        host, viewer = await innocent(show)
+        spectator = await hostile(show, "whep")
+        source = next(iter(show.engine._relays["loud"].viewers.values()))._sources["video"].ssrc
+        compound = b"".join(build_nack(1, source, [17 * number + step for step in range(17)]) for number in range(80))
+        began_s = time.monotonic()
+        await paced(100, lambda: spectator.send(spectator.outbound.protect_rtcp(compound)))
+        most = (BURST_OCTETS + OCTETS_PER_S * (time.monotonic() - began_s)) * 17 / 16
+        await unharmed(show, host, viewer)
+        asked = next(row.nacks_received for row in show.engine.snapshot().broadcasts if row.broadcast_id == "loud")
+        assert 0 < asked <= most
+        spectator.close()
 
 
 async def test_ten_thousand_half_open_handshakes_are_bounded_and_freed() -> None:

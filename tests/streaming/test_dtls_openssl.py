@@ -15,7 +15,9 @@ from aiortc.rtcdtlstransport import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from OpenSSL import SSL
 
+from load_tests.bench.webrtc_client import Identity
 from streaming.dtls_openssl import DtlsServer, generate_certificate
 from streaming.dtls_records import ClosingKeys, pack_records, split_records
 from streaming.srtp_pylibsrtp import InboundSrtp, OutboundSrtp, SrtpKeys
@@ -183,6 +185,55 @@ async def test_all_connections_share_one_context() -> None:
     assert keys is not None
     assert InboundSrtp(keys).unprotect_rtp(links[1].client._tx_srtp.protect(packet)) == packet
     await links[1].end()
+
+
+class TalkativeClient:
+    """A client whose cipher suite makes the server keep its SSL object, and that then sends data of its own."""
+
+    def __init__(self) -> None:
+        identity = Identity()
+        identity.context.set_cipher_list(b"ECDHE-ECDSA-CHACHA20-POLY1305")
+        self.to_client: list[bytes] = []
+        self.keys: list[SrtpKeys | None] = []
+        self.closed = 0
+        fingerprints = (("sha-256", identity.fingerprint),)
+        self.server = DtlsServer(CERTIFICATE, fingerprints, self.to_client.append, self.keys.append, self._note_closed)
+        self.tls = SSL.Connection(identity.context, None)
+        self.tls.set_ciphertext_mtu(1200)
+        self.tls.set_connect_state()
+
+    def _note_closed(self) -> None:
+        self.closed += 1
+
+    def shake_hands(self) -> None:
+        while not self.keys:
+            with contextlib.suppress(SSL.WantReadError):
+                self.tls.do_handshake()
+            self.hand_over()
+            for record in [record for datagram in self.to_client for record in split_records(datagram)]:
+                self.tls.bio_write(record)
+            self.to_client.clear()
+
+    def hand_over(self) -> None:
+        with contextlib.suppress(SSL.WantReadError):
+            for datagram in pack_records(self.tls.bio_read(1 << 16), 1200):
+                self.server.receive(datagram)
+
+
+def test_what_a_client_sends_over_dtls_itself_is_read_to_the_end_and_kept_nowhere() -> None:
+    client = TalkativeClient()
+    client.shake_hands()
+    tls = client.server._tls
+    assert tls is not None
+    for _ in range(200):
+        client.tls.send(bytes(1_100))
+        client.hand_over()
+    with pytest.raises(SSL.WantReadError):
+        tls.recv(1)
+    client.tls.shutdown()
+    client.hand_over()
+    assert client.closed == 1
+    client.server.stop()
 
 
 @given(bodies=st.lists(st.binary(max_size=600), max_size=12), rest=st.binary(max_size=12))
