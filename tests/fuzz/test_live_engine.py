@@ -115,7 +115,7 @@ async def test_a_viewers_flood_of_nacks_is_read_within_its_budget_and_costs_nobo
 
 
 async def test_ten_thousand_half_open_handshakes_are_bounded_and_freed() -> None:
-    settings = MediaSettings(bind_host="127.0.0.1", handshake_timeout_s=1.0, joins_per_s=100_000)
+    settings = MediaSettings(bind_host="127.0.0.1", handshake_timeout_s=2.0, joins_per_s=100_000)
     async with station(settings) as show:
         host, viewer = await innocent(show)
         refused = 0
