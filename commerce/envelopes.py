@@ -7,6 +7,8 @@ open. Nonces are random, hence a key is to be changed long before it has sealed 
 
 import base64
 import binascii
+import hashlib
+import hmac
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -40,6 +42,7 @@ class Envelopes:
         self.first = next(iter(keys))
         self.first_header = _header(self.first.encode())
         self._nonce = nonce
+        self._fingerprint_key = hmac.digest(keys[self.first], b"fingerprint", hashlib.sha256)
         self.unopened = 0  # values that did not open, since the start
 
     @classmethod
@@ -58,6 +61,13 @@ class Envelopes:
         nonce = self._nonce(_NONCE_BYTES)
         cipher = self._ciphers[self.first.encode()]
         return self.first_header + nonce + cipher.encrypt(nonce, plain, self.first_header + context.encode())
+
+    def fingerprint(self, plain: bytes) -> bytes:
+        """Hash what could be guessed from a plain hash: only who has the key can tell whether a guess is right.
+
+        Under another first key it is another one.
+        """
+        return hmac.digest(self._fingerprint_key, plain, hashlib.sha256)
 
     def open(self, envelope: bytes, context: str) -> bytes:
         """Decrypt; raises EnvelopeError, and counts it."""

@@ -131,7 +131,7 @@ class Units:
     ) -> None:
         self.trace = trace
         self._pool = pool
-        self._envelopes = envelopes
+        self.envelopes = envelopes
         self._settings = settings
         self._on_facts: list[Callable[[], None]] = []
 
@@ -147,7 +147,7 @@ class Units:
         commit that was cut off counted is unknown then: repeat with the same idempotency key.
         """
         async with self._connected() as connection, connection.transaction():
-            unit = Unit(connection, self._envelopes, self.trace)
+            unit = Unit(connection, self.envelopes, self.trace)
             yield unit
         if unit.outbox.written:
             for wake in self._on_facts:
@@ -157,7 +157,7 @@ class Units:
     async def glance(self) -> AsyncIterator[Unit]:
         """Run the block without a transaction: for one statement that reads. Raises as `begin` does."""
         async with self._connected() as connection:
-            yield Unit(connection, self._envelopes, self.trace)
+            yield Unit(connection, self.envelopes, self.trace)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[PoolConnectionProxy]:

@@ -7,6 +7,7 @@ import pytest
 
 from commerce.customers_postgres import customer_of
 from commerce.envelopes import EnvelopeError, Envelopes
+from commerce.idempotency import body_hash
 from commerce.money import Money
 from server.auth.accounts_postgres import AccountStore
 from server.key_rotation import rotate_keys
@@ -49,6 +50,8 @@ async def test_names_birth_dates_means_and_answers_are_not_stored_in_the_open(po
             assert '"loss"' not in row["whole"].replace("\\", "")
     assert await means_of(pool, ENVELOPES, "ac_0") == MEANS
     assert await answers_of(pool, ENVELOPES) == BOLD
+    guessed = body_hash(SHIPPED.version, sorted(BOLD.items()))
+    assert await pool.fetchval("SELECT count(*) FROM idempotency_keys WHERE body_sha256 = $1", guessed) == 0
 
 
 async def test_after_rotation_the_old_key_is_not_needed_any_more(pool: asyncpg.Pool) -> None:

@@ -11,6 +11,7 @@ from tests.server.test_page_modules import browser, complaints, door, origin
 
 __all__ = ["browser", "door", "origin"]  # fixtures
 pytestmark = [pytest.mark.browser, needs_chromium]
+OLDER = "/api/v1/older?state=ended"
 STEPS = ("view", "card", "detail", "gate", "acknowledge", "reserve", "submit", "confirm")
 SHOW = {
     "broadcast_id": "bc_a", "title": "早间理财", "state": "ended", "version": 3, "started_at": "2026-11-23T02:00:00Z",
@@ -39,7 +40,8 @@ async def answer(route: Route) -> None:
     """The API, as far as these pages ask it."""
     path = route.request.url.split("/api/v1/")[1].split("?")[0]
     known: dict[str, Any] = {
-        "broadcasts": {"broadcasts": [SHOW] if "ended" in route.request.url else [], "next": None},
+        "broadcasts": {"broadcasts": [SHOW] if "ended" in route.request.url else [], "next": OLDER},
+        "older": {"broadcasts": [{**SHOW, "broadcast_id": "bc_old", "title": "去年的直播"}], "next": None},
         "products": {"products": [], "next": None}, "broadcasts/bc_a/report": REPORT,
     }  # fmt: skip
     await (route.fulfill(json=known[path]) if path in known else route.fallback())
@@ -63,7 +65,10 @@ async def test_monitors_and_checkers_read_a_shows_report(
     found = complaints(page)
     await page.route("**/api/v1/**", answer)
     await page.goto(f"{origin}/monitor")
-    await page.get_by_test_id("shown").get_by_test_id("report-open").click()
+    await page.get_by_test_id("shown-more").click()
+    await expect(page.get_by_test_id("shown")).to_have_count(2)
+    await expect(page.get_by_test_id("shown-more")).to_have_count(0)
+    await page.get_by_test_id("report-open").first.click()
     await expect(page.get_by_test_id("funnel-view")).to_contain_text("800")
     await expect(page.get_by_test_id("funnel-confirm")).to_contain_text("6")
     await expect(page.get_by_test_id("submitted")).to_have_text("¥500,000.00")

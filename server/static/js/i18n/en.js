@@ -428,6 +428,7 @@ export const en = {
   "monitor.list": "Broadcasts to watch",
   "monitor.none": "There is nothing to watch at the moment.",
   "monitor.shown": "Shows and their reports",
+  "monitor.more": "Older shows",
   "monitor.none_shown": "No show has gone on air yet.",
   "monitor.yours": "assigned to you",
   "review.broadcasts": "Broadcasts in review",

@@ -428,6 +428,7 @@ export const zh = {
   "monitor.list": "待监看的直播",
   "monitor.none": "目前没有需要监看的直播。",
   "monitor.shown": "已开播的直播与报表",
+  "monitor.more": "更早的直播",
   "monitor.none_shown": "还没有开播过的直播。",
   "monitor.yours": "由您监看",
   "review.broadcasts": "待审批的直播",
