@@ -79,8 +79,10 @@ class EntranceHall:
                     await opened.mailed.wait()
         except TimeoutError:
             return
-        if room.history.lacks(reached):
-            await opened.loading.run(lambda: self._load_history(opened, reached))
+        # One who joins a load for somebody who had reached more may lack events still: then it asks for itself.
+        for _ in range(2):
+            if room.history.lacks(reached):
+                await opened.loading.run(lambda: self._load_history(opened, reached))
 
     async def _load_history(self, opened: OpenRoom, after: Position) -> None:
         history = opened.room.history

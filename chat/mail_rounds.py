@@ -55,6 +55,7 @@ class MailRounds:
             except Exception:
                 # The boundary of one room: what broke here must not end the others.
                 log.exception("a mail of room %s failed", opened.room.broadcast_id)
+                opened.lose_mail()
                 await asyncio.sleep(_ASK_AGAIN_S)
 
     async def _keep_whole(self, opened: OpenRoom) -> None:

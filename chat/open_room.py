@@ -15,7 +15,7 @@ class OpenRoom:
 
     `noted` is set when the room may have something to say, `filled` when that waits for no tick, `mailed` is set and
     replaced after each mail; `unwhole` is set when something is missing, or `state_untold`: it may have changed while
-    nobody could be told.
+    nobody could be told. `mail_lost`: a mail was taken and reached not everyone.
     """
 
     room: Room
@@ -34,7 +34,14 @@ class OpenRoom:
     filled: asyncio.Event = field(default_factory=asyncio.Event)
     unwhole: asyncio.Event = field(default_factory=asyncio.Event)
     state_untold: bool = False
+    mail_lost: bool = False
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def lose_mail(self) -> None:
+        """Note that nobody knows who was told what: as after any loss, everyone is to be given a fresh snapshot."""
+        self.mail_lost = True
+        self.feed.interrupt()
+        self.unwhole.set()
 
     def stop_speaking(self) -> None:
         """End the room's tasks, if it has any."""

@@ -70,6 +70,11 @@ class Subscription:
 
         What the stream still has is passed on at once; the state is read apart from it, and owed until it is told.
         """
+        if opened.subscribed and opened.mail_lost:
+            assert opened.feed.position is not None
+            await self._restore(opened)
+            opened.room.begin(opened.feed.position, lost=True)
+            opened.mail_lost = False
         if opened.subscribed and opened.feed.broken:
             await self._fill(opened)
         if opened.state_untold:

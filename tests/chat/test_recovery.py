@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat.arrival import Arrival
-from chat.broker import Delivery, Position
+from chat.broker import Delivery, Position, Replay
 from chat.broker_memory import MemoryBroker, MemoryHub
 from chat.envelope import envelop, seal, unseal_headline
 from chat.errors import Unavailable
@@ -19,6 +19,7 @@ from chat.history import History
 from chat.ports import Principal
 from chat.recovery import MOST_EVENTS, recovered_events
 from chat.rooms import Rooms
+from chat.shared_frame import SharedFrame
 from tests.chat.fakes import BROADCAST, FakeBroadcasts
 from tests.chat.test_rooms import EmptyStores, Listener, event_of, make_rooms, posted
 
@@ -344,3 +345,57 @@ async def test_one_who_missed_more_than_anyone_reads_gets_a_snapshot() -> None:
     mail_everywhere([rooms])
     assert recovered_events(await rooms.enter(BROADCAST, VIEWER, Position("e0", 0)), "ac_a", False) is None
     assert recovered_events(await rooms.enter(BROADCAST, VIEWER, Position("e0", 1)), "ac_a", False) is not None
+
+
+async def test_who_missed_a_mail_that_broke_off_is_given_a_fresh_snapshot() -> None:
+    class Breaking(Listener):
+        def offer(self, frame: SharedFrame) -> None:
+            if not self.frames:
+                super().offer(frame)
+                raise RuntimeError("a defect in one member")
+            super().offer(frame)
+
+    hub = MemoryHub()
+    rooms, person = make_rooms(hub, FakeBroadcasts(), EmptyStores(posted("cm_1"))), Person()
+    publisher = MemoryBroker(hub)
+    running = asyncio.create_task(rooms.run())
+    breaking = Breaking("ac_breaking")
+    (await rooms.enter(BROADCAST, VIEWER)).room.add(breaking)
+    await person.join(rooms)
+    await publisher.publish(BROADCAST, seal(CardPulled("pr_gone", "x")))
+    async with asyncio.timeout(15):
+        while not any(event.get("lost") for event in person.told):
+            await asyncio.sleep(0.01)
+            person.read()
+    restored = next(event["snapshot"] for event in person.told if event["type"] == "snapshot")
+    assert [comment["comment_id"] for comment in restored["comments"]] == ["cm_1"]
+    assert b'"type":"snapshot"' in breaking.frames[-1]
+    await publisher.publish(BROADCAST, seal(CardPulled("pr_next", "x")))
+    async with asyncio.timeout(15):
+        while ("card_pulled", "pr_next") not in person.lasting():
+            await asyncio.sleep(0.01)
+            person.read()
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_one_who_returns_while_another_is_looked_up_who_had_reached_more_misses_nothing() -> None:
+    go_on = asyncio.Event()
+
+    class Slow(MemoryBroker):
+        async def replay(self, broadcast_id: str, after: Position) -> Replay:
+            if after.epoch:
+                await go_on.wait()
+            return await super().replay(broadcast_id, after)
+
+    hub = MemoryHub()
+    for number in range(8):
+        await MemoryBroker(hub).publish(BROADCAST, seal(CardPulled(f"pr_{number}", "x")))
+    rooms = make_rooms(hub, FakeBroadcasts(), EmptyStores(), broker=Slow(hub))
+    await rooms.enter(BROADCAST, VIEWER)
+    returning = [asyncio.create_task(rooms.enter(BROADCAST, VIEWER, Position("e0", reached))) for reached in (5, 2)]
+    await asyncio.sleep(0.01)
+    go_on.set()
+    found = [recovered_events(await one, "ac_a", False) for one in returning]
+    pulled = [[event for event in events or [] if b"card_pulled" in event] for events in found]
+    assert [len(events) for events in pulled] == [3, 6]

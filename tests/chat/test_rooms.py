@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from chat.broker import Delivery
+from chat.broker import Broker, Delivery
 from chat.broker_memory import MemoryBroker, MemoryHub
 from chat.close_codes import CloseCode
 from chat.coalescer import Coalescer
@@ -97,10 +97,16 @@ def event_of(comment: Comment) -> CommentPosted:
     return CommentPosted(comment.comment_id, comment.kind, comment.author, comment.text, comment.at_ms, None)
 
 
-def make_rooms(hub: MemoryHub, broadcasts: FakeBroadcasts, stores: Any, times: RoomTimes | None = None) -> Rooms:
+def make_rooms(
+    hub: MemoryHub,
+    broadcasts: FakeBroadcasts,
+    stores: Any,
+    times: RoomTimes | None = None,
+    broker: Broker | None = None,
+) -> Rooms:
     return Rooms(
         gateway_id="gw",
-        broker=MemoryBroker(hub),
+        broker=broker or MemoryBroker(hub),
         snapshots=SnapshotBuilder(broadcasts, stores, stores, stores, "gw"),
         likes=stores,
         presence=stores,
