@@ -73,7 +73,7 @@ class RoomFrames:
             plain = b" " * (16 << 20) if chance.random() < 0.002 else data
             packed = zlib.compressobj(wbits=-12)
             data, first = (packed.compress(plain) + packed.flush(zlib.Z_SYNC_FLUSH))[:-4], 0x40
-        return _masked(first | opcode | (0x80 if chance.random() < 0.8 else 0), data)
+        return masked(first | opcode | (0x80 if chance.random() < 0.8 else 0), data)
 
     def feed(self, data: bytes) -> None:
         """Read as the gateway does; what is read goes to a session."""
@@ -95,7 +95,7 @@ class RoomFrames:
             raise Broken("a peer's bytes are answered by more")
 
 
-def _masked(first: int, data: bytes) -> bytes:
+def masked(first: int, data: bytes) -> bytes:
     """A client's frame under a mask of nought, valid or not."""
     size = len(data)
     if size < 126:

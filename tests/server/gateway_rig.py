@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -28,6 +29,7 @@ from chat.presence_redis import RedisPresence
 from chat.restriction_feed import RestrictionFeed
 from chat.restrictions import Restrictions
 from chat.talk_postgres import PostgresTalk
+from server.embedded.valkey import EmbeddedValkey, start_valkey
 from server.gateway.gateway import SUBPROTOCOL, Gateway
 from server.gateway.options import GatewayOptions
 from server.gateway.services import GatewayPorts
@@ -164,3 +166,15 @@ async def joined(rig: Rig, gateway: Gateway, *people: tuple[str, str]) -> AsyncI
             assert welcome["type"] == "welcome", welcome
             clients.append(client)
         yield clients
+
+
+@asynccontextmanager
+async def redis_of_ones_own(folder: Path) -> AsyncIterator[tuple[EmbeddedValkey, redis.asyncio.Redis]]:
+    """A Valkey that a test may stop."""
+    valkey = start_valkey(folder, folder)
+    client = redis.asyncio.Redis.from_url(valkey.url, socket_timeout=1, socket_connect_timeout=1)
+    try:
+        yield valkey, client
+    finally:
+        valkey.stop()
+        await client.aclose()

@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 from ipaddress import IPv4Network
+from random import Random
 from typing import Any
 
 import asyncpg
@@ -16,6 +17,8 @@ from websockets.exceptions import InvalidStatus
 from chat.close_codes import CloseCode
 from chat.rate_limit import Rate
 from server.gateway.addresses import Addresses, AddressLimits
+from tests.chat.fakes import BROADCAST
+from tests.fuzz.room import RoomFrames, masked
 from tests.server.gateway_rig import Rig, connected, joined
 
 PROXIES = (IPv4Network("127.0.0.0/8"),)
@@ -113,6 +116,40 @@ async def test_two_thousand_connections_from_one_address_leave_room_for_others(r
         assert statuses.count(101) <= 400
         assert (await other.comment("还在"))["verdict"] == "pass"
         assert gateway.counters.refused_addresses >= 1_600
+
+
+async def test_hostile_bytes_on_open_connections_end_only_those(rig: Rig) -> None:
+    chance, hostile = Random(1), RoomFrames()
+    opening = (
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Protocol: wealthcast.v1.json\r\n\r\n"
+    )
+    async with rig.gateway() as gateway, joined(rig, gateway, ("ac_a", "viewer"), ("ac_b", "viewer")) as (a, b):
+
+        async def attack(number: int) -> None:
+            token = rig.authenticator.issue(f"ac_bad_{number}", chance.choice(("viewer", "monitor", "host")))
+            hello = {"type": "hello", "token": token, "broadcast_id": BROADCAST, "client_id": "c"}
+            reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            writer.write(opening)
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(masked(0x81, msgspec.json.encode(hello)))
+            await reader.readexactly(2)  # the welcome begins
+            for _ in range(8):
+                writer.write(hostile.make(chance))
+            writer.write_eof()
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+            writer.close()
+
+        async with asyncio.timeout(90), asyncio.TaskGroup() as group:
+            for number in range(100):
+                group.create_task(attack(number))
+        assert (await a.comment("还在吗"))["verdict"] == "pass"
+        await b.next_of("comment", where=lambda event: event["text"] == "还在吗")
+        await so(lambda: len(gateway._sockets) == 2)
+        assert gateway.counters.internal_errors == 0
+        assert gateway.counters.welcomes == 102
 
 
 def test_addresses_are_counted_as_networks_give_them_out() -> None:

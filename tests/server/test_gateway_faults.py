@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import asyncpg
 import msgspec
@@ -23,7 +24,7 @@ from chat.talk_postgres import PostgresTalk
 from chat.talk_store import NewPoll, NewWord
 from server.gateway.gateway import SUBPROTOCOL
 from tests.chat.fakes import BROADCAST
-from tests.server.gateway_rig import Client, Rig, connected, joined
+from tests.server.gateway_rig import Client, Rig, connected, joined, redis_of_ones_own
 
 
 @pytest.fixture
@@ -182,6 +183,26 @@ async def test_heartbeats_come_without_being_asked_for(rig: Rig) -> None:
     async with rig.gateway(heartbeat_s=0.1) as gateway, joined(rig, gateway, ("ac_a", "viewer")) as (a,):
         beats = [await a.next_of("heartbeat") for _ in range(3)]
         assert beats[0]["server_time_ms"] < beats[2]["server_time_ms"]
+
+
+async def test_while_redis_is_away_hearts_beat_and_one_who_is_gone_without_a_word_is_found(
+    pool: asyncpg.Pool, embedded_dir: Path
+) -> None:
+    async with redis_of_ones_own(embedded_dir / "beat") as (valkey, client):
+        rig = Rig(pool, client)
+        async with (
+            rig.gateway(heartbeat_s=0.1, ping_s=0.4) as gateway,
+            joined(rig, gateway, ("ac_a", "viewer"), ("ac_b", "viewer")) as (a, gone),
+        ):
+            valkey.stop()
+            gone.socket.transport.pause_reading()  # it hears no ping, and answers none
+            for _ in range(3):
+                await a.next_of("heartbeat")
+            async with asyncio.timeout(30):
+                while gateway.counters.connections > 1:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            await a.next_of("heartbeat")
+            gone.socket.transport.abort()
 
 
 async def test_the_monitor_is_seen_while_connected(rig: Rig) -> None:

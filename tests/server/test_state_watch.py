@@ -12,13 +12,12 @@ import asyncpg
 import pytest
 import redis.asyncio
 
-from server.embedded.valkey import start_valkey
 from server.gateway.gateway import Gateway
 from server.state_watch import StateWatch
 from streaming.broadcast import Draft
 from streaming.broadcasts_postgres import PostgresBroadcasts
 from tests.chat.fakes import BROADCAST, FakeClock
-from tests.server.gateway_rig import Rig, joined
+from tests.server.gateway_rig import Rig, joined, redis_of_ones_own
 from tests.server.people import seed_people
 
 ROOT = Path(__file__).parents[2]
@@ -91,12 +90,8 @@ async def test_a_pause_is_told_although_the_process_that_made_it_died(
 async def test_everyone_leaves_although_redis_is_away_at_the_cut(
     store: PostgresBroadcasts, pool: asyncpg.Pool, embedded_dir: Path, postgres_url: str
 ) -> None:
-    own = embedded_dir / "cut"
-    own.mkdir()
-    valkey = start_valkey(own, own)
-    client = redis.asyncio.Redis.from_url(valkey.url, socket_timeout=1, socket_connect_timeout=1)
-    rig = Rig(pool, client)
-    try:
+    async with redis_of_ones_own(embedded_dir / "cut") as (valkey, client):
+        rig = Rig(pool, client)
         async with (
             rig.gateway() as gateway,
             watched(gateway, store),
@@ -105,9 +100,6 @@ async def test_everyone_leaves_although_redis_is_away_at_the_cut(
             valkey.stop()
             await moved_by_one_who_dies(postgres_url, "terminate")
             assert await viewer.closed() == (4504, "broadcast_over")
-    finally:
-        valkey.stop()
-        await client.aclose()
 
 
 class OneRoom:
