@@ -14,7 +14,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec
 
@@ -35,23 +35,18 @@ from streaming.ice_lite import Credentials, IceLiteAgent, new_credentials
 from streaming.ingest import Ingest
 from streaming.media_events import MediaEvent
 from streaming.media_settings import MediaSettings
+from streaming.media_stats import EngineStats
 from streaming.peer import Peer
 from streaming.port import MediaPort
 from streaming.publisher import FEEDBACK_INTERVAL_S, Publisher
 from streaming.recorder import Recorder
-from streaming.relay import BroadcastRelay, BroadcastStats, Feed, Origin, Tap
+from streaming.relay import BroadcastRelay, Feed
 from streaming.resources import Answer, Resource, Resources
-from streaming.sdp_answer import (
-    AnsweringSource,
-    LocalTransport,
-    Negotiation,
-    build_answer,
-    candidate_lines,
-    negotiate_publisher,
-    negotiate_viewer,
-)
+from streaming.sdp_answer import AnsweringSource, LocalTransport, build_answer, candidate_lines
 from streaming.sdp_fragment import Fragment, build_fragment
+from streaming.sdp_negotiation import Negotiation, negotiate_publisher, negotiate_viewer
 from streaming.sdp_offer import parse_offer
+from streaming.tap import Origin, Tap
 from streaming.task_owner import TaskOwner
 from streaming.viewer import Viewer
 
@@ -64,38 +59,6 @@ AWAY_AT_ONCE = 20
 _SUMMED = ("nacks_received", "retransmitted", "nacks_sent", "keyframe_requests")
 """Counts of each broadcast; those of ended ones are kept, so that the sums only grow."""
 P = ParamSpec("P")
-
-
-@dataclass(frozen=True, slots=True)
-class EngineStats:
-    """What the engine counts; totals are since `start`, the buffers are what the kernel really gave."""
-
-    publishers: int
-    viewers: int
-    half_open: int
-    packets_in: int
-    bytes_in: int
-    packets_out: int
-    bytes_out: int
-    packets_queued: int
-    packets_dropped: int
-    unsegmented: int
-    """Addresses whose way takes no segmented UDP, so that sending to them costs more."""
-    unknown_address: int
-    unknown_ufrag: int
-    stun_rejected: int
-    malformed: int
-    joined: dict[str, int]
-    """Sessions admitted, by kind."""
-    refused: dict[str, int]
-    """Sessions refused, by error code."""
-    nacks_received: int
-    retransmitted: int
-    nacks_sent: int
-    keyframe_requests: int
-    send_buffer_bytes: int
-    receive_buffer_bytes: int
-    broadcasts: tuple[BroadcastStats, ...]
 
 
 def _refusals_counted(

@@ -23,7 +23,7 @@ from streaming.rtcp import (
     parse_rtcp,
 )
 from streaming.rtp import RtpPacket, header_extensions, parse_rtp, unwrap_rtx
-from streaming.sdp_answer import REPAIRED_RID, RID, TRANSPORT_CC, CodecId, Negotiation
+from streaming.sdp_negotiation import REPAIRED_RID, RID, TRANSPORT_CC, CodecId, Negotiation
 from streaming.sender_reports import PublisherClock, TimestampAnchor, anchor_of
 
 MAX_SOURCES = 16

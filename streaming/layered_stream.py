@@ -15,7 +15,7 @@ from streaming.keyframes import starts_keyframe
 from streaming.layer_choice import LayerChoice, LayerRate
 from streaming.layer_rates import RateMeter
 from streaming.rtp import RtpPacket
-from streaming.sdp_answer import CodecId
+from streaming.sdp_negotiation import CodecId
 from streaming.stream_relay import StreamRelay
 from streaming.viewer_stream import ViewerStream
 

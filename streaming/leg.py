@@ -14,7 +14,7 @@ import msgspec
 from streaming.errors import MalformedPacket
 from streaming.ingest import Source, described_source
 from streaming.rtp import RtpPacket
-from streaming.sdp_answer import MAX_LAYERS, CodecId
+from streaming.sdp_negotiation import MAX_LAYERS, CodecId
 from streaming.sender_reports import TimestampAnchor
 
 KEYFRAME: Final = "keyframe"

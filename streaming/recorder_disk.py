@@ -14,12 +14,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from streaming.ingest import Source
+from streaming.recorder_tape import Queued, Reel, Tape
 from streaming.recording_chain import SegmentSummary
-from streaming.recording_format import GapRecord
-from streaming.rtp import RtpPacket
 from streaming.segment_files import SegmentFiles
-from streaming.segment_writer import Arrived, SegmentLimits, SegmentWriter
+from streaming.segment_writer import SegmentLimits, SegmentWriter
 
 logger = logging.getLogger(__name__)
 _SUMMARIES_KEPT = 4_096
@@ -59,59 +57,6 @@ class RecorderCounters:
     dropped: int = 0
 
 
-class Tape:
-    """One broadcast's way into the recorder; `append` belongs to the relay's thread."""
-
-    __slots__ = ("_capacity", "_queue", "broadcast_id", "dropped", "dropped_s")
-
-    def __init__(self, broadcast_id: str, queue: deque[_Item], capacity: int) -> None:
-        self.broadcast_id = broadcast_id
-        self.dropped = 0
-        self.dropped_s = float("-inf")
-        self._queue = queue
-        self._capacity = capacity
-
-    def append(self, source: Source, packet: RtpPacket, now_s: float) -> None:
-        """Record a packet, or count it as lost; never waits."""
-        if len(self._queue) < self._capacity:
-            self._queue.append((self, source, packet, now_s))
-        else:
-            self.dropped += 1
-            self.dropped_s = now_s
-
-
-_Item = tuple[Tape, Source | None, RtpPacket | None, float]
-"""What is queued; without source and packet the end of a tape."""
-
-
-class _Reel:
-    """A tape's other end, on the recorder's thread: its segments, and what was lost since the last block."""
-
-    def __init__(self, writer: SegmentWriter) -> None:
-        self.writer = writer
-        self.batch: list[Arrived] = []
-        self.lost = 0
-        self.dropped_seen = 0
-        self.last_us = 0
-
-    def write(self, now_us: int) -> int:
-        """Write the batch behind the gap before it, if there was one; raises OSError, and all of it is lost then."""
-        batch, self.batch = self.batch, []
-        gap = GapRecord(self.lost, self.last_us or batch[0][2], batch[0][2]) if self.lost else None
-        self.lost += len(batch)
-        octets = self.writer.write(gap, batch, now_us)
-        self.lost = 0
-        self.last_us = batch[-1][2]
-        return octets
-
-    def close(self, now_us: int) -> None:
-        """Say what was lost last, and end the segment; raises OSError."""
-        if self.lost and self.writer.is_open:
-            self.writer.write(GapRecord(self.lost, self.last_us, now_us), (), now_us)
-            self.lost = 0
-        self.writer.close()
-
-
 class DiskRecorder:
     """Records any number of broadcasts. `start` before use, `stop` at the end; both belong to one thread.
 
@@ -129,9 +74,9 @@ class DiskRecorder:
         self._limits = limits or RecorderLimits()
         self._clock = clock
         self._unix_offset_s = unix_clock() - clock()
-        self._queue: deque[_Item] = deque()
+        self._queue: deque[Queued] = deque()
         self._tapes: dict[str, Tape] = {}
-        self._reels: dict[Tape, _Reel] = {}
+        self._reels: dict[Tape, Reel] = {}
         self._zeros_us: dict[str, int] = {}
         self._summaries: deque[SegmentSummary] = deque(maxlen=_SUMMARIES_KEPT)
         self._stopping = threading.Event()
@@ -265,14 +210,14 @@ class DiskRecorder:
                 reel_behind.lost += total - reel_behind.dropped_seen
                 reel_behind.dropped_seen = total
 
-    def _reel(self, tape: Tape) -> _Reel:
+    def _reel(self, tape: Tape) -> Reel:
         reel = self._reels.get(tape)
         if reel is None:
             writer = SegmentWriter(self._files, tape.broadcast_id, self._limits.segments, self._summaries.append)
-            reel = self._reels[tape] = _Reel(writer)
+            reel = self._reels[tape] = Reel(writer)
         return reel
 
-    def _write(self, reel: _Reel) -> None:
+    def _write(self, reel: Reel) -> None:
         if not reel.batch:
             return
         self._set_clock(reel)
@@ -301,10 +246,10 @@ class DiskRecorder:
             if reel.writer.is_open and (everything or reel.writer.last_write_us < before_us):
                 self._close(reel)
 
-    def _set_clock(self, reel: _Reel) -> None:
+    def _set_clock(self, reel: Reel) -> None:
         reel.writer.zero_us = self._zeros_us.get(reel.writer.broadcast_id, reel.writer.zero_us)
 
-    def _close(self, reel: _Reel) -> None:
+    def _close(self, reel: Reel) -> None:
         self._set_clock(reel)
         try:
             reel.close(self._unix_us(self._clock()))

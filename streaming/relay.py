@@ -5,10 +5,8 @@ The relay outlives its publishers, so that a publisher may go and come back whil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
 
 from streaming.egress import PacketWriter
 from streaming.ingest import Source
@@ -27,55 +25,20 @@ from streaming.media_events import (
     ViewerLeft,
 )
 from streaming.media_settings import MediaSettings
+from streaming.media_stats import BroadcastStats
 from streaming.publisher import Flow, Publisher
 from streaming.recorder import TapePort
 from streaming.retransmission import PacketRing
 from streaming.rtp import RtpPacket
-from streaming.sdp_answer import CodecId
+from streaming.sdp_negotiation import CodecId
 from streaming.stream_relay import StreamRelay
+from streaming.tap import Origin, Tap
 from streaming.viewer import Viewer
 from streaming.viewer_stream import ViewerStream
 
 AUDIO_RING_PACKETS = 256
 VIEWER_TURNS = 5
 """Ticks within which every viewer has its turn: a quarter of a second, and their sender reports are spread over it."""
-
-
-@dataclass(frozen=True, slots=True)
-class BroadcastStats:
-    """One row of the engine's table."""
-
-    broadcast_id: str
-    publisher: str
-    """"none", "waiting", "flowing" or "stalled"."""
-    video_codec: str
-    viewers: int
-    viewers_by_layer: Mapping[int | None, int]
-    """Who takes video, by layer from the smallest; None: the picture is left out for want of bandwidth."""
-    packets_in: int
-    bytes_in: int
-    keyframes: int
-    keyframe_requests: int
-    nacks_received: int
-    retransmitted: int
-    nacks_sent: int
-
-
-class Tap(Protocol):
-    """Where else a broadcast's packets go: another process. Neither call may wait or raise."""
-
-    def take(self, source: Source, packet: RtpPacket, now_s: float) -> None:
-        """Take one packet in its order."""
-
-    def closed(self) -> None:
-        """There will be no more."""
-
-
-class Origin(Protocol):
-    """Where packets come from that no publisher sends here. The call may not wait or raise."""
-
-    def ask_for_keyframe(self) -> None:
-        """Pass a viewer's request on."""
 
 
 class Feed:

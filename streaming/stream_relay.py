@@ -19,7 +19,7 @@ from streaming.keyframes import starts_keyframe
 from streaming.retransmission import PacketRing
 from streaming.rtcp import build_sender_report
 from streaming.rtp import RtpPacket
-from streaming.sdp_answer import CodecId
+from streaming.sdp_negotiation import CodecId
 from streaming.stream_mark import ClockReading
 from streaming.viewer_stream import ViewerStream
 from streaming.vp8_descriptor import picture_ids

@@ -20,7 +20,8 @@ from streaming.rtcp import (
     build_receiver_report,
     parse_rtcp,
 )
-from streaming.sdp_answer import ABS_SEND_TIME, AnsweringSource, NegotiatedMedia, Negotiation
+from streaming.sdp_answer import AnsweringSource
+from streaming.sdp_negotiation import ABS_SEND_TIME, NegotiatedMedia, Negotiation
 from streaming.stream_relay import StreamRelay
 from streaming.viewer_stream import ViewerStream
 

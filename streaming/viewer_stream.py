@@ -9,7 +9,7 @@ from streaming.forwarding import Lane, RelayedPacket
 from streaming.group_cache import CatchUp
 from streaming.layer_choice import LayerChoice
 from streaming.retransmission import Repeater
-from streaming.sdp_answer import CodecId, NegotiatedMedia, payload_types_for
+from streaming.sdp_negotiation import CodecId, NegotiatedMedia, payload_types_for
 from streaming.stream_mark import ClockReading, StreamMark, mark_of
 
 

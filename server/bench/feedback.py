@@ -21,7 +21,8 @@ from streaming.layered_stream import LayeredStream
 from streaming.retransmission import PacketRing
 from streaming.rtcp import build_nack, build_pli, build_receiver_report, build_remb, build_report_block
 from streaming.rtp import RtpPacket
-from streaming.sdp_answer import AnsweringSource, CodecId, NegotiatedCodec, NegotiatedMedia
+from streaming.sdp_answer import AnsweringSource
+from streaming.sdp_negotiation import CodecId, NegotiatedCodec, NegotiatedMedia
 from streaming.srtp_pylibsrtp import InboundSrtp, OutboundSrtp, SrtpKeys, SrtpProfile
 from streaming.stream_relay import StreamRelay
 from streaming.viewer import Viewer

@@ -22,7 +22,7 @@ from server.metrics.collector import Sample, Source
 from server.metrics.room_echo import RoomEcho
 from streaming.engine import MediaEngine
 from streaming.recorder_disk import DiskRecorder
-from streaming.sdp_answer import MAX_LAYERS
+from streaming.sdp_negotiation import MAX_LAYERS
 
 _MEDIA_AS_NAMED = (
     "publishers", "viewers", "half_open", "packets_in", "bytes_in", "packets_out", "bytes_out", "packets_queued",

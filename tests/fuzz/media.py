@@ -14,10 +14,7 @@ from streaming.keyframes import starts_keyframe
 from streaming.retransmission import PacketRing, Repeater
 from streaming.rtcp import build_bye, build_nack, build_pli, build_remb, build_sender_report, parse_rtcp
 from streaming.rtp import header_extensions, parse_rtp
-from streaming.sdp_answer import (
-    negotiate_publisher,
-    negotiate_viewer,
-)
+from streaming.sdp_negotiation import negotiate_publisher, negotiate_viewer
 from streaming.sdp_offer import parse_offer
 from streaming.srtp_pylibsrtp import InboundSrtp, OutboundSrtp, SrtpKeys, SrtpProfile
 from streaming.stream_relay import StreamRelay

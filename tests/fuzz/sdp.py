@@ -6,14 +6,9 @@ from random import Random
 
 from streaming.errors import StreamingError
 from streaming.ingest import Ingest
-from streaming.sdp_answer import (
-    AnsweringSource,
-    LocalTransport,
-    build_answer,
-    negotiate_publisher,
-    negotiate_viewer,
-)
+from streaming.sdp_answer import AnsweringSource, LocalTransport, build_answer
 from streaming.sdp_fragment import parse_fragment
+from streaming.sdp_negotiation import negotiate_publisher, negotiate_viewer
 from streaming.sdp_offer import parse_offer
 from tests.fuzz.media import PUBLISHER_OFFER, VIEWER_OFFER
 from tests.fuzz.mutation import mutated_text

@@ -17,13 +17,8 @@ from streaming.ingest import Source, _Format
 from streaming.retransmission import PacketRing
 from streaming.rtcp import build_nack
 from streaming.rtp import RtpPacket, header_extensions, parse_rtp, serialize_rtp
-from streaming.sdp_answer import (
-    ABS_SEND_TIME,
-    AnsweringSource,
-    CodecId,
-    NegotiatedCodec,
-    NegotiatedMedia,
-)
+from streaming.sdp_answer import AnsweringSource
+from streaming.sdp_negotiation import ABS_SEND_TIME, CodecId, NegotiatedCodec, NegotiatedMedia
 from streaming.srtp_pylibsrtp import SrtpProfile
 from streaming.stream_relay import StreamRelay
 from streaming.viewer import Viewer

@@ -13,7 +13,7 @@ from streaming.errors import MalformedPacket
 from streaming.ingest import MAX_SOURCES, Ingest
 from streaming.rtcp import Nack, parse_rtcp
 from streaming.rtp import serialize_rtp
-from streaming.sdp_answer import REPAIRED_RID, RID, TRANSPORT_CC, negotiate_publisher
+from streaming.sdp_negotiation import REPAIRED_RID, RID, TRANSPORT_CC, negotiate_publisher
 from streaming.sdp_offer import parse_offer
 from tests.streaming.test_sdp_answer import PUBLISHER, SIMULCAST
 

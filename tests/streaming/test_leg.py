@@ -12,7 +12,7 @@ from streaming.errors import MalformedPacket
 from streaming.ingest import Source, described_source
 from streaming.leg import LegReceiver, LegSender
 from streaming.rtp import RtpPacket
-from streaming.sdp_answer import CodecId
+from streaming.sdp_negotiation import CodecId
 from streaming.sender_reports import TimestampAnchor
 
 VP8, H264 = CodecId("VP8"), CodecId("H264", "42e0")

@@ -23,7 +23,8 @@ from streaming.layered_stream import LayeredStream
 from streaming.retransmission import FEW, PacketRing
 from streaming.rtcp import build_nack
 from streaming.rtp import RtpPacket
-from streaming.sdp_answer import ABS_SEND_TIME, AnsweringSource, CodecId, NegotiatedCodec, NegotiatedMedia
+from streaming.sdp_answer import AnsweringSource
+from streaming.sdp_negotiation import ABS_SEND_TIME, CodecId, NegotiatedCodec, NegotiatedMedia
 from streaming.stream_relay import StreamRelay
 from streaming.viewer import Viewer
 from tests.streaming.test_layered_stream import FRAME, payload

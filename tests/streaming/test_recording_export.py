@@ -16,7 +16,7 @@ from streaming.recorder_disk import DiskRecorder, RecorderLimits
 from streaming.recording_chain import verify_chain
 from streaming.recording_export import export
 from streaming.rtp import RtpPacket
-from streaming.sdp_answer import CodecId
+from streaming.sdp_negotiation import CodecId
 from streaming.segment_files import DirectoryFiles
 from streaming.segment_writer import SegmentLimits
 from tests.streaming.aiortc_clients import publish

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from streaming.errors import MalformedPacket
 from streaming.rtp import header_extensions, is_rtcp, parse_rtp, serialize_rtp, unwrap_rtx
-from streaming.sdp_answer import MID, TRANSPORT_CC
+from streaming.sdp_negotiation import MID, TRANSPORT_CC
 
 U16 = st.integers(0, 0xFFFF)
 U32 = st.integers(0, 0xFFFFFFFF)

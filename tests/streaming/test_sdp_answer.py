@@ -13,15 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.errors import BadSdp, FlowingCodecUnsupported, NoUsableCodec, StreamingError
-from streaming.sdp_answer import (
+from streaming.sdp_answer import AnsweringSource, LocalTransport, build_answer
+from streaming.sdp_negotiation import (
     MID,
     REPAIRED_RID,
     RID,
     TRANSPORT_CC,
-    AnsweringSource,
     CodecId,
-    LocalTransport,
-    build_answer,
     negotiate_publisher,
     negotiate_viewer,
     payload_types_for,

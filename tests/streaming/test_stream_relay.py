@@ -12,7 +12,7 @@ from streaming.ice_lite import Address
 from streaming.ingest import Source, _Format
 from streaming.retransmission import PacketRing, Repeater
 from streaming.rtp import RtpPacket
-from streaming.sdp_answer import CodecId, NegotiatedCodec, NegotiatedMedia
+from streaming.sdp_negotiation import CodecId, NegotiatedCodec, NegotiatedMedia
 from streaming.srtp_pylibsrtp import SrtpKeys
 from streaming.stream_relay import StreamRelay
 from streaming.viewer_stream import ViewerStream
