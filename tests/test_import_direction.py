@@ -45,7 +45,8 @@ ADAPTERS = ("_postgres", "_redis", "_aiortc")
 # stands here, and what stands here must need it.
 WITH_TASKS_OR_IO = {
     "streaming": {
-        "datagram_sender", "dtls_openssl", "egress_choice", "egress_native", "egress_native_lanes", "egress_python", "engine", "extension",
+        "datagram_sender", "dtls_openssl", "egress_choice", "egress_native", "egress_native_lanes",
+        "egress_python", "engine", "extension",
         "hatch_build", "port", "recorder_disk", "segment_files", "task_owner", "viewer",
     },
     "chat": {
