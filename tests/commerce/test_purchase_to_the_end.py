@@ -94,7 +94,8 @@ class ToTheEnd(PurchaseLife):
 
     def everything_comes_to_an_end(self) -> None:
         super().everything_comes_to_an_end()
-        self.t_plus_1_comes([], 0)
+        for _ in range(3):  # what was accepted on a Friday is confirmed on Monday
+            self.t_plus_1_comes([], 0)
         self.the_sequencer_comes(0)
         self.run(self._the_end())
 
