@@ -50,7 +50,7 @@ def markdown(record: dict[str, Any]) -> str:
         back = "never" if row["recovery_s"] is None else f"{row['recovery_s']:.1f}"
         figures = [row[name] for name in ("acked", "acked_lost", "orders", "oversold", "doubled")]
         figures += [row["undeclared_gaps"], row["repeats"], back, f"{row['rss_growth_mb']:+.1f}"]
-        figures += [f"{row['at'][11:]}, {row['load_average']}", "yes" if row["ok"] else "**NO**"]
+        figures += [f"{row['at']}, {row['load_average']}", "yes" if row["ok"] else "**NO**"]
         lines.append(f"| {fault.name} | " + " | ".join(str(figure) for figure in figures) + " |\n")
         failed += [f"- `{fault.name}`: {reason}\n" for reason in row["reasons"]]
     return "".join([*lines, "\n" if failed else "", *failed])
