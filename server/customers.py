@@ -49,7 +49,7 @@ def points(
             customer_id, points, reason=reason, expires_at=ends, grant_id=grant_id, by_hand=hand
         )
 
-    _carry_out(login, of_issuer, act)
+    _command(login, of_issuer, act)
 
 
 @cli.command()
@@ -62,7 +62,7 @@ def means(
         await parts.commerce.customers.declare_means(customer_id, money(amount_minor, currency), ByHand(by, reason))
         return True
 
-    _carry_out(login, of_issuer, act)
+    _command(login, of_issuer, act)
 
 
 @cli.command()
@@ -80,18 +80,19 @@ def credit(
             customer_id, amount, transfer_id=transfer_id, by_hand=ByHand(by, reason)
         )
 
-    _carry_out(login, of_issuer, act)
+    _command(login, of_issuer, act)
 
 
-def _carry_out(login: str, of_issuer: bool, act: Act) -> None:
+def _command(login: str, of_issuer: bool, act: Act) -> None:
     try:
-        done = asyncio.run(_run(load_settings(), login, of_issuer, act))
+        done = asyncio.run(carry_out(load_settings(), login, of_issuer, act))
     except (SettingsError, CommerceError) as error:
         _fail(str(error))
     typer.echo("done" if done else "nothing was changed: this id was given before")
 
 
-async def _run(settings: Settings, login: str, of_issuer: bool, act: Act) -> bool:
+async def carry_out(settings: Settings, login: str, of_issuer: bool, act: Act) -> bool:
+    """Do it for the account of this login, or for the issuer's customer of this number; raises typer.Exit."""
     async with sale_by_hand(settings) as parts:
         if of_issuer:
             if settings.issuer is None:

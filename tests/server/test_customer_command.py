@@ -5,13 +5,20 @@ from typing import Any
 
 import asyncpg
 import pytest
+import typer
 
 from commerce.errors import NotFound
 from commerce.money import Money
 from commerce.records import ByHand
+from server.app import Parts
+from server.auth.issuer import account_of
+from server.customers import carry_out
+from server.settings import load_settings
 from tests.commerce.bank import DATA_KEYS, Bank
+from tests.server.issuer_server import ISSUER
 from tests.server.people import seed_people
 from tests.server.test_operator_commands import command
+from tests.server.test_settings import GOOD
 
 HAND = ByHand("何军", "开业活动")
 BY = ("--by", HAND.actor, "--reason", HAND.reason)
@@ -35,6 +42,29 @@ async def test_the_command_grants_points(bank: Bank, postgres_url: str, redis_ur
     assert (code, printed.strip()) == (0, "done"), said
     assert await bank.service.applause.balance("ac_viewer") == 300
     assert await acts(bank) == [("points", *BY[1::2])]
+
+
+async def test_a_customer_is_found_by_login_or_by_their_number_at_the_issuer(
+    bank: Bank, postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await seed_people(bank.pool)
+    settings = {"issuer": ISSUER, "issuer_audience": "a", "issuer_jwks_url": "https://login.bank.example/jwks.json"}
+    for name, value in {**GOOD, "DATABASE_URL": postgres_url, "REDIS_URL": redis_url}.items():
+        monkeypatch.setenv(name, value)
+    found: list[str] = []
+
+    async def act(parts: Parts, customer_id: str) -> bool:
+        found.append(customer_id)
+        return True
+
+    given = load_settings(**settings)
+    assert await carry_out(given, "viewer", False, act)
+    assert await carry_out(given, "62001234", True, act)
+    assert found == ["ac_viewer", account_of(ISSUER, "62001234")]
+    with pytest.raises(typer.Exit):
+        await carry_out(given, "nobody", False, act)
+    with pytest.raises(typer.Exit):
+        await carry_out(load_settings(), "62001234", True, act)
 
 
 async def test_points_means_and_money_are_given_once_and_on_record(bank: Bank) -> None:
