@@ -168,6 +168,7 @@ async def _settle(
     answers = {verdict: count for verdict, count in talked["verdicts"].items() if verdict != "not_connected"}
     room["unanswered"] = talked["sent"] - sum(answers.values())
     room["restarts"] = sampler.restarts
+    room["late_answers"] = sampler.late_answers
     told = lived.pop("orders")
     lived |= {"orders": len(told)} | await deployment.ask(_LINE_S, do="orders", told=told)
     delivery = Histogram()
@@ -210,6 +211,10 @@ def _explain(found: dict[str, Any]) -> None:
         f"{media['mbps_per_viewer']} Mbps a viewer), {media['missing']} missed, of which {media['dropped_here']} were "
         f"dropped at the viewers' own sockets; {media['late']} late, {media['undecryptable']} undecryptable"
     )
+    if room["late_answers"]:
+        print(
+            f"{room['late_answers']} times an admin port did not answer in time: the machine was too full to say much"
+        )
     for trouble in found["troubles"] or ["nothing grows, and every event is accounted for"]:
         print(f"- {trouble}")
     if found["unclear"]:

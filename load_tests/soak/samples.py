@@ -58,12 +58,22 @@ class Sampler:
         self.log = Log()
         self.restarts = 0
         self.cores = 0.0
+        self.late_answers = 0  # of admin ports, beyond the time-out: the machine was full, or the process stuck
 
     async def look(self, session: aiohttp.ClientSession) -> None:
-        """Take one sample of everything."""
+        """Take one sample of everything; without an answer of the supervisor there is none this time.
+
+        Raises psutil.NoSuchProcess when the installation has ended.
+        """
         at_s = time.monotonic() - self._began_s
-        async with session.get(f"{self._admin}/healthz", timeout=_TIMEOUT) as answer:
-            health = await answer.json()
+        if self._root.status() == psutil.STATUS_ZOMBIE:
+            raise psutil.NoSuchProcess(self._root.pid)
+        try:
+            async with session.get(f"{self._admin}/healthz", timeout=_TIMEOUT) as answer:
+                health = await answer.json()
+        except (TimeoutError, aiohttp.ClientError):
+            self.late_answers += 1
+            return
         self.restarts = sum(worker["restarts"] for worker in health["workers"])
         workers = [(w["name"], w["pid"], w["admin_port"]) for w in health["workers"] if w["serves"]]
         self.log.note("supervisor", at_s, _held(psutil.Process(health["pid"])))
@@ -82,8 +92,12 @@ class Sampler:
         except psutil.NoSuchProcess:
             return name, {}
         began_s = time.monotonic()
-        async with session.get(f"http://127.0.0.1:{port}/metrics", timeout=_TIMEOUT) as answer:
-            text = await answer.text()
+        try:
+            async with session.get(f"http://127.0.0.1:{port}/metrics", timeout=_TIMEOUT) as answer:
+                text = await answer.text()
+        except (TimeoutError, aiohttp.ClientError):
+            self.late_answers += 1
+            text = ""
         figures[ANSWER] = (time.monotonic() - began_s) * 1e3
         if found := _TASKS.search(text):
             figures[TASKS] = float(found.group(1))

@@ -1,15 +1,18 @@
 """The soak's judgements: what grows is found, noise is not, and every event of a viewer is accounted for."""
 
 import math
+import os
+import socket
 from random import Random
 from xml.etree import ElementTree
 
+import aiohttp
 import pytest
 
 from load_tests.load.room_order import RoomOrder
 from load_tests.soak.accounts import Account, Sent, reckon
 from load_tests.soak.plot import draw
-from load_tests.soak.samples import ANSWER, RSS, Log
+from load_tests.soak.samples import ANSWER, RSS, Log, Sampler
 from load_tests.soak.steadiness import trend
 from load_tests.soak.tipping import Tips
 from load_tests.soak.verdict import rows
@@ -131,3 +134,15 @@ def test_the_picture_is_an_svg_with_a_line_a_process() -> None:
     lines = ElementTree.fromstring(drawn).findall("{http://www.w3.org/2000/svg}polyline")
     assert len(lines) == 2
     assert len(drawn) < 10_000
+
+
+async def test_an_admin_port_that_does_not_answer_in_time_is_counted_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("load_tests.soak.samples._TIMEOUT", aiohttp.ClientTimeout(total=0.05))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        sampler = Sampler(os.getpid(), f"http://127.0.0.1:{silent.getsockname()[1]}")
+        async with aiohttp.ClientSession() as session:
+            await sampler.look(session)
+            await sampler.look(session)
+    assert sampler.late_answers == 2
