@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
@@ -29,6 +30,8 @@ from streaming.signalling_port import MediaSignalling
 log = structlog.get_logger("media_fleet")
 _FULL = (ViewerLimitReached, TooManyJoins, TooManyHandshakes, EngineStopped)
 """Another process may have room."""
+_NAMED = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What a process calls its resources; the name becomes part of an internal URL, so nothing else is passed on."""
 _PICKED_WITHIN_S = 9.0
 _REMEMBERED = 4_096
 _ASKED_LAST_S = 5.0
@@ -148,6 +151,8 @@ class MediaFleet:
 
     def _find(self, resource_id: str) -> tuple[str, str, MediaSignalling]:
         process_id, _, inner = resource_id.partition(".")
+        if not _NAMED.fullmatch(inner):
+            raise UnknownResource("no such resource, or it has ended")
         if self._local is not None and process_id == self._local.process_id:
             return process_id, inner, self._local.media
         for process in self._directory.processes:

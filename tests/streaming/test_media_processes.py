@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 import redis.asyncio
+from aiohttp import web
+from yarl import URL
 
 from streaming.engine import MediaEngine
 from streaming.media_directory_redis import LEASE_S, MediaDirectory
@@ -13,7 +15,7 @@ from streaming.media_settings import MediaSettings
 from streaming.placement import MediaProcess, for_publisher, for_viewer, origin_of
 from tests.streaming.aiortc_clients import Client, new_connection, publish, watch
 from tests.streaming.harness import eventually
-from tests.streaming.media_house import House, house
+from tests.streaming.media_house import House, house, served
 
 ONE_VIEWER = MediaSettings(bind_host="127.0.0.1", max_viewers=1, publisher_silent_s=1.0)
 
@@ -91,6 +93,27 @@ async def some_offer() -> str:
     await connection.setLocalDescription(await connection.createOffer())
     await connection.close()
     return str(connection.localDescription.sdp)
+
+
+@pytest.mark.parametrize("name", ["%2E%2E%2F%2E%2E%2F%2E%2E%2Fmetrics", "x%3Fy=1", "x%23y", "..", "%0A", ""])
+async def test_a_name_that_no_process_gave_reaches_no_internal_route(
+    redis_client: redis.asyncio.Redis, name: str
+) -> None:
+    """The name becomes part of an internal URL, and whoever asks has shown nothing yet but some bearer token."""
+    asked: list[str] = []
+
+    async def note(request: web.Request) -> web.Response:
+        asked.append(request.raw_path)
+        return web.Response()
+
+    application = web.Application()
+    application.router.add_route("*", "/{tail:.*}", note)
+    async with house(redis_client, 1) as built, served(application) as address:
+        built.directory.learn(MediaProcess("md-9", address))
+        url = URL(f"{built.door.base_url}/whep/show/md-9.{name}", encoded=True)
+        async with built.door.http.delete(url, headers={"Authorization": "Bearer anybody"}) as answer:
+            assert (answer.status, (await answer.json())["code"]) == (404, "unknown_resource")
+    assert asked == []
 
 
 async def test_when_the_publishers_process_is_gone_it_comes_back_where_its_viewers_are(
