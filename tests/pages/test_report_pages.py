@@ -7,9 +7,8 @@ import pytest
 from playwright.async_api import Browser, Route, ViewportSize, expect
 
 from tests.chromium_program import needs_chromium
-from tests.server.test_page_modules import browser, complaints, door, origin
+from tests.pages.door import complaints
 
-__all__ = ["browser", "door", "origin"]  # fixtures
 pytestmark = [pytest.mark.browser, needs_chromium]
 OLDER = "/api/v1/older?state=ended"
 STEPS = ("view", "card", "detail", "gate", "acknowledge", "reserve", "submit", "confirm")

@@ -7,9 +7,8 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.chromium_program import needs_chromium
-from tests.server.test_page_modules import MODULES, browser, complaints, door, origin, page
+from tests.pages.door import MODULES, complaints
 
-__all__ = ["browser", "door", "origin", "page"]  # fixtures
 pytestmark = [pytest.mark.browser, needs_chromium]
 OPEN_SHEET = """
 async (modules) => {
