@@ -203,6 +203,12 @@ class Session:
         ending = _ENDINGS.get(code, CloseCode.UNAUTHENTICATED)
         return self.refuse(ending, code, "the token is not accepted")
 
+    def authentication_unavailable(self) -> list[Effect]:
+        """Nobody can say now whether the token is good; in a refresh the old one goes on, and it is sent again."""
+        if self._phase is _Phase.JOINED:
+            return [Say(Erred("unavailable", "the token cannot be checked now: the old one goes on, send it again"))]
+        return self.refuse(CloseCode.INTERNAL, "unavailable", "identities cannot be checked now")
+
     def joined(self) -> None:
         """The welcome was sent."""
         if self._phase is _Phase.JOINING:

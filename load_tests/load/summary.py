@@ -52,7 +52,10 @@ def _rooms(measured: Measured) -> dict[str, Any]:
     return {
         **sums,
         "missed_undeclared": sum(part.get("undeclared", 0) for part in parts),
-        "slow_closes": byes["4000"] + measured.locust.get("slow_closes", 0),
+        # Who does not read hears no bye: the gateways count those, where they can be asked.
+        "slow_closes": max(
+            byes["4000"] + measured.locust.get("slow_closes", 0), measured.server.get("gateway_slow_closes", 0)
+        ),
         "handshake_p50_ms": handshakes.percentile(0.5),
         "handshake_p99_ms": handshakes.percentile(0.99),
         "connects_per_s": measured.connects.get("connects_per_s"),

@@ -21,13 +21,14 @@ from load_tests.bench.processes import Usage
 _EVERY_S: Final = 1.0
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=3)
 _MOST_SAMPLES: Final = 20_000
-_COUNTED: Final = frozenset(
+SLOW_CLOSES: Final = 'wealthcast_gateway_closed_total{reason="slow"}'
+COUNTED: Final = frozenset(
     {
         "process_cpu_seconds_total",
         "process_resident_memory_bytes",
         "wealthcast_gateway_connections",
         "wealthcast_gateway_frames_out_total",
-        "wealthcast_gateway_slow_closes_total",
+        SLOW_CLOSES,
         "wealthcast_gateway_shed_total",
     }
 )
@@ -35,7 +36,7 @@ _COUNTED: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look. `processes` holds each process's metrics by its name, those of `_COUNTED`."""
+    """One look. `processes` holds each process's metrics by its name, those of `COUNTED`."""
 
     at_s: float
     processes: dict[str, dict[str, float]]
@@ -103,14 +104,15 @@ class Watch:
 
 
 def read_metrics(text: str) -> dict[str, float]:
-    """Read the counted metrics out of Prometheus's text format; labels are added up."""
+    """Read the counted metrics out of Prometheus's text format; labels that none is counted with are added up."""
     found: dict[str, float] = {}
     for line in text.splitlines():
         if line.startswith("#"):
             continue
         name, _, value = line.rpartition(" ")
-        name = name.partition("{")[0]
-        if name in _COUNTED:
+        if name not in COUNTED:
+            name = name.partition("{")[0]
+        if name in COUNTED:
             found[name] = found.get(name, 0.0) + float(value)
     return found
 
@@ -147,7 +149,7 @@ def figures_between(first: Sample, last: Sample, delivered: int) -> dict[str, An
         "gateway_cores": cpu_s / elapsed_s,
         "cpu_us_per_delivery": cpu_s * 1e6 / delivered if delivered else None,
         "frames_out": int(rise("wealthcast_gateway_frames_out_total")),
-        "gateway_slow_closes": int(rise("wealthcast_gateway_slow_closes_total")),
+        "gateway_slow_closes": int(rise(SLOW_CLOSES)),
         "gateway_shed": int(rise("wealthcast_gateway_shed_total")),
     }
 

@@ -109,7 +109,7 @@ class Participant:
         except AuthenticationFailed as failure:
             return self._session.authentication_failed(failure.code, self._loop.time())
         except (Unavailable, TimeoutError):
-            return self._session.refuse(CloseCode.INTERNAL, "unavailable", "identities cannot be checked now")
+            return self._session.authentication_unavailable()
         expires_in_s = principal.expires_at_s - self._services.wall_s()
         effects = self._session.authenticated(principal, expires_in_s, self._loop.time())
         self._arm_timer()

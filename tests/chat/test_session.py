@@ -74,6 +74,21 @@ def test_a_refresh_moves_the_expiry() -> None:
     assert session.tick(300.0) == []
 
 
+def test_a_refresh_that_nobody_can_check_now_costs_nothing_until_the_old_token_ends() -> None:
+    session = joined(expires_in_s=300.0)
+    for at_s in (200.0, 210.0, 220.0, 230.0):
+        session.receive('{"type":"auth.refresh","token":"t2"}', at_s, LIVE)
+        assert codes(session.authentication_unavailable()) == ["unavailable"]
+    assert codes(session.tick(240.0)) == ["token_expiring"]
+    assert ending(session.tick(300.0)) is CloseCode.TOKEN_EXPIRED
+
+
+def test_a_hello_that_nobody_can_check_now_ends_with_a_time_to_come_back() -> None:
+    session = begun()
+    session.receive(HELLO, 0.0, None)
+    assert ending(session.authentication_unavailable()) is CloseCode.INTERNAL
+
+
 @pytest.mark.parametrize(
     "other",
     [replace(VIEWER, account_id="ac_b"), replace(VIEWER, role="monitor"), replace(VIEWER, broadcast_id="bc_other")],

@@ -19,8 +19,17 @@ from load_tests.load.room_order import Follower, RoomOrder
 from load_tests.load.saturation import Generator, machine_verdict, verdict
 from load_tests.load.summary import Measured, summarise
 from load_tests.load.thresholds import BadThreshold, judge, over, parse, passed
-from load_tests.load.watch import Sample, cores_between, figures_between, memory_between, read_metrics
+from load_tests.load.watch import (
+    COUNTED,
+    SLOW_CLOSES,
+    Sample,
+    cores_between,
+    figures_between,
+    memory_between,
+    read_metrics,
+)
 from load_tests.load.wording import number_of, numbered
+from server.metrics.families import FAMILIES
 
 MODERATOR = Moderator(shipped_phrases())
 CARD = {"minimum_minor": 100_000, "increment_minor": 10_000, "customer_maximum_minor": 50_000_000}
@@ -236,6 +245,22 @@ def test_metrics_of_all_labels_are_added_up_and_others_left_alone() -> None:
     shed = "wealthcast_gateway_shed_total"
     text = f'# HELP x\n{shed}{{class="may"}} 2\n{shed}{{class="x"}} 3.0\nother 9\n'
     assert read_metrics(text) == {"wealthcast_gateway_shed_total": 5.0}
+
+
+def test_a_metric_counted_with_a_label_is_that_label_alone() -> None:
+    text = f"{SLOW_CLOSES} 2.0\n{SLOW_CLOSES.replace('slow', 'flood')} 7.0\n"
+    assert read_metrics(text) == {SLOW_CLOSES: 2.0}
+
+
+def test_every_metric_that_a_run_reads_is_one_of_the_programs() -> None:
+    ours = {name.partition("{")[0] for name in COUNTED if name.startswith("wealthcast_")}
+    assert ours
+    assert ours <= {family.shown for family in FAMILIES}
+
+
+def test_who_was_closed_for_not_reading_counts_though_they_heard_no_bye() -> None:
+    nobody = {"handshakes": {}, "failures": {}, "slow_closes": 0}
+    assert summarise(Measured(locust=nobody, server={"gateway_slow_closes": 3}))["slow_closes"] == 3
 
 
 def orders(**books: int) -> dict[str, Any]:
