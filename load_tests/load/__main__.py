@@ -19,9 +19,10 @@ from typing import Final
 from load_tests.bench.processes import BenchFailed
 from load_tests.http_client import ApiError, Unreachable
 from load_tests.load.cast import CastError
-from load_tests.load.conductor import Conductor, Outcome, RunFailed, given_installation, own_installation
+from load_tests.load.conductor import Conductor, Outcome, RunFailed
 from load_tests.load.crowd import more_files
 from load_tests.load.limits import reached
+from load_tests.load.place import given_installation, own_installation
 from load_tests.load.plan import SHAPES, WHAT, Plan, default_thresholds, strikes_at_s
 from load_tests.load.report import Report, write
 from load_tests.load.summary import summarise

@@ -9,50 +9,35 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-import aiohttp
 import msgspec
 
 from load_tests.bench.processes import LineProcess, started
 from load_tests.bench.swarm import TOKEN_VARIABLE
-from load_tests.http_client import Door, SignIn
-from load_tests.load.cast import Cast, CastError, Player, read_cast, write_cast
+from load_tests.load.cast import write_cast
 from load_tests.load.limits import Look
 from load_tests.load.locust_run import RUN_VARIABLE, Orders
+from load_tests.load.place import JOIN_S, LISTENERS, Place, Say, speakers
 from load_tests.load.plan import Plan, strikes_at_s
 from load_tests.load.saturation import Generator, machine_verdict, verdict
 from load_tests.load.summary import Measured, delivered
 from load_tests.load.watch import Sample, Watch, cores_between, figures_between, machine_busy, memory_between
 
-JOIN_S: Final = 300.0
 _LOCUST_PATIENCE_S: Final = 60.0
 _SETTLE_S: Final = 3.0
 _PROGRESS_EVERY_S: Final = 2.0
-_LISTENERS: Final = 10
 _MEDIA_JOINS_PER_S: Final = 25.0
 _LOCUSTFILE: Final = Path(__file__).resolve().parents[1] / "locustfile.py"
-
-Say = Callable[[str], None]
-"""Shows one line of progress, in the place of the one before."""
 
 
 class RunFailed(Exception):
     """The run could not be made; the message says why."""
-
-
-@dataclass
-class Place:
-    """Where the run goes to: `deployment` is the process that holds it where it was started for the run."""
-
-    cast: Cast
-    admin: str
-    deployment: LineProcess | None = None
 
 
 @dataclass
@@ -66,44 +51,6 @@ class Outcome:
     delivery: dict[int, list[float]] = field(default_factory=dict)
     """p50 and p99 of the comments due in each second, in milliseconds."""
     seconds: float = 0.0
-
-
-@asynccontextmanager
-async def own_installation(plan: Plan, workers: str, shown_per_s: int, say: Say) -> AsyncIterator[Place]:
-    """Start one for the run, with an account for everybody who talks or buys."""
-    talkers = plan.viewers + plan.chatters + _speakers(plan) + _LISTENERS
-    accounts = plan.buyers + max(talkers, plan.crowd)
-    say(f"starting an installation with {accounts} accounts")
-    arguments = ["--viewers", str(accounts), "--buyers", str(plan.buyers), "--quota-minor", str(plan.quota_minor)]
-    arguments += ["--workers", workers, "--shown-per-s", str(shown_per_s)]
-    async with started("server.bench.deployment", *arguments) as process:
-        said = await process.read(JOIN_S)
-        yield Place(msgspec.convert(said["cast"], Cast), said["admin"], process)
-
-
-async def given_installation(cast_file: Path, host: str | None, admin: str, say: Say) -> Place:
-    """Read the cast, put `host` in the place of its address, and sign everybody in; raises CastError."""
-    cast = read_cast(cast_file)
-    cast = msgspec.structs.replace(cast, http=(host or cast.http).rstrip("/"))
-    async with aiohttp.ClientSession() as session:
-        door = Door(cast.http, session)
-        people = []
-        for number, player in enumerate(cast.viewers, 1):
-            say(f"signing in {number} of {len(cast.viewers)}")
-            people.append(await _signed_in(door, player))
-    return Place(msgspec.structs.replace(cast, viewers=people), admin)
-
-
-async def _signed_in(door: Door, player: Player) -> Player:
-    if player.token:
-        return player
-    session = await door.sign_in(SignIn(player.login, player.password))
-    return msgspec.structs.replace(player, token=str(session["token"]))
-
-
-def _speakers(plan: Plan) -> int:
-    """An account may say one comment a second; a few more than that, so that none comes near its limit."""
-    return max(1, round(plan.events_per_s * 1.1))
 
 
 class Conductor:
@@ -141,7 +88,7 @@ class Conductor:
 
     async def _conduct(self, stack: AsyncExitStack) -> Outcome:
         plan = self._plan
-        arguments = (str(self._cast_file), "--speakers", str(_speakers(plan)), "--listeners", str(_LISTENERS))
+        arguments = (str(self._cast_file), "--speakers", str(speakers(plan)), "--listeners", str(LISTENERS))
         probe = await stack.enter_async_context(started("load_tests.load.probe", *arguments))
         self._watch.own["probe"] = probe.pid
         self._measured.connects = await probe.ask(JOIN_S, do="join")
@@ -169,7 +116,7 @@ class Conductor:
         self._crowd = await stack.enter_async_context(started("load_tests.load.crowd", str(self._cast_file), "crowd"))
         self._watch.own["crowd"] = self._crowd.pid
         self._say(f"{plan.crowd:,} listeners come in")
-        self._measured.connects = await self._crowd.ask(JOIN_S, do="join", first=_speakers(plan), count=plan.crowd)
+        self._measured.connects = await self._crowd.ask(JOIN_S, do="join", first=speakers(plan), count=plan.crowd)
         await asyncio.sleep(2)
         self._measured.server |= memory_between(empty, self._watch.samples[-1])
 
@@ -304,6 +251,3 @@ class Conductor:
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-__all__ = ["CastError", "Conductor", "Outcome", "Place", "RunFailed", "given_installation", "own_installation"]
