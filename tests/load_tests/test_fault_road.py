@@ -1,8 +1,10 @@
 """The road of the fault runs loses nothing of a TCP stream and never reorders it, whatever its conditions do."""
 
 import asyncio
+import socket
 import time
 
+from load_tests.fault_link import FaultLink
 from load_tests.faults.road import Road
 
 PIECES = 400
@@ -33,3 +35,17 @@ async def test_a_lossy_road_delays_a_stream_and_keeps_its_order() -> None:
         server.close()
         await asyncio.sleep(0.1)  # both ends of the relay are closed in the loop's next turns
     assert heard == said
+
+
+async def test_a_link_passes_all_that_came_while_the_loop_was_busy() -> None:
+    link = FaultLink()
+    with socket.socket(type=socket.SOCK_DGRAM) as relay, socket.socket(type=socket.SOCK_DGRAM) as client:
+        relay.bind(("127.0.0.1", 0))
+        relay.setblocking(False)
+        link.open(relay.getsockname()[1])
+        for number in range(50):
+            client.sendto(bytes([number]), ("127.0.0.1", link.port))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert [relay.recv(10) for _ in range(50)] == [bytes([number]) for number in range(50)]
+        link.close()

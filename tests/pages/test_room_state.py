@@ -88,9 +88,10 @@ async def test_a_page_says_that_talk_rests_until_something_is_told_again(page: P
     )
     away = [WELCOME, {"type": "error", "id": "m", "code": "unavailable", "retry_after_ms": 1000}]
     comment = {"type": "comment", "comment_id": "cm_1", "author": {}, "text": "x", "at_ms": 1}
+    restored = {"type": "snapshot", "snapshot": {"comments": [comment], "state": "live"}}
     assert await page.evaluate(reduced, [MODULES, away])
     assert await page.evaluate(reduced, [MODULES, [*away, {"type": "presence", "online": 3}]])
-    for back in (comment, {"type": "ack", "id": "m", "verdict": "done"}, WELCOME):
+    for back in (comment, restored, {"type": "ack", "id": "m", "verdict": "done"}, WELCOME):
         assert not await page.evaluate(reduced, [MODULES, [*away, back]])
     refused = [WELCOME, {"type": "error", "id": "m", "code": "rate_limited", "retry_after_ms": 1000}]
     assert not await page.evaluate(reduced, [MODULES, refused])

@@ -33,7 +33,7 @@ export const EMPTY = {
   ...QUIET,
 };
 
-const TALK_IS_BACK = new Set(["welcome", "ack", "comment"]);
+const TALK_IS_BACK = new Set(["welcome", "snapshot", "ack", "comment"]);
 const REDUCERS = { welcome, snapshot, ack, error, comment, comment_removed, likes, tip, card_shown, card_pulled };
 Object.assign(REDUCERS, TALK_REDUCERS, { quota, pinned, presence, state, order, picture, publisher_limit });
 
