@@ -7,7 +7,7 @@ instant; 4500-4999 do not come back.
 from dataclasses import dataclass
 from enum import Enum
 
-from chat.events import Bye
+from chat.connection_events import Bye
 
 
 @dataclass(frozen=True, slots=True)

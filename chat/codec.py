@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import msgspec
 
 from chat.commands import ClientFrame
+from chat.connection_events import ServerEvent
 from chat.errors import FrameRefused
-from chat.events import ServerEvent
 
 _frames: msgspec.json.Decoder[ClientFrame] = msgspec.json.Decoder(ClientFrame)
 _events = msgspec.json.Decoder(list[ServerEvent])

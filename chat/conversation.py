@@ -11,9 +11,10 @@ from chat import commands
 from chat.acts import Act
 from chat.archive import Archive, CommentRecord
 from chat.broker import Broker
+from chat.connection_events import Ack
 from chat.envelope import Audience, seal
 from chat.errors import Unavailable, id_reused
-from chat.events import Ack, CommentPosted, Pinned, Verdict
+from chat.events import CommentPosted, Pinned, Verdict
 from chat.moderation import Judge, Judgement
 from chat.monitor_desk import MonitorDesk
 from chat.normalising import normalise

@@ -9,9 +9,10 @@ from chat import commands
 from chat.acts import Act
 from chat.archive import CommentRecord
 from chat.broker import Broker
+from chat.connection_events import Ack
 from chat.envelope import seal
 from chat.errors import CommandRefused
-from chat.events import Ack, CommentPosted, Reported, Restricted, RulesChanged
+from chat.events import CommentPosted, Reported, Restricted, RulesChanged
 from chat.moderation_store import InForce, ModerationStore
 from chat.ports import Principal
 from chat.restrictions import EVERYWHERE, Restriction, Restrictions, RoomRules

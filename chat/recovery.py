@@ -6,7 +6,8 @@ from msgspec import UNSET
 
 from chat.arrival import Arrival
 from chat.codec import encode_event
-from chat.events import LikesCounted, PositionReached, PresenceCounted, QuotaChanged, StateChanged
+from chat.connection_events import PositionReached
+from chat.events import LikesCounted, PresenceCounted, QuotaChanged, StateChanged
 from chat.room import Room
 from chat.snapshot import SharedSnapshot
 

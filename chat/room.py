@@ -14,9 +14,10 @@ from chat.audience import Audience, Mailing, Member, OfferedMailing, OfferingAud
 from chat.broadcast_states import OVER
 from chat.broker import Delivery, Position
 from chat.coalescer import Batch, Coalescer
+from chat.connection_events import PositionReached
 from chat.envelope import Audience as Address
 from chat.envelope import Envelope, Headline, envelop, unseal, unseal_headline
-from chat.events import LikesCounted, PositionReached, PresenceCounted, Publisher, RoomEvent
+from chat.events import LikesCounted, PresenceCounted, Publisher, RoomEvent
 from chat.history import History
 from chat.importance import Importance
 from chat.like_allowance import LikeAllowance

@@ -14,8 +14,8 @@ from chat import commands
 from chat.broker import Position
 from chat.close_codes import CloseCode
 from chat.codec import decode_client_frame
+from chat.connection_events import Erred
 from chat.errors import ChatError, CommandRefused, FrameRefused
-from chat.events import Erred
 from chat.permissions import Standing, check
 from chat.ports import Principal
 from chat.rate_limit import AccountBuckets, Rate, TokenBucket

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from msgspec import UNSET, structs
 
 from chat.codec import encode_event, join_events
-from chat.events import PositionReached
+from chat.connection_events import PositionReached
 from chat.importance import Importance
 
 # Builds a frame from its payload; the number is the deflate window's bits that a connection agreed to, 0 for none.

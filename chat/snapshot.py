@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from chat.archive import Archive
 from chat.codec import encode
-from chat.events import Snapshot
+from chat.connection_events import Snapshot
 from chat.likes import LikeStore
 from chat.ports import BroadcastReader
 from chat.presence import Presence

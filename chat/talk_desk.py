@@ -8,9 +8,10 @@ from msgspec import structs
 
 from chat import commands
 from chat.broker import Broker
+from chat.connection_events import Ack
 from chat.envelope import seal
 from chat.errors import CommandRefused, Unavailable
-from chat.events import Ack, Announced, Answered, PollChanged, PollCounted, QuestionMoved, Speaker
+from chat.events import Announced, Answered, PollChanged, PollCounted, QuestionMoved, Speaker
 from chat.moderation import Judge
 from chat.ports import BroadcastReader, Principal, StreamClock
 from chat.talk_store import NewPoll, NewWord, TalkStore, WordKind

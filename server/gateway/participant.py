@@ -9,10 +9,10 @@ from structlog.contextvars import bound_contextvars
 from chat import commands
 from chat.close_codes import CloseCode
 from chat.codec import encode_event, join_events
+from chat.connection_events import NO_SNAPSHOT, Erred, Limits, Welcome, You
 from chat.conversation import Speaker
 from chat.entrance_hall import JoinRefused
 from chat.errors import AuthenticationFailed, ChatError, Unavailable
-from chat.events import NO_SNAPSHOT, Erred, Limits, Welcome, You
 from chat.ports import Principal
 from chat.recovery import Entrance, recovered_events
 from chat.room import Room

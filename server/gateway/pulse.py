@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Set
 from typing import Any
 
 from chat.codec import encode_event
-from chat.events import Heartbeat
+from chat.connection_events import Heartbeat
 from chat.shared_frame import SharedFrame
 from server.gateway.frames import text_frame
 from server.gateway.options import GatewayOptions

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from chat import commands, events
+from chat import commands, connection_events
 from chat.close_codes import CloseCode
 from server.gateway.door import PATH
 from server.gateway.gateway import SUBPROTOCOL
@@ -32,12 +32,12 @@ def client_frames() -> tuple[type[msgspec.Struct], ...]:
 
 def server_events() -> tuple[type[msgspec.Struct], ...]:
     """Every event that may stand in a server's frame."""
-    return typing.get_args(events.ServerEvent)
+    return typing.get_args(connection_events.ServerEvent)
 
 
 def document() -> dict[str, Any]:
     """Make the document; the same types give the same document."""
-    kinds = [*client_frames(), *server_events(), events.Snapshot]
+    kinds = [*client_frames(), *server_events(), connection_events.Snapshot]
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
     # Snapshots travel as bytes that were encoded once for all; a client sees what they hold.
     snapshot = {"$ref": _REF.format(name="Snapshot")}

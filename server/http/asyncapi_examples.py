@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from chat import commands, events
+from chat import commands, connection_events, events
 
 _AUTHOR = events.Author("ac_mei", "小美", "viewer")
 _COMMENT = events.Comment("cm_8f2a", "question", _AUTHOR, "这个产品什么时候可以赎回？", 1_790_000_000_000, 65_000)
@@ -13,7 +13,7 @@ _SPEAKER = events.Speaker("ac_host", "林晓", "L-001")
 _POLL = events.Poll("pl_1", "最想听什么？", ["固收", "养老"], [12, 30], True)
 _CARD: dict[str, Any] = {"product_id": "pr_demo", "card_version": 1, "name": "稳健180天", "risk_rating": "R2"}
 _RULES = events.RulesChanged(False, 0)
-_SNAPSHOT = events.Snapshot(
+_SNAPSHOT = connection_events.Snapshot(
     {"broadcast_id": "bc_demo", "title": "稳健理财夜话", "state": "live"}, "live", "flowing", 65_000, _CARD, None,
     [_COMMENT], 1_024, 318, False, events.TalkState(_RULES, None, None, _POLL),
 )  # fmt: skip
@@ -61,15 +61,16 @@ _MESSAGES: tuple[Struct, ...] = (
     events.PollChanged(_POLL),
     events.PollCounted("pl_1", [12, 30]),
     events.RoomRestored(_ENCODED),
-    events.Welcome(
-        "4f1c", 1_790_000_000_000, 10.0, 1_830, events.You("ac_mei", "小美", "viewer"), events.Limits(200, 10), 120,
+    connection_events.Welcome(
+        "4f1c", 1_790_000_000_000, 10.0, 1_830, connection_events.You("ac_mei", "小美", "viewer"),
+        connection_events.Limits(200, 10), 120,
         "6e8a0f", 4_217, False, _ENCODED,
     ),
-    events.Ack("m-17", "pass", _COMMENT),
-    events.Erred("rate_limited", "slower, please", "m-17", 1_000),
-    events.Heartbeat(1_790_000_000_000),
-    events.PositionReached("6e8a0f", 4_218, 7),
-    events.Bye(4001, "draining", True, 2_310),
+    connection_events.Ack("m-17", "pass", _COMMENT),
+    connection_events.Erred("rate_limited", "slower, please", "m-17", 1_000),
+    connection_events.Heartbeat(1_790_000_000_000),
+    connection_events.PositionReached("6e8a0f", 4_218, 7),
+    connection_events.Bye(4001, "draining", True, 2_310),
 )  # fmt: skip
 
 EXAMPLES: dict[type[Struct], Any] = {type(one): msgspec.json.decode(msgspec.json.encode(one)) for one in _MESSAGES}

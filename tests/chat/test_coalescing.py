@@ -8,8 +8,9 @@ from msgspec import json
 
 from chat.arrival import Arrival
 from chat.coalescer import Coalescer
+from chat.connection_events import PositionReached
 from chat.envelope import envelop, unseal_headline
-from chat.events import Author, CardPulled, CommentPosted, PollCounted, PositionReached, QuotaChanged, RoomEvent
+from chat.events import Author, CardPulled, CommentPosted, PollCounted, QuotaChanged, RoomEvent
 from chat.importance import IMPORTANCE, Importance, importance_of
 from chat.outbox import Outbox
 from chat.shared_frame import MUST_ONLY, WITHOUT_MAY, SharedFrame

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat import commands, events
+from chat import commands, connection_events, events
 from chat.codec import decode_client_frame, decode_server_frame, encode, encode_event, join_events
 from chat.envelope import seal, unseal
 from chat.errors import FrameRefused
@@ -67,15 +67,17 @@ def test_every_server_frame_is_an_array_that_survives_the_wire(sent: list[events
     assert decode_server_frame(join_events(map(encode_event, sent))) == sent
 
 
-@pytest.mark.parametrize("found", [events.Snapshot({}, "live", "flowing", 1, None, None, [], 3, 2, True), None])
-def test_a_welcome_survives_the_wire_with_its_snapshot_and_without(found: events.Snapshot | None) -> None:
-    you, limits = events.You("ac_a", "小明", "viewer"), events.Limits(200, 10)
-    raw = msgspec.Raw(encode(found)) if found else events.NO_SNAPSHOT
-    sent = events.Welcome("c", 1, 10.0, 500, you, limits, None, "e", 7, found is None, raw)
+@pytest.mark.parametrize(
+    "found", [connection_events.Snapshot({}, "live", "flowing", 1, None, None, [], 3, 2, True), None]
+)
+def test_a_welcome_survives_the_wire_with_its_snapshot_and_without(found: connection_events.Snapshot | None) -> None:
+    you, limits = connection_events.You("ac_a", "小明", "viewer"), connection_events.Limits(200, 10)
+    raw = msgspec.Raw(encode(found)) if found else connection_events.NO_SNAPSHOT
+    sent = connection_events.Welcome("c", 1, 10.0, 500, you, limits, None, "e", 7, found is None, raw)
     (told,) = decode_server_frame(join_events([encode_event(sent)]))
-    assert isinstance(told, events.Welcome)
+    assert isinstance(told, connection_events.Welcome)
     assert told == sent
-    assert events.snapshot_of(told) == found
+    assert connection_events.snapshot_of(told) == found
 
 
 @given(room_events)

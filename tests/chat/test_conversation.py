@@ -15,10 +15,11 @@ from chat.archive_postgres import PostgresArchive
 from chat.broker_memory import MemoryBroker, MemoryHub
 from chat.broker_redis import RedisBroker
 from chat.commands import Announce, Ban, Mute, OpenPoll, Pin, PostComment, Release, Remove, SetRules
+from chat.connection_events import Ack
 from chat.conversation import Conversation, Speaker, Spoken
 from chat.envelope import Sealed, unseal
 from chat.errors import CommandRefused, Unavailable
-from chat.events import Ack, Comment
+from chat.events import Comment
 from chat.moderation import Moderator
 from chat.moderation_postgres import PostgresModeration
 from chat.monitor_desk import MonitorDesk

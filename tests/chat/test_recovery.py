@@ -13,7 +13,16 @@ from chat.broker import Delivery, Position, Replay
 from chat.broker_memory import MemoryBroker, MemoryHub
 from chat.envelope import envelop, seal, unseal_headline
 from chat.errors import Unavailable
-from chat.events import Author, CardPulled, Comment, CommentPosted, LikesCounted, OrderChanged, RoomEvent, TipGiven
+from chat.events import (
+    Author,
+    CardPulled,
+    Comment,
+    CommentPosted,
+    LikesCounted,
+    OrderChanged,
+    RoomEvent,
+    TipGiven,
+)
 from chat.feed import Feed
 from chat.history import History
 from chat.ports import Principal

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from chat import commands, events
+from chat import commands, connection_events, events
 from chat.close_codes import CloseCode
 from chat.codec import decode_client_frame, decode_server_frame
 from server.http.asyncapi import client_frames, close_codes, document, server_events, tag_of
@@ -41,8 +41,8 @@ def test_a_client_frames_example_is_taken_by_the_server(kind: type[msgspec.Struc
 def test_an_events_example_is_read_by_a_client(kind: type[msgspec.Struct]) -> None:
     (event,) = decode_server_frame(msgspec.json.encode([EXAMPLES[kind]]))
     assert isinstance(event, kind)
-    if isinstance(event, events.Welcome):
-        assert events.snapshot_of(event) is not None
+    if isinstance(event, connection_events.Welcome):
+        assert connection_events.snapshot_of(event) is not None
 
 
 def test_every_reference_leads_somewhere() -> None:
