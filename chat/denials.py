@@ -5,10 +5,10 @@ Only an unambiguous denial right before the phrase counts; questions (有没有�
 
 import re
 
-# What may stand between the denial and what it denies, three times at most.
+# What may stand between the denial and what it denies, four times at most (没有任何产品能承诺).
 _BETWEEN = (
     r"(?:再|有|任何|所谓的?|了|绝对的?|完全|进行|宣传|追求|相信|出现|做到"
-    r"|变相|轻信|使用|为|会|说|承诺|保证|宣称|产品|理财|银行|可以|能够?|向(?:客户|投资者|投资人|公众|您|你)){0,3}$"
+    r"|变相|轻信|使用|为|会|说|承诺|保证|宣称|产品|理财|银行|可以|能够?|向(?:客户|投资者|投资人|公众|您|你)){0,4}$"
 )
 _HAN = re.compile(
     r"(?:不得|不能|不可能|不可|无法|不存在|禁止|严禁|打破|取消|杜绝|拒绝|并非|绝非|不等于|不代表|不意味着|不应|不要|请勿|切勿"

@@ -168,3 +168,8 @@ def turned(text: str) -> str | None:
     if _RIGHT_TO_LEFT not in text:
         return None
     return _TURNED.sub(lambda found: found[1][::-1], text)
+
+
+def says_something(text: str) -> bool:
+    """Say whether any of it can be seen: blanks, controls and marks without a letter under them cannot."""
+    return any(unicodedata.category(char)[0] not in "ZCM" or unicodedata.category(char) == "Co" for char in text)

@@ -18,6 +18,8 @@ _MAX_SEPARATORS = 2
 # GB 11643-1999: weights of the first 17 digits and the check characters by remainder (ISO 7064 MOD 11-2).
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _ID_CHECKS = "10X98765432"
+# Old Visa, Diners Club, American Express.
+_SHORTER_CARDS = {13: ("4",), 14: ("30", "36", "38", "39"), 15: ("34", "37")}
 
 # The shortest number looked for is a phone's; on folded text nothing parts its digits.
 _LONG_NUMBER = re.compile("[0-9]{11}")
@@ -126,8 +128,12 @@ def is_phone(digits: str) -> bool:
 
 
 def is_bank_card(digits: str) -> bool:
-    """Say whether 13-19 digits pass Luhn's check (ISO/IEC 7812-1 annex B)."""
-    if not 13 <= len(digits) <= 19 or not digits.isdigit():
+    """Say whether 16-19 digits pass Luhn's check (ISO/IEC 7812-1 annex B); shorter ones by their issuers' first digits.
+
+    Of any 13 to 15 digits a tenth pass the check, such as an order's number that begins with its date.
+    """
+    shorter = _SHORTER_CARDS.get(len(digits))
+    if not digits.isdigit() or not (16 <= len(digits) <= 19 or (shorter and digits.startswith(shorter))):
         return False
     total = 0
     for i, digit in enumerate(reversed(digits)):

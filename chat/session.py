@@ -16,6 +16,7 @@ from chat.close_codes import CloseCode
 from chat.codec import decode_client_frame
 from chat.connection_events import Erred
 from chat.errors import ChatError, CommandRefused, FrameRefused
+from chat.normalising import says_something
 from chat.permissions import Standing, check
 from chat.ports import Principal
 from chat.rate_limit import AccountBuckets, Rate, TokenBucket
@@ -149,7 +150,7 @@ class Session:
         return [Execute(command)]
 
     def _check_text(self, text: str) -> None:
-        if not text.strip():
+        if not says_something(text):
             raise CommandRefused("text_empty", "there is nothing in it")
         if len(text) > self._limits.text_chars:
             raise CommandRefused("text_too_long", f"at most {self._limits.text_chars} characters")

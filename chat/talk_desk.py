@@ -13,6 +13,7 @@ from chat.envelope import seal
 from chat.errors import CommandRefused, Unavailable
 from chat.events import Announced, Answered, PollChanged, PollCounted, QuestionMoved, Speaker
 from chat.moderation import Judge
+from chat.normalising import says_something
 from chat.ports import BroadcastReader, Principal, StreamClock
 from chat.talk_store import NewPoll, NewWord, TalkStore, WordKind
 
@@ -106,7 +107,7 @@ class TalkDesk:
 
     def _check(self, text: str) -> None:
         """What the bank says goes through the same check; nobody is there to release it, so it is to be reworded."""
-        if not text.strip():
+        if not says_something(text):
             raise CommandRefused("text_empty", "there is nothing in it")
         judgement = self._judge.judge(text)
         if judgement.verdict != "pass" or judgement.text != text:

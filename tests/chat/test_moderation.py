@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from chat.errors import ChatError
 from chat.moderation import Moderator
+from chat.normalising import says_something
 from chat.personal_data import is_bank_card, is_id_card, mask
 from chat.phrase_list import parse_phrases, shipped_phrases
 
@@ -107,6 +108,7 @@ def test_contacts_off_the_platform_are_held(text: str) -> None:
         ("4111111111111112", "4111111111111112"),
         ("2026-11-20 12:30 买了 10000.00", "2026-11-20 12:30 买了 10000.00"),
         ("12345678901", "12345678901"),
+        ("订单 20261201123456", "订单 20261201123456"),
     ],
 )
 def test_personal_data_is_starred_out_and_nothing_else(text: str, masked: str) -> None:
@@ -116,6 +118,21 @@ def test_personal_data_is_starred_out_and_nothing_else(text: str, masked: str) -
 @given(st.text(max_size=250))
 def test_any_text_is_judged_and_keeps_its_length(text: str) -> None:
     assert len(MODERATOR.judge(text).text) == len(text)
+
+
+def test_cards_of_fewer_digits_are_known_by_their_issuers() -> None:
+    assert all(is_bank_card(card) for card in ("4222222222222", "30569309025904", "378282246310005"))
+    assert not any(is_bank_card(other) for other in ("5222222222221", "20261201123456", "978282246310009"))
+
+
+@pytest.mark.parametrize("text", ["", " \t\n", "\u3000", "\u200b\u200d\ufeff", "\u202e", "\u0301"])
+def test_a_text_of_which_nothing_can_be_seen_says_nothing(text: str) -> None:
+    assert not says_something(text)
+
+
+@pytest.mark.parametrize("text", ["好", "?", "👍🏽", "\u200bx", "𠮷"])
+def test_a_text_with_anything_to_be_seen_says_something(text: str) -> None:
+    assert says_something(text)
 
 
 @given(st.integers(0, 10**15 - 1))
