@@ -21,6 +21,7 @@ from server.http.listener import serve
 from server.listening import NOTHING_INHERITED, Inherited, address_literal, listen, port_of
 from server.log_scrubbing import log_of_loop
 from server.logs import configure_logs
+from server.owned_tasks import in_background
 from server.pool import open_pool
 from server.public_http import public_application
 from server.settings import Settings, SettingsError
@@ -28,8 +29,6 @@ from server.settings import Settings, SettingsError
 log = structlog.get_logger("program")
 _RECORDER_STOP_S = 4.0
 _POOL_CLOSE_S = 3.0
-_CANCEL_AGAIN_S = 1.0
-_CANCELLATIONS = 10
 _LAST_REQUESTS_S = 1.0
 """How long connections are still answered, each for the last time, before idle ones are closed."""
 
@@ -70,7 +69,7 @@ async def running(settings: Settings, inherited: Inherited = NOTHING_INHERITED) 
             admin_port = await serve(admin_application(parts), listen(settings.admin_host, settings.admin_port), stack)
         parts.membership.found_at(f"http://{address_literal(settings.admin_host)}:{admin_port}")
         await _know_restrictions(parts)
-        await stack.enter_async_context(_in_background(parts.background()))
+        await stack.enter_async_context(in_background(parts.background()))
         if parts.recording is not None:
             parts.recording.start()
             stack.push_async_callback(parts.recording.stop, _RECORDER_STOP_S)
@@ -153,29 +152,6 @@ async def _close_pool(pool: asyncpg.Pool) -> None:
         pool.terminate()
 
 
-@asynccontextmanager
-async def _in_background(work: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Run each as an owned task until the block ends; one that fails ends the program."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(item) for item in work]
-        try:
-            yield
-        finally:
-            await _end(tasks)
-
-
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel until each has ended: on Python 3.11 a library's own time-out can swallow a cancellation that meets it."""
-    left = {task for task in tasks if not task.done()}
-    for _ in range(_CANCELLATIONS):
-        for task in left:
-            task.cancel()
-        if left:
-            _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN_S)
-    if left:
-        log.error("tasks_do_not_end", tasks=[str(task.get_coro()) for task in left])
-
-
 async def _run(settings: Settings, ready: Ready, inherited: Inherited) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -185,7 +161,7 @@ async def _run(settings: Settings, ready: Ready, inherited: Inherited) -> None:
     async with running(settings, inherited) as ports:
         calm_collector()
         beside = ready(ports)
-        async with _in_background([beside] if beside is not None else []):
+        async with in_background([beside] if beside is not None else []):
             await stopped.wait()
 
 

@@ -12,6 +12,7 @@ from chat.envelope import seal
 from chat.errors import Unavailable
 from chat.events import StateChanged
 from server.broadcast_reader import StreamClocks, publisher_status
+from server.owned_tasks import together
 from streaming.broadcast import Broadcast, BroadcastStore
 from streaming.directory_redis import REFRESH_S, PublisherDirectory, PublisherStatus
 from streaming.media_events import (
@@ -58,10 +59,7 @@ class StreamState:
 
     async def run(self) -> None:
         """Work through events, refresh our publishers' leases, say again what was not heard; until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._take_events())
-            tasks.create_task(self._keep_leases())
-            tasks.create_task(self._make_good())
+        await together(self._take_events(), self._keep_leases(), self._make_good())
 
     async def _take_events(self) -> None:
         while True:

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from chat.rooms import Rooms
-from server import program
+from server import owned_tasks, program
+from server.owned_tasks import in_background, together
 from server.settings import load_settings
 from tests.commerce.bank import DATA_KEYS
 from tests.server.people import TOKENS
@@ -20,9 +21,15 @@ async def deaf_once() -> None:
 
 
 async def test_a_task_that_loses_a_cancellation_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program, "_CANCEL_AGAIN_S", 0.01)
-    async with asyncio.timeout(10), program._in_background([deaf_once()]):
+    monkeypatch.setattr(owned_tasks, "_CANCEL_AGAIN_S", 0.01)
+    async with asyncio.timeout(10), in_background([deaf_once()]):
         await asyncio.sleep(0)
+
+
+async def test_a_task_of_a_task_that_loses_a_cancellation_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owned_tasks, "_CANCEL_AGAIN_S", 0.01)
+    async with asyncio.timeout(10), in_background([together(deaf_once(), deaf_once())]):
+        await asyncio.sleep(0.05)
 
 
 async def test_a_gateway_that_cannot_tick_any_more_ends_the_program(
