@@ -14,6 +14,7 @@ from server.gateway.options import GatewayOptions
 from server.gateway.participant import Participant
 from server.gateway.services import Services
 from server.gateway.sockets import Sockets
+from server.owned_tasks import together
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +42,17 @@ class Pulse:
     async def run(self) -> None:
         """Beat until cancelled."""
         options, rooms, attendance = self._options, self._services.rooms, self._services.attendance
-        async with asyncio.TaskGroup() as group:
-            group.create_task(rooms.run())
-            for period_s, work in (
-                (options.times.like_tick_s, rooms.tick_likes),
-                (options.times.presence_s, rooms.tick_presence),
-                (options.heartbeat_s, self._beat),
-                (options.ping_s / 2, self._sweep),
-                (options.figures_s, attendance.flush),
-                (options.times.presence_s, self._note_peak),
-                (options.poll_tick_s, self._services.talk.tick_polls),
-                (options.withdrawals_s, self._services.withdrawals.tell_owed),
-            ):
-                group.create_task(self._every(period_s, work))
+        work = (
+            (options.times.like_tick_s, rooms.tick_likes),
+            (options.times.presence_s, rooms.tick_presence),
+            (options.heartbeat_s, self._beat),
+            (options.ping_s / 2, self._sweep),
+            (options.figures_s, attendance.flush),
+            (options.times.presence_s, self._note_peak),
+            (options.poll_tick_s, self._services.talk.tick_polls),
+            (options.withdrawals_s, self._services.withdrawals.tell_owed),
+        )
+        await together(rooms.run(), *(self._every(period_s, one) for period_s, one in work))
 
     async def _every(self, period_s: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while True:
