@@ -26,7 +26,7 @@ from load_tests.bench.swarm import TOKEN_VARIABLE
 from load_tests.load.cast import Cast, write_cast
 from load_tests.load.histogram import Histogram
 from load_tests.soak.plot import draw
-from load_tests.soak.samples import ANSWER, FILES, RSS, TASKS, Log, Sampler
+from load_tests.soak.samples import ANSWER, FILES, LAG, RSS, TASKS, Log, Sampler
 from load_tests.soak.verdict import Row, rows, troubles
 
 _READY_S: Final = 300.0
@@ -39,6 +39,7 @@ _LABELS: Final = {
     RSS: "resident memory, MiB",
     FILES: "open descriptors",
     TASKS: "asyncio tasks",
+    LAG: "event loop lag, ms",
     ANSWER: "answer of the admin port, ms",
 }
 

@@ -21,13 +21,14 @@ import psutil
 _MIB: Final = 1 << 20
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 _TASKS: Final = re.compile(r"^wealthcast_event_loop_tasks ([0-9.e+]+)$", re.MULTILINE)
+_LAG: Final = re.compile(r"^wealthcast_event_loop_lag_seconds_(sum|count) ([0-9.e+-]+)$", re.MULTILINE)
 _NUMBER: Final = re.compile(r"-\d+$")
 _STORES: Final = {"postgres": "postgres", "valkey-server": "valkey"}
 
-RSS, FILES, TASKS, ANSWER = "rss_mib", "files", "tasks", "answer_ms"
-MEASURES: Final = (RSS, FILES, TASKS, ANSWER)
-"""Resident memory; open descriptors; asyncio tasks; how long a process took to answer its admin port, which is its
-event loop's lag, the scrape and the network in one."""
+RSS, FILES, TASKS, LAG, ANSWER = "rss_mib", "files", "tasks", "lag_ms", "answer_ms"
+MEASURES: Final = (RSS, FILES, TASKS, LAG, ANSWER)
+"""Resident memory; open descriptors; asyncio tasks; how late the event loop came to its timers since the sample before,
+on average; how long a process took to answer its admin port, which is that lag, the scrape and the network in one."""
 
 
 @dataclass(slots=True)
@@ -58,6 +59,7 @@ class Sampler:
         self.log = Log()
         self.restarts = 0
         self.cores = 0.0
+        self._lags: dict[int, tuple[float, float]] = {}  # by process: the lag's sum and count when last seen
         self.late_answers = 0  # of admin ports, beyond the time-out: the machine was full, or the process stuck
 
     async def look(self, session: aiohttp.ClientSession) -> None:
@@ -101,10 +103,21 @@ class Sampler:
         figures[ANSWER] = (time.monotonic() - began_s) * 1e3
         if found := _TASKS.search(text):
             figures[TASKS] = float(found.group(1))
+        if (lag_ms := self._lag_ms(pid, text)) is not None:
+            figures[LAG] = lag_ms
         kind = _NUMBER.sub("s", name)
         shared = {measure: figures.pop(measure) for measure in (FILES, TASKS) if measure in figures}
         self.log.note(name, at_s, figures if kind != name else figures | shared)
         return kind, shared if kind != name else {}
+
+    def _lag_ms(self, pid: int, text: str) -> float | None:
+        """The mean lag since this process was last seen."""
+        told = {part: float(value) for part, value in _LAG.findall(text)}
+        if len(told) < 2:
+            return None
+        sum_s, count = self._lags.get(pid, (0.0, 0.0))
+        self._lags[pid] = told["sum"], told["count"]
+        return 1e3 * (told["sum"] - sum_s) / max(1.0, told["count"] - count)
 
     def _stores(self) -> dict[str, dict[str, float]]:
         found = []

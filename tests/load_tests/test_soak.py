@@ -146,3 +146,11 @@ async def test_an_admin_port_that_does_not_answer_in_time_is_counted_and_ends_no
             await sampler.look(session)
             await sampler.look(session)
     assert sampler.late_answers == 2
+
+
+def test_the_loops_lag_is_that_since_the_sample_before() -> None:
+    sampler = Sampler(os.getpid(), "")
+    name = "wealthcast_event_loop_lag_seconds"
+    assert sampler._lag_ms(7, f"{name}_sum 2.0\n{name}_count 1000.0\n") == 2.0
+    assert sampler._lag_ms(7, f"{name}_sum 3.0\n{name}_count 1100.0\n") == 10.0
+    assert sampler._lag_ms(7, "other 1\n") is None
