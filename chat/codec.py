@@ -8,10 +8,18 @@ from collections.abc import Iterable
 
 import msgspec
 
-from chat.commands import ClientFrame
+from chat.commands import ClientFrame, MessageId
 from chat.connection_events import ServerEvent
 from chat.errors import FrameRefused
 
+
+class _Named(msgspec.Struct):
+    """All that is read of a frame that is refused."""
+
+    id: MessageId
+
+
+_named = msgspec.json.Decoder(_Named)
 _frames: msgspec.json.Decoder[ClientFrame] = msgspec.json.Decoder(ClientFrame)
 _events = msgspec.json.Decoder(list[ServerEvent])
 _encoder = msgspec.json.Encoder()
@@ -20,17 +28,25 @@ _encoder = msgspec.json.Encoder()
 def decode_client_frame(data: str | bytes) -> ClientFrame:
     """Decode one client frame, strictly: no coercion of types, fields that are not known are ignored.
 
-    Raises FrameRefused: `binary_frame`, `malformed_json`, `unknown_type` or `invalid_field`.
+    Raises FrameRefused: `binary_frame`, `malformed_json`, `unknown_type` or `invalid_field`; the latter two with the
+    frame's `id` where that is good.
     """
     if isinstance(data, bytes):
         raise FrameRefused("binary_frame", "frames are text")
     try:
         return _frames.decode(data)
     except msgspec.ValidationError as error:
-        raise FrameRefused(_code_of(error), str(error)[:200]) from None
+        raise FrameRefused(_code_of(error), str(error)[:200], _id_of(data)) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         # RecursionError is msgspec's answer to nesting deeper than the interpreter's limit.
         raise FrameRefused("malformed_json", "the frame is not a JSON object") from None
+
+
+def _id_of(data: str) -> str | None:
+    try:
+        return _named.decode(data).id
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
 
 
 def _code_of(error: msgspec.ValidationError) -> str:

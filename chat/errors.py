@@ -12,7 +12,14 @@ class ChatError(Exception):
 
 
 class FrameRefused(ChatError):
-    """A client frame that is not of the protocol: `malformed_json`, `unknown_type`, `invalid_field`, `binary_frame`."""
+    """A client frame that is not of the protocol: `malformed_json`, `unknown_type`, `invalid_field`, `binary_frame`.
+
+    `message_id` is the frame's own, where it has a good one: then whoever waits for its answer gets it.
+    """
+
+    def __init__(self, code: str, message: str = "", message_id: str | None = None) -> None:
+        super().__init__(code, message)
+        self.message_id = message_id
 
 
 class CommandRefused(ChatError):

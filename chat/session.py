@@ -118,6 +118,9 @@ class Session:
         try:
             frame = decode_client_frame(data)
         except FrameRefused as refusal:
+            # While gateways are rolled, newer clients talk to older ones: they are honest, and may go on.
+            if refusal.code == "unknown_type" and self._phase is _Phase.JOINED:
+                return self._refused(refusal, refusal.message_id, now_s)
             return self._violated(refusal, now_s)
         if self._phase is not _Phase.JOINED or standing is None:
             return self._receive_early(frame, now_s)
@@ -253,7 +256,7 @@ class Session:
         """A frame that no honest client sends: told the first times, then shown out; before hello at once."""
         if self._phase is not _Phase.JOINED or self._violations.take(now_s) > 0:
             return self.refuse(CloseCode.PROTOCOL_VIOLATION, refusal.code, refusal.message)
-        return [Say(Erred(refusal.code, refusal.message))]
+        return [Say(Erred(refusal.code, refusal.message, UNSET if refusal.message_id is None else refusal.message_id))]
 
     def _refused(self, refusal: ChatError, message_id: object, now_s: float) -> list[Effect]:
         """An honest frame that cannot be granted; who goes on sending them regardless is sent away for a while."""

@@ -121,5 +121,29 @@ def test_hostile_frames_have_a_stable_code(data: str | bytes, code: str) -> None
     assert len(refusal.value.message) <= 200
 
 
+@pytest.mark.parametrize(
+    ("data", "message_id"),
+    [
+        ('{"type":"poll.open","id":"m-1","question":"?","options":["one"]}', "m-1"),
+        ('{"type":"tip","id":"m-1","points":1000000000000}', "m-1"),
+        ('{"type":"vote","id":"m-1","poll_id":"pl_1","choice":9}', "m-1"),
+        ('{"type":"report","id":"m-1","comment_id":null,"reason":"' + "x" * 201 + '"}', "m-1"),
+        ('{"type":"dance","id":"m-1"}', "m-1"),
+        ('{"id":"m-1"}', "m-1"),
+        ('{"type":"tip","points":1}', None),
+        ('{"type":"tip","id":7,"points":1}', None),
+        ('{"type":"tip","id":"a b","points":1}', None),
+        ('{"type":"tip","id":"' + "x" * 65 + '","points":1}', None),
+        ('["m-1"]', None),
+        ('{"id":"m-1"', None),
+        (b'{"id":"m-1"}', None),
+    ],
+)
+def test_a_refused_frame_is_named_by_its_id_where_it_has_a_good_one(data: str | bytes, message_id: str | None) -> None:
+    with pytest.raises(FrameRefused) as refusal:
+        decode_client_frame(data)
+    assert refusal.value.message_id == message_id
+
+
 def test_fields_that_are_not_known_are_ignored() -> None:
     assert decode_client_frame('{"type":"like","count":1,"later":{"a":[1]}}') == commands.Like(1)

@@ -123,6 +123,25 @@ def test_violations_are_told_then_end_the_connection() -> None:
     assert ending(session.receive("{", 0.0, LIVE)) is CloseCode.PROTOCOL_VIOLATION
 
 
+def test_a_frame_with_a_bad_field_is_answered_with_its_id() -> None:
+    (say,) = joined().receive('{"type":"vote","id":"m","poll_id":"pl_1","choice":9}', 0.0, LIVE)
+    assert isinstance(say, Say)
+    assert (say.event.code, say.event.id) == ("invalid_field", "m")
+
+
+def test_a_client_that_is_newer_than_its_gateway_is_refused_and_never_shown_out_for_good() -> None:
+    session = joined(limits=SessionLimits(violations=Rate(2, 0.1), refusals=Rate(20, 0.5)))
+    for number in range(20):
+        (say,) = session.receive(f'{{"type":"wave","id":"m{number}"}}', 0.0, LIVE)
+        assert isinstance(say, Say)
+        assert (say.event.code, say.event.id) == ("unknown_type", f"m{number}")
+    assert ending(session.receive('{"type":"wave","id":"m"}', 0.0, LIVE)) is CloseCode.RATE_LIMITED
+
+
+def test_an_unknown_type_before_the_welcome_ends_the_connection() -> None:
+    assert ending(begun().receive('{"type":"wave","id":"m"}', 0.0, None)) is CloseCode.PROTOCOL_VIOLATION
+
+
 def test_violations_far_apart_are_forgiven() -> None:
     session = joined(limits=SessionLimits(violations=Rate(1, 0.1)), expires_in_s=10_000.0)
     for second in range(0, 1_000, 11):

@@ -13,6 +13,8 @@ import msgspec
 import pytest
 import redis.asyncio
 from websockets.exceptions import InvalidStatus
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event
 
 from chat.close_codes import CloseCode
 from chat.rate_limit import Rate
@@ -197,6 +199,23 @@ async def test_a_peer_that_is_gone_without_a_word_is_found(rig: Rig) -> None:
             # From here on the peer answers nothing, pings neither; its socket stays open.
             await so(lambda: gateway.counters.connections == 0)
             assert gateway.counters.silent_closes == 1
+
+
+async def test_a_peer_that_says_nothing_and_answers_pings_stays(rig: Rig) -> None:
+    """Three times asked is more than the two and a half periods after which one that does not answer is gone."""
+    async with rig.gateway(ping_s=0.2) as gateway, joined(rig, gateway, ("ac_a", "viewer")) as (listener,):
+        pings = 0
+        heard = listener.socket.process_event
+
+        def count(event: Event) -> None:
+            nonlocal pings
+            pings += isinstance(event, Frame) and event.opcode is Opcode.PING
+            heard(event)
+
+        listener.socket.process_event = count  # type: ignore[method-assign]  # its library answers pings by itself
+        await so(lambda: pings >= 3)
+        assert gateway.counters.silent_closes == 0
+        assert (await listener.comment("还在"))["verdict"] == "pass"
 
 
 async def test_a_flood_of_pings_ends_its_own_connection_and_some_pings_do_not(rig: Rig) -> None:
