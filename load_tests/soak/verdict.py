@@ -12,6 +12,10 @@ ALLOWED_PER_HOUR: Final = {RSS: 20.0, FILES: 20.0, TASKS: 20.0, LAG: 20.0, ANSWE
 """How much a process may grow in an hour and still be called flat: MiB, descriptors, tasks, milliseconds."""
 
 
+FILLS_FOR_S: Final = {"valkey": 1_000.0}
+"""What fills for longer than a warm-up: the broker keeps the name of each published event for a quarter of an hour."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One figure of one process."""
@@ -26,10 +30,11 @@ def rows(log: Log, warm_up_s: float) -> list[Row]:
     """Judge every figure that has samples enough."""
     found = []
     for process, values in sorted(log.values.items()):
+        skipped_s = max(warm_up_s, FILLS_FOR_S.get(process, 0.0))
         for measure in MEASURES:
             series = values.get(measure, [])
             times = log.times_s[process][-len(series) :] if series else []
-            if (line := trend(times, series, warm_up_s)) is not None:
+            if (line := trend(times, series, skipped_s)) is not None:
                 found.append(Row(process, measure, line, line.judged(ALLOWED_PER_HOUR[measure])))
     return found
 

@@ -154,3 +154,13 @@ def test_the_loops_lag_is_that_since_the_sample_before() -> None:
     assert sampler._lag_ms(7, f"{name}_sum 2.0\n{name}_count 1000.0\n") == 2.0
     assert sampler._lag_ms(7, f"{name}_sum 3.0\n{name}_count 1100.0\n") == 10.0
     assert sampler._lag_ms(7, "other 1\n") is None
+
+
+def test_a_store_that_fills_for_a_quarter_of_an_hour_is_judged_by_what_comes_after() -> None:
+    log = Log()
+    for second in range(0, 1_500, 10):
+        for process in ("valkey", "gateway-1"):
+            log.note(process, float(second), {RSS: min(second, 950) / 100})
+    verdicts = {row.process: row.steady for row in rows(log, 60.0)}
+    assert verdicts["valkey"] == "flat"
+    assert verdicts["gateway-1"] != "flat"
