@@ -194,7 +194,7 @@ class PostgresModeration:
         async with self._work() as connection:
             rows = await connection.fetch(
                 "SELECT kind, broadcast_id, account_id, until FROM account_restrictions "
-                "WHERE broadcast_id = ANY($1::text[]) AND kind <> 'closed' AND (until IS NULL OR until > $2) "
+                "WHERE broadcast_id = ANY($1::text[]) AND kind IN ('mute', 'ban') AND (until IS NULL OR until > $2) "
                 "ORDER BY changed_at DESC LIMIT 500",
                 [broadcast_id, EVERYWHERE],
                 now,

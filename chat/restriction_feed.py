@@ -31,14 +31,14 @@ class RestrictionFeed:
         self._droppers: list[ViewerDropper] = []
 
     def on_ban(self, dropper: ViewerDropper) -> None:
-        """Have this called with every banned account; again for some seconds, as one may be on the way in."""
+        """Have this called with every account that is out; again for some seconds, as one may be on the way in."""
         self._droppers.append(dropper)
 
     def take(self, restriction: Restriction) -> None:
         """Take a change into force here and now."""
         now_s = time.time()
         self._restrictions.apply(restriction, now_s)
-        if restriction.kind != "mute" and self._restrictions.banned(restriction.account_id, now_s):
+        if restriction.kind != "mute" and self._restrictions.out(restriction.account_id, now_s):
             for drop in self._droppers:
                 drop(restriction.account_id)
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from chat.errors import CommandRefused
 
-Kind = Literal["mute", "ban", "closed"]
+Kind = Literal["mute", "ban", "closed", "signed_out"]
 EVERYWHERE = ""
 _FOREVER = float("inf")
 
@@ -19,7 +19,8 @@ _FOREVER = float("inf")
 class Restriction:
     """A mute in one broadcast, or a ban from all (`EVERYWHERE`), or a closed account, which no monitor can lift.
 
-    `until_s` None is without end, one passed is lifted.
+    `until_s` None is without end, one passed is lifted. Of `signed_out` it is the moment before which a session must
+    not have begun, which goes on to hold when it has passed.
     """
 
     kind: Kind
@@ -41,6 +42,7 @@ class Restrictions:
 
     def __init__(self, remembered: int = 50_000) -> None:
         self._until: dict[tuple[Kind, str, str], float] = {}
+        self._sessions_from: dict[str, float] = {}  # one for each account whose password was ever changed by hand
         self._rules: dict[str, RoomRules] = {}
         self._last: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
         self._remembered = remembered
@@ -49,6 +51,9 @@ class Restrictions:
         """Take a change into force; repeating it changes nothing."""
         key = (restriction.kind, restriction.broadcast_id, restriction.account_id)
         until_s = _FOREVER if restriction.until_s is None else restriction.until_s
+        if restriction.kind == "signed_out":
+            self._sessions_from[restriction.account_id] = until_s
+            return
         if until_s > now_s:
             self._until[key] = until_s
         else:
@@ -72,6 +77,14 @@ class Restrictions:
     def closed(self, account_id: str, now_s: float) -> bool:
         """Say whether this account may do nothing at all."""
         return self._until.get(("closed", EVERYWHERE, account_id), 0.0) > now_s
+
+    def sessions_from(self, account_id: str) -> float:
+        """Return the moment before which no session of this account's may have begun; it may be still to come."""
+        return self._sessions_from.get(account_id, 0.0)
+
+    def out(self, account_id: str, now_s: float) -> bool:
+        """Say whether whoever is here under this account has to go now, to come back or not."""
+        return self.banned(account_id, now_s) or self.sessions_from(account_id) > now_s
 
     def among_banned(self, account_ids: Iterable[str], now_s: float) -> list[str]:
         """Return those of these accounts that are banned."""

@@ -29,7 +29,7 @@ from server import chosen_parts
 from server.announcer import Announcer
 from server.auth.accounts_postgres import AccountStore
 from server.auth.encoder_tokens_postgres import EncoderTokens
-from server.auth.identities import BankIdentities, BankRecords, Identities, LocalIdentities
+from server.auth.identities import BankIdentities, BankRecords, CurrentIdentities, Identities, LocalIdentities
 from server.auth.issuer_keys_http import IssuerKeys
 from server.auth.passwords import Passwords
 from server.auth.proofs import Proofs
@@ -142,14 +142,14 @@ class Parts:
             settings=commerce_settings(settings),
             trace=carried or untraced,
         )
-        self.identities = self._identities()
+        self.restrictions = Restrictions()
+        self.identities = CurrentIdentities(self._identities(), self.restrictions.sessions_from)
         self.archive = PostgresArchive(pool)
         self.likes = RedisLikeStore(client, PostgresLikeCheckpoint(pool))
         self.moderator = chosen_parts.moderator(settings)
         self.moderation = PostgresModeration(pool)
         self.talk = PostgresTalk(pool)
         self.figures = PostgresFigures(pool)
-        self.restrictions = Restrictions()
         self.restriction_feed = RestrictionFeed(self.moderation, self.restrictions)
         self.stream_state = StreamState(self.store, self.directory, self.broker, self.clocks)
         self.media_directory = MediaDirectory(client)

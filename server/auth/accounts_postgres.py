@@ -5,6 +5,7 @@ from datetime import date
 
 import asyncpg
 import structlog
+from asyncpg.pool import PoolConnectionProxy
 
 from commerce.envelopes import EnvelopeError, Envelopes
 
@@ -49,25 +50,7 @@ class AccountStore:
 
     async def put(self, account: Account, password_hash: str) -> None:
         """Create the account, or leave an existing one as it is."""
-        sealed = None
-        if account.role == "viewer":
-            sealed = seal_name(self._envelopes, account.account_id, account.display_name)
-        await self._pool.execute(
-            f"INSERT INTO accounts ({_COLUMNS}, password_hash, sealed_name)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
-            "ON CONFLICT (account_id) DO NOTHING",
-            account.account_id,
-            account.login,
-            account.role,
-            "" if sealed is not None else account.display_name,
-            account.nickname,
-            account.employee_no,
-            account.licence_no,
-            account.licence_expires_on,
-            password_hash,
-            sealed,
-            timeout=5,
-        )
+        await insert_account(self._pool, self._envelopes, account, password_hash, "ON CONFLICT (account_id) DO NOTHING")
 
     def _account(self, row: asyncpg.Record) -> Account:
         account = Account(**{name: row[name] for name in _COLUMNS.split(", ")})
@@ -79,6 +62,32 @@ class AccountStore:
             log.error("sealed_name_does_not_open", account_id=account.account_id)
             name = account.nickname
         return replace(account, display_name=name)
+
+
+async def insert_account(
+    connection: asyncpg.Pool | PoolConnectionProxy, envelopes: Envelopes | None, account: Account, password_hash: str,
+    on_conflict: str = "",
+) -> None:  # fmt: skip
+    """Create the account; only customers need envelopes. Raises asyncpg.UniqueViolationError for a login taken."""
+    sealed = None
+    if account.role == "viewer":
+        assert envelopes is not None, "a customer's name is sealed"
+        sealed = seal_name(envelopes, account.account_id, account.display_name)
+    await connection.execute(
+        f"INSERT INTO accounts ({_COLUMNS}, password_hash, sealed_name)"
+        f" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) {on_conflict}",
+        account.account_id,
+        account.login,
+        account.role,
+        "" if sealed is not None else account.display_name,
+        account.nickname,
+        account.employee_no,
+        account.licence_no,
+        account.licence_expires_on,
+        password_hash,
+        sealed,
+        timeout=5,
+    )
 
 
 def seal_name(envelopes: Envelopes, account_id: str, name: str) -> bytes:

@@ -1,6 +1,7 @@
 """Whom a bearer token names, whoever issued it: ours, or the bank's own issuer where one is set."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from server.auth.session_ends_postgres import SessionEnds
 from server.auth.tokens import TokenError, Tokens
 
 _REMEMBERED = 10_000  # customers whose records need not be looked at again; the oldest are forgotten
-_NO_PASSWORD = "!"  # no hash: nobody signs in with it
+NO_PASSWORD = "!"  # no hash: nobody signs in with it
 
 
 class Identities(Protocol):
@@ -33,6 +34,20 @@ class LocalIdentities:
         return self._tokens.verify(token, now_s=now_s)
 
 
+class CurrentIdentities:
+    """Refuses sessions of ours that were ended: those that began before what `sessions_from` says of the account."""
+
+    def __init__(self, inner: Identities, sessions_from: Callable[[str], float]) -> None:
+        self._inner = inner
+        self._sessions_from = sessions_from
+
+    async def verify(self, token: str, *, now_s: float) -> Principal:
+        who = await self._inner.verify(token, now_s=now_s)
+        if not who.of_bank and who.signed_in_at_s < self._sessions_from(who.account_id):
+            raise TokenError("bad_token")
+        return who
+
+
 class BankRecords:
     """Makes an account of a customer at first sight, and keeps the sale's record of them as the issuer says."""
 
@@ -45,7 +60,7 @@ class BankRecords:
         """Write what is new; doing so twice changes nothing."""
         account_id = customer.account_id
         account = Account(account_id, account_id, "viewer", customer.name or customer.nickname, customer.nickname)
-        await self._accounts.put(account, _NO_PASSWORD)
+        await self._accounts.put(account, NO_PASSWORD)
         if customer.verified and customer.birth_date is not None:
             await self._customers.identify(
                 account_id, masked(customer.name), customer.birth_date,

@@ -26,11 +26,14 @@ class Tokens:
     ttl_s: int
 
     def issue(
-        self, account_id: str, role: str, nickname: str, *, now_s: int, broadcast_id: str | None = None
-    ) -> tuple[str, int]:
-        """Return the token and the epoch second at which it ends."""
+        self, account_id: str, role: str, nickname: str, *, now_s: int, broadcast_id: str | None = None,
+        signed_in_at_s: int | None = None,
+    ) -> tuple[str, int]:  # fmt: skip
+        """Return the token and the epoch second at which it ends; `signed_in_at_s` None is now."""
         expires_at_s = now_s + self.ttl_s
         claims = {"sub": account_id, "role": role, "name": nickname, "iat": now_s, "exp": expires_at_s}
+        if signed_in_at_s is not None:
+            claims["auth_time"] = signed_in_at_s
         if broadcast_id is not None:
             claims["broadcast"] = broadcast_id
         return jwt.encode({**claims, "aud": _AUDIENCE}, self.secret, _ALGORITHM), expires_at_s
@@ -51,6 +54,7 @@ class Tokens:
                 nickname=str(claims.get("name", "")),
                 expires_at_s=int(claims["exp"]),
                 broadcast_id=claims.get("broadcast"),
+                signed_in_at_s=int(claims.get("auth_time", claims.get("iat", 0))),
             )
         except (jwt.PyJWTError, ValueError, TypeError, UnicodeError):
             raise TokenError("bad_token") from None

@@ -5,6 +5,7 @@ import functools
 import logging
 import random
 import socket
+import time
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -54,7 +55,8 @@ class Gateway:
         writer = choose_frame_writer(options.frame_writer).writer
         self._services = make_services(ports, options, gateway_id, self.counters, lambda: Roster(writer, self.counters))
         self.rooms = self._services.rooms
-        ports.restriction_feed.on_ban(lambda account_id: self.rooms.dismiss_account(account_id, CloseCode.BANNED))
+        self._restrictions = ports.restrictions
+        ports.restriction_feed.on_ban(self._dismiss)
         self._participants: set[Participant] = set()
         self._sockets = Sockets(
             self.counters,
@@ -65,6 +67,11 @@ class Gateway:
         self._pulse = Pulse(options, self._services, self._participants, self._sockets)
         self._server: Server | None = None
         self._draining = False
+
+    def _dismiss(self, account_id: str) -> None:
+        """Send an account away: the banned for good, who is signed out to sign in again."""
+        banned = self._restrictions.banned(account_id, time.time())
+        self.rooms.dismiss_account(account_id, CloseCode.BANNED if banned else CloseCode.TOKEN_EXPIRED)
 
     @property
     def port(self) -> int:

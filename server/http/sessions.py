@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 from aiohttp import web
 
+from server.auth.account_rules import LONGEST_PASSWORD
 from server.auth.accounts_postgres import Account, AccountStore
 from server.auth.permissions import PRINCIPAL, require
 from server.auth.session_ends_postgres import SessionEnds
@@ -44,24 +45,27 @@ def routes(accounts: AccountStore, passwords: PasswordDoor, tokens: Tokens, ends
 
     async def sign_in(request: web.Request) -> web.Response:
         given = await read_json(request, Credentials)
-        if len(given.login) > 200 or len(given.password) > 1_000 or "\x00" in given.login:
+        if len(given.login) > 200 or len(given.password) > LONGEST_PASSWORD or "\x00" in given.login:
             raise ApiError(401, "bad_credentials", "login or password is wrong")
+        started_s = int(time.time())  # before the password is read: one changed meanwhile ends this session too
         found = await accounts.by_login(given.login)
         matches = await passwords.matches(request, given.login, found[1] if found else None, given.password)
         if found is None or not matches:
             raise ApiError(401, "bad_credentials", "login or password is wrong")
-        return await give(found[0])
+        return await give(found[0], started_s)
 
     async def refresh(request: web.Request) -> web.Response:
         if require(request, "account.read").of_bank:
             raise ApiError(403, "forbidden", "this session is the bank's: renew it where it was given")
         # A token limited to one broadcast stays so: refreshing must never widen a right.
-        return await give(await _account(request), request[PRINCIPAL].broadcast_id)
+        who = request[PRINCIPAL]
+        return await give(await _account(request), who.signed_in_at_s, who.broadcast_id)
 
-    async def give(account: Account, broadcast_id: str | None = None) -> web.Response:
+    async def give(account: Account, signed_in_at_s: int, broadcast_id: str | None = None) -> web.Response:
         token, expires_at_s = tokens.issue(
-            account.account_id, account.role, account.nickname, now_s=int(time.time()), broadcast_id=broadcast_id
-        )
+            account.account_id, account.role, account.nickname,
+            now_s=int(time.time()), broadcast_id=broadcast_id, signed_in_at_s=signed_in_at_s,
+        )  # fmt: skip
         await ends.note(account.account_id, broadcast_id, expires_at_s)
         view = SessionView(token, datetime.fromtimestamp(expires_at_s, UTC), _view(account))
         return json_response(view, status=201)

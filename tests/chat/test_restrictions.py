@@ -36,6 +36,18 @@ def test_a_ban_holds_everywhere_until_lifted() -> None:
     assert not restrictions.banned("ac_a", 200.0)
 
 
+def test_a_signed_out_account_has_to_go_until_the_moment_and_only_what_began_before_is_void_after_it() -> None:
+    restrictions = Restrictions()
+    restrictions.apply(Restriction("signed_out", EVERYWHERE, "ac_a", 102.0), 100.0)
+    assert restrictions.out("ac_a", 101.9)
+    assert not restrictions.out("ac_a", 102.0)
+    assert not restrictions.banned("ac_a", 101.0), "they may come back"
+    assert (restrictions.sessions_from("ac_a"), restrictions.sessions_from("ac_b")) == (102.0, 0.0)
+    started_later = Restrictions()
+    started_later.apply(Restriction("signed_out", EVERYWHERE, "ac_a", 102.0), 10**9)
+    assert started_later.sessions_from("ac_a") == 102.0
+
+
 def test_slow_mode_says_how_long_to_wait_and_lets_a_repeat_through() -> None:
     restrictions = Restrictions()
     restrictions.rule("bc_1", RoomRules(slow_s=30))

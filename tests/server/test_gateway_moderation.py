@@ -96,6 +96,16 @@ async def test_a_ban_closes_every_socket_on_every_gateway_and_refuses_later_hell
             assert (await again.hello(rig.authenticator.issue("ac_viewer")))["type"] == "welcome"
 
 
+async def test_who_is_signed_out_loses_every_socket_and_is_told_to_sign_in_again(rig: Rig) -> None:
+    async with rig.gateway() as gateway, joined(rig, gateway, PEOPLE[0], PEOPLE[2]) as (viewer, monitor):
+        await rig.pool.execute(
+            "INSERT INTO account_restrictions (kind, broadcast_id, account_id, until)"
+            " VALUES ('signed_out', '', 'ac_viewer', now() + interval '1 minute')"
+        )
+        assert (await viewer.closed())[0] == 4003
+        assert (await act(monitor, "mute", account_id="ac_other", seconds=1))["verdict"] == "done", "they stay"
+
+
 async def test_rules_silence_viewers_and_not_staff(rig: Rig) -> None:
     async with rig.gateway() as gateway, joined(rig, gateway, *PEOPLE) as (viewer, other, monitor):
         assert (await act(monitor, "rules", muted_all=True, slow_s=0))["verdict"] == "done"

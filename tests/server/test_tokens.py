@@ -25,6 +25,12 @@ def test_a_fresh_token_names_its_subject() -> None:
     assert who.expires_at_s == expires_at_s == NOW_S + 600
 
 
+def test_a_token_remembers_when_its_session_began_also_when_it_was_refreshed() -> None:
+    first, _ = TOKENS.issue("ac_1", "viewer", "x", now_s=NOW_S)
+    refreshed, _ = TOKENS.issue("ac_1", "viewer", "x", now_s=NOW_S + 500, signed_in_at_s=NOW_S)
+    assert [TOKENS.verify(one, now_s=NOW_S + 501).signed_in_at_s for one in (first, refreshed)] == [NOW_S, NOW_S]
+
+
 def test_an_expired_token_says_so() -> None:
     token, _ = TOKENS.issue("ac_1", "viewer", "x", now_s=NOW_S)
     assert refusal(token, NOW_S + 600) == "token_expired"
