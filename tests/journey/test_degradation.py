@@ -131,6 +131,7 @@ async def test_a_store_that_is_away_is_shown_by_probe_metrics_and_page_and_the_p
         await site.start(store)
     await eventually("readiness again", lambda: site.says(store, there=True))
     await says_again(site.host, f"{store} 回来了")
+    await viewer.sees("comment", f"没有 {store} 的时候")  # the page says it again by itself
     await viewer.at("talk-away").wait_for(state="detached")
 
 

@@ -25,6 +25,8 @@ class Door:
         self.heard: list[list[dict[str, Any]]] = []
         self.addresses: list[str] = []
         self.close_codes: list[int] = []  # after the first comment of each connection; empty means it is answered
+        self.replies: list[dict[str, Any] | None] = []  # to the first frames with an id, in turn; None is silence
+        self.sockets: list[web.WebSocketResponse] = []
         self.arrived = asyncio.Condition()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
@@ -32,6 +34,7 @@ class Door:
         await socket.prepare(request)
         mine: list[dict[str, Any]] = []
         self.heard.append(mine)
+        self.sockets.append(socket)
         self.addresses.append(str(request.url))
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
@@ -48,8 +51,16 @@ class Door:
             await socket.send_json([WELCOME])
         elif self.close_codes:
             await socket.close(code=self.close_codes.pop(0))
+        elif "id" in frame and self.replies:
+            reply = self.replies.pop(0)
+            if reply is not None:
+                await socket.send_json([{"type": "error", "message": "", **reply, "id": frame["id"]}])
         elif "id" in frame:
             await socket.send_json([{"type": "ack", "id": frame["id"], "verdict": "pass"}])
+
+    def asked(self) -> list[dict[str, Any]]:
+        """Every frame with an id, over all connections."""
+        return [frame for frames in self.heard for frame in frames if "id" in frame]
 
     async def until_connections(self, count: int, frames: int) -> None:
         """Wait until the connection of that number has sent that many frames."""

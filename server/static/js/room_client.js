@@ -3,34 +3,30 @@
  * Talks to the gateway only. Guarantees to its owner:
  * - events come in the server's order; a `welcome` comes first after every (re)connection, and unless it says
  *   `recovered` its snapshot replaces what came before: then nothing was missed and nothing comes twice;
- * - a comment or tip that was not acknowledged is sent again with the same id after a reconnection (the same id
- *   is the same comment or tip); every other request fails with `connection_lost`;
+ * - a comment or tip is sent again with the same id (the same id is the same comment or tip) for as long as nobody
+ *   knows what became of it, also after a reconnection; after some tries it fails with `outcome_unknown`: give its id
+ *   to ask again. What `act` gives is sent again after a reconnection only; pins and removals are not. What is not
+ *   answered fails with `timeout`, what the connection takes along with `connection_lost`;
  * - with a `place` (kept_place.js) it goes on after the app was killed where the place was kept, and says the likes again;
- * - no more than MAX_PENDING requests wait at once; further ones fail with `busy`.
+ * - no more than 32 requests wait at once; further ones fail with `busy` (room_requests.js).
  */
 import { randomId } from "./random_id.js";
+import { Requests, RoomError } from "./room_requests.js";
+
 const SUBPROTOCOL = "wealthcast.v1.json";
 const SILENCE_MS = 30_000;
 const WATCH_MS = 5_000;
 const DEFAULT_DELAY_MS = 1_000;
 const LONGEST_DELAY_MS = 30_000;
-const MAX_PENDING = 32;
 const CLOSE_TOKEN_EXPIRED = 4003;
 
 /** Close codes of docs/protocol.md: 4500–4999 stay away, everything else comes back. */
 export const isFinal = (code) => code >= 4500 && code <= 4999;
 
-export class RoomError extends Error {
-  constructor(code, detail = "", retryAfterMs = null) {
-    super(`${code} ${detail}`);
-    Object.assign(this, { code, detail, retryAfterMs });
-  }
-}
-
 export class RoomClient {
   #options;
   #socket = null;
-  #pending = new Map();
+  #requests = new Requests((frame) => this.#welcomed && this.#send(frame));
   #heardAt = 0;
   #failures = 0;
   #welcomed = false;
@@ -62,14 +58,16 @@ export class RoomClient {
     clearTimeout(this.#timer);
     clearInterval(this.#watch);
     this.#drop();
-    this.#failPending(() => true, "connection_lost");
+    this.#requests.end();
   }
 
-  comment(text, kind) {
-    return this.#request({ type: "comment", text, kind }, { resend: true });
+  /** The same `id` again is the same comment: nothing new is said while it is pending, and it is kept once. */
+  comment(text, kind, id = randomId()) {
+    return this.#request({ type: "comment", text, kind, id }, { resend: true, certain: true });
   }
-  tip(points) {
-    return this.#request({ type: "tip", points }, { resend: true });
+  /** The same `id` again is the same tip: nothing new is said while it is pending, and it is given once. */
+  tip(points, id = randomId()) {
+    return this.#request({ type: "tip", points, id }, { resend: true, certain: true });
   }
   pin(commentId) {
     return this.#request({ type: "pin", comment_id: commentId });
@@ -126,11 +124,8 @@ export class RoomClient {
     if (event.type === "welcome" || event.type === "position")
       this.#reached = { epoch: event.epoch, offset: event.offset };
     if (event.type === "bye") this.#bye = event;
-    if (event.type === "ack") this.#settle(event.id, (request) => request.resolve(event));
-    if (event.type === "error" && event.id)
-      this.#settle(event.id, (request) =>
-        request.reject(new RoomError(event.code, event.message, event.retry_after_ms)),
-      );
+    if (event.type === "ack") this.#requests.acked(event);
+    if (event.type === "error" && event.id) this.#requests.refused(event);
     this.#options.onEvent(event);
   }
 
@@ -139,36 +134,22 @@ export class RoomClient {
     this.#failures = 0;
     this.#delayMs = event.reconnect_after_ms ?? DEFAULT_DELAY_MS;
     this.#options.onStatus({ phase: "open" });
-    for (const request of this.#pending.values()) this.#send(request.frame);
+    this.#requests.repeat();
     const likes = this.#options.place?.likes;
     if (likes) this.#send({ type: "like", count: likes });
   }
 
-  #settle(id, action) {
-    const request = this.#pending.get(id);
-    if (!request) return;
-    this.#pending.delete(id);
-    action(request);
+  #request(fields, { resend = false, certain = false } = {}) {
+    if (this.#stopped || (!resend && !this.#welcomed))
+      return Promise.reject(new RoomError("connection_lost", { outcomeUnknown: true }));
+    return this.#requests.ask({ id: randomId(), ...fields }, { resend, certain });
   }
 
-  #request(fields, { resend = false } = {}) {
-    if (this.#stopped) return Promise.reject(new RoomError("connection_lost"));
-    if (!resend && !this.#welcomed) return Promise.reject(new RoomError("connection_lost"));
-    if (this.#pending.size >= MAX_PENDING) return Promise.reject(new RoomError("busy"));
-    const frame = { ...fields, id: randomId() };
-    return new Promise((resolve, reject) => {
-      this.#pending.set(frame.id, { frame, resend, resolve, reject });
-      if (this.#welcomed) this.#send(frame);
-    });
-  }
-
-  #failPending(which, code) {
-    for (const [id, request] of this.#pending)
-      if (which(request)) this.#settle(id, () => request.reject(new RoomError(code)));
-  }
-
+  /** False when there is no open socket to send it on. */
   #send(frame) {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(frame));
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify(frame));
+    return true;
   }
 
   #checkSilence() {
@@ -188,7 +169,7 @@ export class RoomClient {
   #lost(code, reason) {
     this.#drop();
     if (this.#stopped) return;
-    this.#failPending((request) => !request.resend, "connection_lost");
+    this.#requests.lost();
     if (isFinal(code) || this.#bye?.reconnect === false) {
       this.close();
       this.#options.place?.forget();

@@ -82,6 +82,7 @@ export const en = {
   "comments.say": "Say something…",
   "comments.ask": "Ask the host",
   "comments.send": "Send",
+  "comments.pending": "Sending…",
   "comments.question": "Question",
   "comments.pinned": "Pinned",
   "comments.newest": "Newest",
@@ -103,6 +104,7 @@ export const en = {
   "tip.note": "Points are granted by the bank. They cannot be bought, passed on or cashed, and the host gains nothing by them.",
   "tip.off": "Points are off while a product is shown or the show is paused.",
   "tip.send": "Give {points} points",
+  "tip.pending": "Being given…",
   "tip.thanks": "{points} points given. Thank you!",
 
   "card.label": "Featured product",
@@ -482,6 +484,7 @@ export const en = {
   "error.timeout": "The server took too long. Please try again",
   "error.internal": "Our mistake. Please try again later",
   "error.unavailable": "Not available just now. Please try again",
+  "error.outcome_unknown": "We cannot tell yet whether it went through. Trying again never does it twice",
   "error.busy": "Too many people at once. Please try again shortly",
   "error.too_many_attempts": "Too many wrong passwords. Please try again later",
   "error.bad_credentials": "Login or password is wrong",

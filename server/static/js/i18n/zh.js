@@ -82,6 +82,7 @@ export const zh = {
   "comments.say": "说点什么…",
   "comments.ask": "向主播提问",
   "comments.send": "发送",
+  "comments.pending": "发送中…",
   "comments.question": "提问",
   "comments.pinned": "置顶",
   "comments.newest": "最新评论",
@@ -103,6 +104,7 @@ export const zh = {
   "tip.note": "掌声积分由银行赠送，不能购买、转让或兑现，主播不会因此获得任何利益。",
   "tip.off": "产品展示期间或直播暂停时不能送积分。",
   "tip.send": "送出 {points} 积分",
+  "tip.pending": "正在送出…",
   "tip.thanks": "已送出 {points} 积分，谢谢！",
 
   "card.label": "正在介绍的产品",
@@ -482,6 +484,7 @@ export const zh = {
   "error.timeout": "服务器响应超时，请重试",
   "error.internal": "系统出错，请稍后重试",
   "error.unavailable": "服务暂不可用，请稍后重试",
+  "error.outcome_unknown": "暂时无法确认是否成功，再试一次不会重复",
   "error.busy": "当前人数较多，请稍后重试",
   "error.too_many_attempts": "密码错误次数过多，请稍后再试",
   "error.bad_credentials": "用户名或密码不正确",

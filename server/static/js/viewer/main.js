@@ -26,6 +26,7 @@ import { mayPlay, stagePhase } from "./stage_phase.js";
 import { TipSheet } from "./tip_sheet.js";
 import { TopBar } from "./top_bar.js";
 import { usePast } from "./use_past.js";
+import { useTip } from "./use_tip.js";
 
 const broadcastId = decodeURIComponent(location.pathname.split("/").filter(Boolean).pop());
 
@@ -42,6 +43,7 @@ function Viewer({ config, session }) {
   const { video, media } = useWhep({ broadcastId, active: mayPlay(room, status), over: OVER.has(room.state) });
   const likes = useLikes({ client, connected: status.phase === "open", total: room.likes, accountId: account.account_id, broadcastId });
   const [toasts, say] = useToast();
+  const tip = useTip({ client, broadcastId, say });
   // The card as it was opened: the flow goes on with it and says so when the one on stage has changed.
   const [sheet, setSheet] = useState(null);
   const close = () => setSheet(null);
@@ -85,7 +87,7 @@ function Viewer({ config, session }) {
     html`<${AssessmentSheet} done=${() => setSheet({ name: "buy", card: sheet.card })} onClose=${close} />`}
     ${sheet?.name === "report" &&
     html`<${Confirm} title=${t("report.title")} text=${t("report.text", { text: sheet.comment.text })} reasonLabel=${t("reason.label")} action=${t("report.send")} testid="report" onConfirm=${sendReport} onClose=${close} />`}
-    ${sheet?.name === "tip" && html`<${TipSheet} room=${room} client=${client} say=${say} onClose=${close} />`}
+    ${sheet?.name === "tip" && html`<${TipSheet} room=${room} tip=${tip} onClose=${close} />`}
     ${sheet?.name === "orders" && html`<${OrdersSheet} lastOrder=${room.lastOrder} say=${say} resume=${resume} onClose=${close} />`}
     ${toasts}
   </main></${ShownCard.Provider}>`;
