@@ -91,6 +91,7 @@ class PostgresModeration:
                 account_id=restriction.account_id,
                 detail=None if lifts else detail,
             ):
+                await _refuse_unknown(connection, restriction.account_id)
                 await connection.execute(_RESTRICT, *key, _LIFTED if lifts else until)
                 return InForce(restriction, act.reason)
             row = await connection.fetchrow(_IN_FORCE, *key, broadcast_id)
@@ -200,6 +201,12 @@ class PostgresModeration:
                 now,
             )
         return [_restriction(row) for row in rows]
+
+
+async def _refuse_unknown(connection: Any, account_id: str) -> None:
+    """Raise where nobody has this account; what the transaction has recorded is undone with it."""
+    if not await connection.fetchval("SELECT true FROM accounts WHERE account_id = $1", account_id):
+        raise CommandRefused("no_such_account", "there is no such account")
 
 
 def _restriction(row: Any) -> Restriction:

@@ -52,7 +52,10 @@ class ModerationStore(Protocol):
         """
 
     async def restrict(self, restriction: Restriction, broadcast_id: str, act: Act, *, lifts: bool) -> InForce:
-        """Keep a mute or ban, or its lifting, made in this broadcast; return what holds now."""
+        """Keep a mute or ban, or its lifting, made in this broadcast; return what holds now.
+
+        Raises CommandRefused `no_such_account`; nothing is recorded then.
+        """
 
     async def rule(self, broadcast_id: str, rules: RoomRules, act: Act) -> RoomRules:
         """Keep a room's rules; return those that hold now."""

@@ -231,6 +231,7 @@ class Parts:
                 host=settings.host,
                 port=settings.gateway_port,
                 allowed_origins=settings.allowed_origins,
+                public_url=settings.gateway_public_url,
                 addresses=AddressLimits(
                     connections=settings.connections_per_address, trusted_proxies=settings.trusted_proxies
                 ),

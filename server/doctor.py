@@ -9,7 +9,7 @@ from rich.table import Table
 from server.demo.places import default_data_dir
 from server.doctor_demo import demo_findings
 from server.doctor_media import media_addresses, turn_servers
-from server.doctor_program import packages, ports, writers
+from server.doctor_program import origins, packages, ports, writers
 from server.doctor_stores import postgres, redis
 from server.finding import Finding
 from server.settings import SettingsError, load_settings
@@ -49,6 +49,7 @@ def _external() -> list[Finding]:
         redis("REDIS_URL", settings.redis_url.get_secret_value()),
         *writers(settings),
         *ports(settings),
+        *origins(settings),
         *media_addresses(settings),
         *turn_servers(settings),
     ]

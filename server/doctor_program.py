@@ -12,6 +12,7 @@ from typing import Protocol
 from server.descriptors import ADVICE, ENOUGH, raise_limit
 from server.finding import Finding
 from server.gateway.frame_writer import choose_frame_writer
+from server.gateway.origins import Origins
 from server.http.config import program_version
 from server.settings import Settings
 from streaming.egress_choice import choose_writer
@@ -81,6 +82,13 @@ def ports(settings: Settings) -> list[Finding]:
     wanted.append(("admin", settings.admin_port, settings.admin_host, socket.SOCK_STREAM))
     ours = settings.admin_port != 0 and alive(settings.admin_host, settings.admin_port)
     return [port(name, number, host, kind, ours=ours) for name, number, host, kind in wanted]
+
+
+def origins(settings: Settings) -> list[Finding]:
+    """Whose pages may open a room."""
+    if "gateway" not in settings.roles:
+        return []
+    return [Finding("ALLOWED_ORIGINS", Origins(settings.allowed_origins, settings.gateway_public_url).described())]
 
 
 def port(name: str, number: int, host: str, kind: socket.SocketKind, *, ours: bool) -> Finding:

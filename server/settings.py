@@ -40,6 +40,9 @@ IceUrl = Annotated[
     str, pydantic.StringConstraints(pattern=r"^(stuns?|turns?):[A-Za-z0-9.:\[\]_-]+(\?transport=(udp|tcp))?$")
 ]
 
+# As browsers write them: in lower case, without a path. `null` is what a page without an origin of its own sends.
+AllowedOrigin = Annotated[str, pydantic.StringConstraints(pattern=r"^(\*|null|[a-z][a-z0-9+.-]*://[^/\sA-Z]*)$")]
+
 
 class SettingsError(Exception):
     """The settings cannot be used; the message names each key and what is wrong with it, never its value."""
@@ -88,7 +91,7 @@ class Settings(BaseSettings):
     issuer_claims: dict[str, str] = Field(default_factory=dict)
     issuer_leeway_s: int = Field(60, ge=0, le=300)
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field((), validation_alias=_env("trusted_proxies"))
-    allowed_origins: tuple[str, ...] = ()
+    allowed_origins: tuple[AllowedOrigin, ...] = ()
 
     core_banking: str = Field(EMBEDDED, pattern=rf"^({EMBEDDED}|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")
 

@@ -12,6 +12,7 @@ class GatewayCounters:
     welcomes: int = 0
     shed: int = 0
     refused_addresses: int = 0
+    refused_origins: int = 0
     frames_in: int = 0
     frames_out: int = 0
     frames_queued: int = 0

@@ -1,4 +1,4 @@
-"""Who may open a WebSocket, judged by path, numbers and address before the handshake is answered. No I/O of its own."""
+"""Who may open a WebSocket, judged by path, origin, numbers and address before the answer. No I/O of its own."""
 
 import http
 import math
@@ -11,6 +11,7 @@ from websockets.http11 import Request, Response
 from server.gateway.addresses import Addresses
 from server.gateway.counters import GatewayCounters
 from server.gateway.options import GatewayOptions
+from server.gateway.origins import Origins
 
 PATH = "/ws"
 
@@ -22,11 +23,15 @@ class Door:
         self._max_connections = options.max_connections
         self._counters = counters
         self._addresses = Addresses(options.addresses)
+        self._origins = Origins(options.allowed_origins, options.public_url)
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Return the refusal, or None for one who may come in; called by the library with the opening request."""
         if request.path.partition("?")[0] != PATH:
             return connection.respond(http.HTTPStatus.NOT_FOUND, f"the room is at {PATH}\n")
+        if not self._origins.admit(request.headers.get_all("Origin"), request.headers.get_all("Host")):
+            self._counters.refused_origins += 1
+            return connection.respond(http.HTTPStatus.FORBIDDEN, "pages of this origin may not open a room\n")
         if self._counters.connections >= self._max_connections:
             self._counters.shed += 1
             response = connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "overloaded\n")

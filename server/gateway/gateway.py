@@ -10,7 +10,7 @@ import time
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
-from websockets.typing import Origin, Subprotocol
+from websockets.typing import Subprotocol
 
 from chat.close_codes import CloseCode
 from server.gateway.counters import GatewayCounters
@@ -82,12 +82,9 @@ class Gateway:
     async def start(self) -> None:
         """Listen; raises OSError when the port is taken."""
         options = self.options
-        origins = [Origin(origin) for origin in options.allowed_origins]
         self._server = await serve(
             self._handle,
             sock=self._listening or listen(options.host, options.port, send_buffer_bytes=options.send_buffer_bytes),
-            # Native apps send no Origin; the check is against other sites' pages in a browser.
-            origins=[*origins, None] if origins else None,
             subprotocols=[SUBPROTOCOL],
             # Shared frames are compressed once for all; that asks for messages that stand alone (frames.py).
             compression=None,

@@ -17,7 +17,9 @@ class GatewayOptions:
 
     host: str = "127.0.0.1"
     port: int = 8081
+    # Empty: pages of the host that is asked, and of `public_url`'s; "*": anybody's (origins.py).
     allowed_origins: Sequence[str] = ()
+    public_url: str | None = None
     max_connections: int = 20_000
     # Accepted, and not yet through their handshake: beyond this those that have waited longest go.
     max_unopened: int = 4_000

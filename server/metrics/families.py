@@ -77,7 +77,7 @@ gateway_connections            gauge     -             WebSocket connections ope
 gateway_connections_opened     counter   -             connections let in
 gateway_rooms                  gauge     -             rooms open in this process
 gateway_welcomes               counter   -             joins completed
-gateway_refused                counter   reason        handshakes refused: `overload` (503), `address` (429)
+gateway_refused                counter   reason        refused handshakes: `overload` 503, `address` 429, `origin` 403
 gateway_events                 counter   class         events from the broker by class: `must`, `should`, `may`, `total`
 gateway_shed                   counter   class         events not sent to a slow reader, by class: `may`, `should`
 gateway_frames_in              counter   -             frames from clients
@@ -131,8 +131,8 @@ recorder_queue_limit           gauge     -             packets the queue holds
 """
 
 _SUPERVISOR = """
-supervisor_serving             gauge     process       1 while the worker serves
-supervisor_restarts            counter   process       times the worker was started again after it ended
+supervisor_serving             gauge     worker        1 while the worker serves
+supervisor_restarts            counter   worker        times the worker was started again after it ended
 supervisor_rolling             gauge     -             1 while a rolling restart is under way
 supervisor_rolls               counter   outcome       rolling restarts: `done`, `abandoned`
 """

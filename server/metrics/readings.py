@@ -111,6 +111,7 @@ def gateway_source(gateway: Gateway, echo: RoomEcho) -> Source:
         yield Sample("gateway_rooms", len(gateway.rooms))
         yield Sample("gateway_refused", counted.shed, ("overload",))
         yield Sample("gateway_refused", counted.refused_addresses, ("address",))
+        yield Sample("gateway_refused", counted.refused_origins, ("origin",))
         for importance, number in gateway.rooms.events_by_class.items():
             yield Sample("gateway_events", number, (importance,))
         yield Sample("gateway_shed", counted.shed_may, ("may",))

@@ -31,6 +31,7 @@ from chat.talk_postgres import PostgresTalk
 from chat.withdrawals import Withdrawals
 from server.ids import new_id
 from tests.chat.fakes import BROADCAST, FakeBroadcasts, FakeClock, FakeTips
+from tests.server.people import seed_people
 
 AUTHOR = Speaker(Principal("ac_a", "viewer", "小明", 4e9), BROADCAST, rehearsing=False)
 MONITOR = Speaker(Principal("ac_m", "monitor", "监看", 4e9), BROADCAST, rehearsing=False)
@@ -216,8 +217,8 @@ async def test_a_comment_that_comes_after_its_own_withdrawal_is_withdrawn_again(
     [
         (HELLO, PostComment("m1", "something else"), AUTHOR),
         (HELLO, PostComment("m1", "hello", "question"), AUTHOR),
-        (Mute("a", "ac_a", 60, "spam"), Ban("a", "ac_a", "spam"), MONITOR),
-        (Mute("a", "ac_a", 60, "spam"), Mute("a", "ac_b", 60, "spam"), MONITOR),
+        (Mute("a", "ac_viewer", 60, "spam"), Ban("a", "ac_viewer", "spam"), MONITOR),
+        (Mute("a", "ac_viewer", 60, "spam"), Mute("a", "ac_viewer2", 60, "spam"), MONITOR),
         (SetRules("a", True, 0, "busy"), SetRules("a", False, 0, "calm"), MONITOR),
         (Announce("a", "soon"), Announce("a", "now"), MONITOR),
         (Pin("a", None), Remove("a", "cm_1", "no"), MONITOR),
@@ -227,6 +228,7 @@ async def test_a_comment_that_comes_after_its_own_withdrawal_is_withdrawn_again(
 async def test_a_message_id_that_was_another_acts_is_refused_and_changes_nothing(
     house: House, first: Spoken, second: Spoken, speaker: Speaker
 ) -> None:
+    await seed_people(house.pool)
     async with house.process() as conversation:
         done = await conversation.carry_out(first, speaker)
         heard = house.heard()

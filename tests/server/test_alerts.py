@@ -1,4 +1,4 @@
-"""The alert rules: of metrics that exist, in the manual, sound for promtool, and fired by a real Prometheus."""
+"""The alert rules: of metrics that exist, in the manual, each tried by promtool, some fired by a Prometheus."""
 
 import asyncio
 import json
@@ -24,6 +24,7 @@ from tests.server.people import TOKENS
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
+CASES = ROOT / "deploy" / "prometheus" / "alerts_test.yml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "wealthcast.json"
 PATIENCE_S = 60.0
 needs_prometheus = pytest.mark.skipif(
@@ -36,13 +37,36 @@ def _alerts() -> list[str]:
     return re.findall(r"- alert: (\w+)", RULES.read_text())
 
 
-@pytest.mark.parametrize("document", [RULES, DASHBOARD], ids=lambda path: path.name)
+@pytest.mark.parametrize("document", [RULES, CASES, DASHBOARD], ids=lambda path: path.name)
 def test_every_metric_that_rules_and_dashboard_name_exists(document: Path) -> None:
     endings = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("",), "gauge": ("",)}
     known = {family.shown + ending for family in FAMILIES for ending in endings[family.kind]}
     named = set(re.findall(r"wealthcast_\w+", document.read_text()))
     assert len(named) > 15
     assert named <= known
+
+
+def test_every_alert_has_a_case_that_fires_waits_and_stays_quiet() -> None:
+    beyond, within = CASES.read_text().split("  - name: ")[1:]
+    assert re.findall(r"- alertname: (\w+)\n +eval_time: \w+\n +exp_alerts:\n +- exp_labels", beyond) == _alerts()
+    assert re.findall(r"- \{alertname: (\w+), eval_time: \w+\}\n", beyond) == _alerts()
+    assert re.findall(r"- \{alertname: (\w+), eval_time: \w+\}\n", within) == _alerts()
+    assert "exp_alerts" not in within
+
+
+def test_the_cases_series_have_the_labels_that_the_program_gives_them() -> None:
+    by_sample = {sample: family for family in FAMILIES for sample in (family.shown, f"{family.shown}_bucket")}
+    series = re.findall(r"series: '(wealthcast_\w+)\{(.+)\}'", CASES.read_text())
+    assert len(series) > 60
+    for name, labels in series:
+        family = by_sample[name]
+        own = {*family.labels, "process", *(["le"] if family.kind == "histogram" else [])}
+        assert set(re.findall(r'(\w+)="', labels)) == own, name
+
+
+def test_no_label_is_one_that_prometheus_gives_to_the_process() -> None:
+    # Such a label would be renamed to exported_… at the scrape, and a rule's `process` be the supervisor's own.
+    assert [one.name for one in FAMILIES if {"process", "role", "job", "instance"} & set(one.labels)] == []
 
 
 def test_every_alert_stands_in_the_manual_with_what_to_do() -> None:
@@ -59,10 +83,11 @@ def test_the_dashboard_is_what_grafana_reads() -> None:
 
 
 @needs_prometheus
-def test_promtool_finds_rules_and_configuration_sound() -> None:
+def test_promtool_finds_rules_and_configuration_sound_and_every_case_right() -> None:
     configuration = ROOT / "deploy" / "prometheus" / "prometheus.yml"
-    for command in (["check", "rules", str(RULES)], ["check", "config", str(configuration)]):
-        done = subprocess.run(["promtool", *command], capture_output=True, text=True, timeout=30, check=False)
+    checks = (["check", "rules", str(RULES)], ["check", "config", str(configuration)], ["test", "rules", str(CASES)])
+    for command in checks:
+        done = subprocess.run(["promtool", *command], capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 

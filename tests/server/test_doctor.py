@@ -63,6 +63,7 @@ async def test_of_a_healthy_installation_it_says_what_is_active(installation: En
     assert re.fullmatch(r"PostgreSQL 18\.[1-9]\d*", found["DATABASE_URL"].found)
     assert found["REDIS_URL"].found.startswith("valkey 9")
     assert found["services"].found == "external"
+    assert found["ALLOWED_ORIGINS"].found == "pages of the host that is asked"
     assert found["packet writer"].found == named(choose_writer("auto"))
     assert ADVERTISED in found["MEDIA_ADVERTISED_IP"].found
     assert found[f"media port {load_settings().media_port}"].found == "free"

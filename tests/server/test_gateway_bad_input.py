@@ -46,6 +46,19 @@ async def test_a_foreign_origin_is_refused_and_a_native_app_is_not(rig: Rig) -> 
             pass
 
 
+async def test_without_a_list_pages_of_the_own_host_come_in_and_no_others(rig: Rig) -> None:
+    async with rig.gateway(public_url="wss://live.bank.example/ws") as gateway:
+        for foreign in ("https://evil.example", "null"):
+            with pytest.raises(InvalidStatus) as refusal:
+                async with connected(gateway, origin=Origin(foreign)):
+                    pass
+            assert refusal.value.response.status_code == 403
+        assert gateway.counters.refused_origins == 2
+        for own in ("http://127.0.0.1:8080", "https://live.bank.example"):
+            async with connected(gateway, origin=Origin(own)):
+                pass
+
+
 async def test_a_room_that_is_made_up_leaves_nothing_behind(rig: Rig) -> None:
     async with rig.gateway() as gateway:
         for number in range(3):

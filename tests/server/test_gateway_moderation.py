@@ -13,12 +13,14 @@ from chat.presence_redis import RedisPresence
 from chat.rooms import RoomTimes
 from tests.chat.fakes import BROADCAST
 from tests.server.gateway_rig import Client, Rig, connected, joined
+from tests.server.people import seed_people
 
 PEOPLE = (("ac_viewer", "viewer"), ("ac_other", "viewer"), ("ac_monitor", "monitor"))
 
 
 @pytest.fixture
-def rig(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> Rig:
+async def rig(pool: asyncpg.Pool, redis_client: redis.asyncio.Redis) -> Rig:
+    await seed_people(pool)
     return Rig(pool, redis_client)
 
 
@@ -103,7 +105,18 @@ async def test_who_is_signed_out_loses_every_socket_and_is_told_to_sign_in_again
             " VALUES ('signed_out', '', 'ac_viewer', now() + interval '1 minute')"
         )
         assert (await viewer.closed())[0] == 4003
-        assert (await act(monitor, "mute", account_id="ac_other", seconds=1))["verdict"] == "done", "they stay"
+        assert (await act(monitor, "mute", account_id="ac_viewer2", seconds=1))["verdict"] == "done", "they stay"
+
+
+@pytest.mark.parametrize(("kind", "fields"), [("mute", {"seconds": 600}), ("mute", {"seconds": 0}), ("ban", {})])
+async def test_an_act_against_an_account_that_nobody_has_is_refused_and_not_recorded(
+    rig: Rig, kind: str, fields: dict[str, int]
+) -> None:
+    async with rig.gateway() as gateway, joined(rig, gateway, PEOPLE[2]) as (monitor,):
+        assert (await act(monitor, kind, account_id="ac_nobody", **fields))["code"] == "no_such_account"
+        for table in ("moderation_acts", "account_restrictions"):
+            assert await rig.pool.fetchval(f"SELECT count(*) FROM {table}") == 0
+        assert (await act(monitor, kind, account_id="ac_viewer", **fields))["verdict"] == "done"
 
 
 async def test_rules_silence_viewers_and_not_staff(rig: Rig) -> None:
@@ -159,11 +172,11 @@ async def test_a_monitors_repeat_undoes_nothing_that_another_monitor_decided_sin
         await other.next_of("pinned")
         await act(monitor, "rules", muted_all=True, slow_s=0)
         await act(monitor, "mute", account_id="ac_viewer", seconds=600)
-        await act(monitor, "ban", account_id="ac_gone")
+        await act(monitor, "ban", account_id="ac_viewer2")
         await colleague.send(type="pin", id="c1", comment_id=second)
         await colleague.send(type="rules", id="c2", muted_all=False, slow_s=3, reason="enough")
         await colleague.send(type="mute", id="c3", account_id="ac_viewer", seconds=0, reason="enough")
-        await colleague.send(type="ban", id="c4", account_id="ac_gone", lift=True, reason="enough")
+        await colleague.send(type="ban", id="c4", account_id="ac_viewer2", lift=True, reason="enough")
         await colleague.next_of("ack", where=lambda event: event["id"] == "c4")
         await viewer.next_of("restricted", where=lambda event: event["kind"] == "unmuted")
         await other.next_of("pinned", where=lambda event: event["comment"]["comment_id"] == second)
@@ -177,10 +190,10 @@ async def test_a_monitors_repeat_undoes_nothing_that_another_monitor_decided_sin
         assert (await act(monitor, "mute", account_id="ac_viewer", seconds=600))["verdict"] == "done"
         told = await viewer.next_of("restricted")
         assert (told["kind"], told["reason"]) == ("unmuted", "enough")
-        assert (await act(monitor, "ban", account_id="ac_gone"))["verdict"] == "done"
+        assert (await act(monitor, "ban", account_id="ac_viewer2"))["verdict"] == "done"
         assert (await viewer.comment("可以说话"))["verdict"] == "pass"
         async with connected(gateway) as again:
-            assert (await again.hello(rig.authenticator.issue("ac_gone")))["type"] == "welcome"
+            assert (await again.hello(rig.authenticator.issue("ac_viewer2")))["type"] == "welcome"
     acts = await rig.pool.fetch("SELECT act FROM moderation_acts ORDER BY act")
     assert [row["act"] for row in acts] == ["ban", "mute", "pin", "pin", "rules", "rules", "unban", "unmute"]
 

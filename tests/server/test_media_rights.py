@@ -34,19 +34,20 @@ from tests.streaming.harness import PATIENCE_S, eventually, station
 
 
 async def test_a_ban_ends_the_accounts_sessions_in_every_broadcast_and_nobody_elses(pool: asyncpg.Pool) -> None:
+    await seed_people(pool)
     store = PostgresModeration(pool)
     async with station() as show:
         feed = RestrictionFeed(store, Restrictions())
         feed.on_ban(show.engine.drop_person)
         await feed.refresh()
         host = await publish(show)
-        viewers = [await watch(show, bearer=name) for name in ("anna", "bert")]
+        viewers = [await watch(show, bearer=name) for name in ("anna", "ac_viewer")]
         await eventually("both have joined", lambda: len(show.of_type(ViewerJoined)) == 2)
         act = Act("ac_monitor", "abuse", datetime.now(UTC))
-        await store.restrict(Restriction("ban", EVERYWHERE, "bert", None), "bc_1", act, lifts=False)
+        await store.restrict(Restriction("ban", EVERYWHERE, "ac_viewer", None), "bc_1", act, lifts=False)
         await feed.refresh()
         left = [event for event in show.of_type(ViewerLeft) if isinstance(event, ViewerLeft)]
-        assert [(event.viewer_id, event.reason) for event in left] == [("bert", "banned")]
+        assert [(event.viewer_id, event.reason) for event in left] == [("ac_viewer", "banned")]
         await feed.refresh()
         assert len(show.of_type(ViewerLeft)) == 1
         for client in (*viewers, host):

@@ -142,7 +142,7 @@ def test_the_supervisor_tells_its_own_and_every_name_is_of_the_table() -> None:
     registry = CollectorRegistry()
     registry.register(Sources([lambda: worker_samples([slot], rolls)]))
     text = generate_latest(registry).decode()
-    assert 'wealthcast_supervisor_serving{process="api"} 0.0' in text
+    assert 'wealthcast_supervisor_serving{worker="api"} 0.0' in text
     assert 'wealthcast_supervisor_rolls_total{outcome="abandoned"} 1.0' in text
     names = {sample.name for sample in worker_samples([slot], rolls)}
     assert {f"wealthcast_{name}" for name in names} == {f.name for f in FAMILIES if f.where == "supervisor"}

@@ -74,6 +74,8 @@ def test_an_unknown_variable_is_named(environment: pytest.MonkeyPatch) -> None:
         ("media_advertised_ip", "224.0.0.9"),
         ("gateway_public_url", "https://live.bank.example/ws"),
         ("gateway_public_url", "wss:///ws"),
+        ("allowed_origins", '["bank.example"]'),
+        ("allowed_origins", '["https://bank.example/"]'),
         ("gateway_public_url", "live.other.example"),
         ("redis_url", "http://cache:6379"),
         ("redis_url", "redis:///0"),

@@ -526,6 +526,7 @@ export const en = {
   "error.already_voted": "You have voted",
   "error.bad_options": "Two options are the same",
   "error.banned": "You were removed from the room",
+  "error.no_such_account": "There is no such account",
   "error.no_such_comment": "There is no such comment",
   "error.camera_NotAllowedError": "Camera or microphone was not allowed. Allow it in the browser's settings",
   "error.camera_NotFoundError": "No camera or microphone was found",

@@ -526,6 +526,7 @@ export const zh = {
   "error.already_voted": "您已投过票",
   "error.bad_options": "选项不能重复",
   "error.banned": "您已被移出直播间",
+  "error.no_such_account": "没有这个账号",
   "error.no_such_comment": "没有这条评论",
   "error.camera_NotAllowedError": "摄像头或麦克风未获授权，请在浏览器设置中允许",
   "error.camera_NotFoundError": "没有找到摄像头或麦克风",
