@@ -68,15 +68,17 @@ class AttendanceBook:
         visits, stays = self._rooms[broadcast_id], self._stays[broadcast_id]
         totals, new, peak = visits.totals(self._now_s()), visits.take_new(), visits.peak_online
         changed = stays.take()
+        kept = False
         try:
             await self._store.keep(broadcast_id, visits.writer_id, totals, new, changed, peak, self._now())
-        except (Unavailable, asyncio.CancelledError) as error:
-            visits.give_back(new)
-            stays.give_back(changed)
-            if not isinstance(error, Unavailable):
-                raise  # whoever hands over last has them again
+            kept = True
+        except Unavailable:
             log.warning("figures of %s wait for the next time", broadcast_id)
             return
+        finally:  # however it ended: whoever hands over next has them again
+            if not kept:
+                visits.give_back(new)
+                stays.give_back(changed)
         if visits.empty and stays.empty and totals == visits.totals(self._now_s()):
             # A later visitor begins rows of their own.
             del self._rooms[broadcast_id], self._stays[broadcast_id]

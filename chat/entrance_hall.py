@@ -19,6 +19,7 @@ from chat.room import Room
 from chat.snapshot import SharedSnapshot, SnapshotBuilder, adopt
 
 # How long one who returns may be ahead of this process, which has yet to hear what another told them.
+_LOADS = 3
 _AHEAD_S = 1.0
 
 
@@ -79,13 +80,21 @@ class EntranceHall:
                     await opened.mailed.wait()
         except TimeoutError:
             return
-        # One who joins a load for somebody who had reached more may lack events still: then it asks for itself.
-        for _ in range(2):
-            if room.history.lacks(reached):
-                await opened.loading.run(lambda: self._load_history(opened, reached))
+        opened.returning.append(reached)
+        try:
+            # One that is under way was begun without us, and the next may find the least gone that somebody reached.
+            for _ in range(_LOADS):
+                if room.history.lacks(reached):
+                    await opened.loading.run(lambda: self._load_history(opened))
+        finally:
+            opened.returning.remove(reached)
 
-    async def _load_history(self, opened: OpenRoom, after: Position) -> None:
+    async def _load_history(self, opened: OpenRoom) -> None:
+        """Load what followed the least that anybody who waits has reached: all others are served with it."""
         history = opened.room.history
+        after = min((one for one in opened.returning if history.lacks(one)), key=lambda one: one.offset, default=None)
+        if after is None:
+            return
         try:
             replay = await self._broker.replay(opened.room.broadcast_id, after)
         except Unavailable:

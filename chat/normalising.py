@@ -170,6 +170,12 @@ def turned(text: str) -> str | None:
     return _TURNED.sub(lambda found: found[1][::-1], text)
 
 
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"})
+
+
 def says_something(text: str) -> bool:
-    """Say whether any of it can be seen: blanks, controls and marks without a letter under them cannot."""
-    return any(unicodedata.category(char)[0] not in "ZCM" or unicodedata.category(char) == "Co" for char in text)
+    """Say whether any of it can be seen: blanks, controls and marks without a letter under them cannot.
+
+    What this Python does not know yet (a new emoji) may be seen.
+    """
+    return any(unicodedata.category(char) not in _UNSEEN for char in text)

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from chat.broker import Position
 from chat.feed import Feed
 from chat.room import Room
 from chat.single_flight import SingleFlight
@@ -16,6 +17,7 @@ class OpenRoom:
     `noted` is set when the room may have something to say, `filled` when that waits for no tick, `mailed` is set and
     replaced after each mail; `unwhole` is set when something is missing, or `state_untold`: it may have changed while
     nobody could be told. `mail_lost`: a mail was taken and reached not everyone.
+    `returning`: what those have reached who wait for what they missed.
     """
 
     room: Room
@@ -29,6 +31,7 @@ class OpenRoom:
     empty_since_s: float | None = None
     feed: Feed = field(default_factory=Feed)
     loading: SingleFlight[None] = field(default_factory=SingleFlight)
+    returning: list[Position] = field(default_factory=list)
     mailed: asyncio.Event = field(default_factory=asyncio.Event)
     noted: asyncio.Event = field(default_factory=asyncio.Event)
     filled: asyncio.Event = field(default_factory=asyncio.Event)

@@ -50,9 +50,13 @@ class Customers:
         self, customer_id: str, masked_name: str, birth_date: date, relationship_manager_id: str | None,
         branch: str | None, declared_means: Money | None, at: datetime,
     ) -> None:  # fmt: skip
-        """Create a record without assessment, or change the person in it; what is None stays as it is."""
+        """Create a record without assessment, or change the person in it; what is None stays as it is.
+
+        Raises RecordUnreadable where what stays does not open: written anew it would be lost.
+        """
         if declared_means is None:
-            declared_means = await self._declared_means(customer_id)
+            held = await self.read(customer_id, "FOR NO KEY UPDATE")
+            declared_means = None if held is None else held.declared_means
         await self._connection.execute(
             "INSERT INTO customers AS c (customer_id, personal, relationship_manager_id, branch, updated_at)"
             " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (customer_id) DO UPDATE SET personal = $2,"
@@ -61,13 +65,6 @@ class Customers:
             customer_id, seal_personal(self._envelopes, customer_id, masked_name, birth_date, declared_means),
             relationship_manager_id, branch, at,
         )  # fmt: skip
-
-    async def _declared_means(self, customer_id: str) -> Money | None:
-        try:
-            held = await self.read(customer_id, "FOR UPDATE")
-        except RecordUnreadable:  # the person is written anew from what the bank says; what was sealed there is lost
-            return None
-        return None if held is None else held.declared_means
 
     async def note(self, act: "CustomerAct") -> None:
         """Keep what staff did for a customer; raises NotFound `no_such_customer`."""

@@ -71,8 +71,13 @@ def _order_columns(orders: Sequence[Order]) -> list[Any]:
         numbers([order.amount.amount_minor for order in orders]),
         numbers([order.fee_minor for order in orders]),
         numbers([order.risk_tolerance for order in orders]),
-        texts([order.assessed_at.isoformat() for order in orders if order.assessed_at is not None]),
+        texts([_assessed_at(order) for order in orders]),
     ]
+
+
+def _assessed_at(order: Order) -> str:
+    assert order.assessed_at is not None, "who was never assessed was refused"
+    return order.assessed_at.isoformat()
 
 
 def _answer_columns(answers: Sequence[KeyAnswer]) -> list[Any]:

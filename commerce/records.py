@@ -49,7 +49,7 @@ class CustomerRecords:
         """Write down what a customer declares to have to invest; raises NotFound `no_such_customer`."""
         now = self._given.now()
         async with self._given.units.begin() as unit:
-            customer = await unit.customers.read(customer_id, "FOR UPDATE")
+            customer = await unit.customers.read(customer_id, "FOR NO KEY UPDATE")
             if customer is None:
                 raise no_such_customer()
             await unit.customers.save(replace(customer, declared_means=means), now)

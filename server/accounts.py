@@ -181,13 +181,21 @@ def _database(data_dir: Path | None) -> Iterator[tuple[str, Callable[[], dict[st
     """Give the URL and what reads the keys of personal data: of DATABASE_URL, or else of a demo."""
     url = os.environ.get("DATABASE_URL")
     if url and data_dir is None:
-        yield url, lambda: json.loads(os.environ.get(f"{PREFIX}DATA_KEYS", "{}"))
+        yield url, _data_keys
         return
     try:
         with demo_database(data_dir) as url:
             yield url, lambda: demo_data_key((data_dir or default_data_dir()).absolute())
     except (DemoError, EmbeddedError) as error:
         _fail(str(error))
+
+
+def _data_keys() -> dict[str, str]:
+    """Read DATA_KEYS as `serve` has them; raises ValueError."""
+    keys = json.loads(os.environ.get(f"{PREFIX}DATA_KEYS", "{}"))
+    if not isinstance(keys, dict) or not all(isinstance(key, str) for key in keys.values()):
+        raise ValueError("a JSON object of key ids and keys in base64 is needed")
+    return keys
 
 
 def _carry_out(url: str, work: Callable[[asyncpg.Pool], Awaitable[Result]]) -> Result:

@@ -1,17 +1,16 @@
 """Tells rooms of a publisher whose media process died without a word. Does I/O through its ports."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
 import structlog
 
 from chat.ports import StreamClock
+from server.watching import keep_looking
 from streaming.directory_redis import PublisherDirectory, PublisherStatus
 
 log = structlog.get_logger("publisher_watch")
 _EVERY_S = 1.0
-_TIMEOUT_S = 2
 
 
 class OpenRooms(Protocol):
@@ -39,14 +38,7 @@ class PublisherWatch:
 
     async def run(self) -> None:
         """Look every second until cancelled; while Redis is away nobody knows better than what was told."""
-        while True:
-            await asyncio.sleep(_EVERY_S)
-            try:
-                async with asyncio.timeout(_TIMEOUT_S):
-                    await self.look()
-            except Exception as error:  # the boundary of a periodic task: it is tried again
-                self._differed.clear()
-                log.warning("publisher_watch_waits", error=type(error).__name__)
+        await keep_looking("publisher_watch", self.look, self._differed.clear, _EVERY_S)
 
     async def look(self) -> None:
         """Compare what rooms were told with the directory, once."""
@@ -62,4 +54,5 @@ class PublisherWatch:
             if self._differed.get(broadcast_id) == status:
                 at_ms = await self._clock.stream_time_ms(broadcast_id)
                 self._rooms.tell_publisher(broadcast_id, status, at_ms)
-        self._differed = differing
+        self._differed.clear()
+        self._differed.update(differing)

@@ -1,6 +1,5 @@
 """Tells rooms of a broadcast's move that nobody told them of. Does I/O through its ports."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -8,10 +7,10 @@ import structlog
 
 from chat.broadcast_states import OVER
 from chat.ports import StreamClock
+from server.watching import keep_looking
 
 log = structlog.get_logger("state_watch")
 _EVERY_S = 0.4  # as for media: everyone is out within the second, also where the cut was told to nobody
-_TIMEOUT_S = 2
 
 
 class States(Protocol):
@@ -47,14 +46,7 @@ class StateWatch:
 
     async def run(self) -> None:
         """Look again and again until cancelled; while Postgres is away nobody knows better than what was told."""
-        while True:
-            await asyncio.sleep(_EVERY_S)
-            try:
-                async with asyncio.timeout(_TIMEOUT_S):
-                    await self.look()
-            except Exception as error:  # the boundary of a periodic task: it is tried again
-                self._differed.clear()
-                log.warning("state_watch_waits", error=type(error).__name__)
+        await keep_looking("state_watch", self.look, self._differed.clear, _EVERY_S)
 
     async def look(self) -> None:
         """Compare what rooms were told with what is kept, once."""
@@ -70,4 +62,5 @@ class StateWatch:
                 at_ms = await self._clock.stream_time_ms(broadcast_id)
                 log.warning("move_was_not_told", broadcast_id=broadcast_id, state=state)
                 self._rooms.tell_state(broadcast_id, state, at_ms)
-        self._differed = differing
+        self._differed.clear()
+        self._differed.update(differing)

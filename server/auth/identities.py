@@ -5,6 +5,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
+import structlog
+
+from commerce.errors import RecordUnreadable
 from commerce.records import CustomerRecords
 from server.auth.accounts_postgres import Account, AccountStore
 from server.auth.issuer import BankCustomer, IssuerRules, key_id, masked, read_token
@@ -15,6 +18,7 @@ from server.auth.tokens import TokenError, Tokens
 
 _REMEMBERED = 10_000  # customers whose records need not be looked at again; the oldest are forgotten
 NO_PASSWORD = "!"  # no hash: nobody signs in with it
+log = structlog.get_logger("identities")
 
 
 class Identities(Protocol):
@@ -62,11 +66,14 @@ class BankRecords:
         account = Account(account_id, account_id, "viewer", customer.name or customer.nickname, customer.nickname)
         await self._accounts.put(account, NO_PASSWORD)
         if customer.verified and customer.birth_date is not None:
-            await self._customers.identify(
-                account_id, masked(customer.name), customer.birth_date,
-                relationship_manager_id=customer.relationship_manager_id, branch=customer.branch,
-                declared_means=customer.declared_means,
-            )  # fmt: skip
+            try:
+                await self._customers.identify(
+                    account_id, masked(customer.name), customer.birth_date,
+                    relationship_manager_id=customer.relationship_manager_id, branch=customer.branch,
+                    declared_means=customer.declared_means,
+                )  # fmt: skip
+            except RecordUnreadable:  # it stays as it is, for when its key is back; they may watch and talk meanwhile
+                log.warning("record_not_renewed", account_id=account_id)
         await self._ends.note(account_id, None, customer.expires_at_s)
 
 

@@ -130,7 +130,7 @@ def test_a_text_of_which_nothing_can_be_seen_says_nothing(text: str) -> None:
     assert not says_something(text)
 
 
-@pytest.mark.parametrize("text", ["好", "?", "👍🏽", "\u200bx", "𠮷"])
+@pytest.mark.parametrize("text", ["好", "?", "👍🏽", "\u200bx", "𠮷", "\U0001fae8", "\U0001fadf"])
 def test_a_text_with_anything_to_be_seen_says_something(text: str) -> None:
     assert says_something(text)
 

@@ -408,3 +408,31 @@ async def test_one_who_returns_while_another_is_looked_up_who_had_reached_more_m
     found = [recovered_events(await one, "ac_a", False) for one in returning]
     pulled = [[event for event in events or [] if b"card_pulled" in event] for events in found]
     assert [len(events) for events in pulled] == [3, 6]
+
+
+async def test_however_many_return_to_a_young_room_at_once_each_gets_what_it_missed() -> None:
+    go_on = asyncio.Event()
+
+    class Slow(MemoryBroker):
+        looks = 0
+
+        async def replay(self, broadcast_id: str, after: Position) -> Replay:
+            if after.epoch:
+                Slow.looks += 1
+                await go_on.wait()
+                await asyncio.sleep(0.005)  # a store answers later, never at once
+            return await super().replay(broadcast_id, after)
+
+    hub = MemoryHub()
+    for number in range(12):
+        await MemoryBroker(hub).publish(BROADCAST, seal(CardPulled(f"pr_{number}", "x")))
+    rooms = make_rooms(hub, FakeBroadcasts(), EmptyStores(), broker=Slow(hub))
+    await rooms.enter(BROADCAST, VIEWER)
+    reached = (11, 4, 9, 7, 6, 3, 1)
+    returning = [asyncio.create_task(rooms.enter(BROADCAST, VIEWER, Position("e0", one))) for one in reached]
+    await asyncio.sleep(0.01)
+    go_on.set()
+    found = [recovered_events(await one, "ac_a", False) for one in returning]
+    pulled = [[event for event in events or [] if b"card_pulled" in event] for events in found]
+    assert [len(events) for events in pulled] == [12 - one for one in reached]
+    assert Slow.looks == 2

@@ -137,3 +137,22 @@ async def test_a_comment_stays_in_the_box_until_it_is_settled(room: Page, door: 
     await expect(box).to_be_editable()
     first, second = door.asked()
     assert first == second
+
+
+async def test_a_page_loaded_anew_asks_again_under_the_same_id_until_it_is_answered(page: Page, origin: str) -> None:
+    once = """
+    async ({modules, known}) => {
+      const { underOneId } = await import(modules + "/one_id.js");
+      let asked;
+      await underOneId("tip bc_a 10", async (id) => {
+        asked = id;
+        if (!known) throw Object.assign(new Error(), { outcomeUnknown: true });
+      }).catch(() => {});
+      return asked;
+    }
+    """
+    asked = []
+    for known in (False, True, True):
+        await page.goto(origin + "/")
+        asked.append(await page.evaluate(once, {"modules": MODULES, "known": known}))
+    assert asked[0] == asked[1] != asked[2]

@@ -152,6 +152,19 @@ async def test_what_the_issuer_says_of_means_bounds_a_purchase_and_stays_when_it
     assert await declared() == Money(70, "USD")
 
 
+async def test_a_record_that_does_not_open_is_not_written_over_and_its_customer_may_watch(
+    bank: Bank, issuer: Issuer
+) -> None:
+    known, now_s = of(issuer)(bank), time.time()
+    await known.verify(issuer.token("k1", declared_means={"amount_minor": 900, "currency": "CNY"}), now_s=now_s)
+    sealed = await bank.pool.fetchval("SELECT personal FROM customers WHERE customer_id = $1", WANG)
+    damaged = sealed[:-1] + bytes([sealed[-1] ^ 1])
+    await bank.pool.execute("UPDATE customers SET personal = $2 WHERE customer_id = $1", WANG, damaged)
+    who = await of(issuer)(bank).verify(issuer.token("k1", branch="徐汇支行"), now_s=now_s)
+    assert who.account_id == WANG
+    assert await bank.pool.fetchval("SELECT personal FROM customers WHERE customer_id = $1", WANG) == damaged
+
+
 async def test_who_is_not_verified_may_watch_and_not_buy(pool: asyncpg.Pool, issuer: Issuer) -> None:
     token = issuer.token("k1", real_name_verified=False)
     async with open_shop(pool, identities=of(issuer)) as shop:
